@@ -1,0 +1,86 @@
+"""Exchanges as packed bytes: what the host's core reads. Little-endian, lengths and counts u32, times u64 nanoseconds.
+
+    record     := u32 size of the rest
+                  u32 index   u32 flags   u64 request start   u64 request end   u64 response start   u64 response end
+                  u32 status  u32 connection
+                  str method  str scheme  str authority  str path
+                  pairs request headers   str request body    pairs request trailers
+                  pairs response headers  str response body   pairs response trailers
+                  pairs attributes        str error
+    str        := u32 length, bytes
+    pairs      := u32 count, count x (u32 name length, u32 value length), then name and value bytes in turn
+
+Flags: bit 0 a response is present; bits 8-15 the request's HTTP version, bits 16-23 the response's
+(10, 11, 20 or 30). The core, not this file, turns a message into what Envoy shows to a filter.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from .exchange import Exchange, Pairs
+
+__all__ = ["HAS_RESPONSE", "pack", "pack_pairs", "unpack_pairs"]
+
+HAS_RESPONSE = 1
+_HEAD = struct.Struct("<IIQQQQII")
+_U32 = struct.Struct("<I")
+_VERSIONS = {b"HTTP/1.0": 10, b"HTTP/1.1": 11, b"HTTP/2.0": 20, b"HTTP/2": 20, b"HTTP/3": 30, b"HTTP/3.0": 30}
+
+
+def _str(data: bytes) -> bytes:
+    return _U32.pack(len(data)) + data
+
+
+def pack_pairs(pairs: Pairs) -> bytes:
+    """A pair list in the core's form: sizes first, then the bytes, nothing between."""
+    sizes = [n for name, value in pairs for n in (len(name), len(value))]
+    return struct.pack(f"<{len(sizes) + 1}I", len(pairs), *sizes) + b"".join(part for pair in pairs for part in pair)
+
+
+def unpack_pairs(data: bytes | memoryview, at: int = 0) -> tuple[Pairs, int]:
+    """Read a pair list at `at`; gives the pairs and the position behind them."""
+    (count,) = _U32.unpack_from(data, at)
+    sizes = struct.unpack_from(f"<{2 * count}I", data, at + 4)
+    at += 4 + 8 * count
+    parts = []
+    for size in sizes:
+        parts.append(bytes(data[at : at + size]))
+        at += size
+    return tuple(zip(parts[::2], parts[1::2], strict=True)), at
+
+
+def pack(exchanges: Iterable[Exchange]) -> bytes:
+    """The packed form of `exchanges`, one record behind the other."""
+    return b"".join(map(_pack_one, exchanges))
+
+
+def _pack_one(exchange: Exchange) -> bytes:
+    request, response = exchange.request, exchange.response
+    flags = _VERSIONS.get(request.http_version, 11) << 8
+    times = (request.start_ns, request.end_ns, request.end_ns, request.end_ns)
+    status, headers, body, trailers = 0, b"\0\0\0\0", b"", b"\0\0\0\0"
+    if response is not None:
+        flags |= HAS_RESPONSE | _VERSIONS.get(response.http_version, 11) << 16
+        times = (request.start_ns, request.end_ns, response.start_ns, response.end_ns)
+        status, body = response.status, response.body
+        headers, trailers = pack_pairs(response.headers), pack_pairs(response.trailers)
+    rest = b"".join(
+        (
+            _HEAD.pack(exchange.index, flags, *times, status, exchange.connection),
+            _str(request.method),
+            _str(request.scheme),
+            _str(request.authority),
+            _str(request.path),
+            pack_pairs(request.headers),
+            _str(request.body),
+            pack_pairs(request.trailers),
+            headers,
+            _str(body),
+            trailers,
+            pack_pairs(exchange.attributes),
+            _str(exchange.error.encode()),
+        )
+    )
+    return _str(rest)

@@ -1,0 +1,42 @@
+"""Every exception the workbench raises, drawn as a tree.
+
+    WorkbenchError            something the user can mend; the text names the file, the place and the remedy
+    ├── CaptureError          a capture that cannot be read
+    ├── FilterLoadError       a module that no host could load, or that refuses its configuration
+    ├── ConfigError           a chain description, JSON or YAML that is wrong
+    └── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
+"""
+
+from __future__ import annotations
+
+__all__ = ["CaptureError", "ConfigError", "FilterLoadError", "ReplayError", "WorkbenchError"]
+
+
+class WorkbenchError(Exception):
+    """Root of the tree.
+
+    `what` says what is wrong, `where` names the file or place, `remedy` what to do; the text is all three on one line.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        text = f"{where}: {what}" if where else what
+        super().__init__(f"{text}. {remedy}" if remedy else text)
+
+
+class CaptureError(WorkbenchError):
+    """A capture that cannot be read at all; one cut short is read as far as it goes and says so."""
+
+
+class FilterLoadError(WorkbenchError):
+    """A `.wasm` that is not a Proxy-Wasm filter, cannot be linked, or refused to start or its configuration."""
+
+
+class ConfigError(WorkbenchError):
+    """A chain, a configuration file or a JSON text that is wrong."""
+
+
+class ReplayError(WorkbenchError):
+    """A replay that cannot go on. What a filter does wrong is a result, not an exception."""

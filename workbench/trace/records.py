@@ -1,0 +1,184 @@
+"""What the core writes while it replays: rows of 64 bytes, and the bytes they point to.
+
+A trace is a list of rows (`RECORD`) in the order in which things began, and a blob. A row's blob is a run of
+fields, each `u32 length, bytes`. There are three kinds of rows:
+
+CALLBACK  the host called a filter. `code` is its place in `Schema.callbacks`, `result` what the filter returned,
+          `ns` real time of the whole call, `other_ns` the part of it spent in the host.
+HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `result` the ABI status,
+          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator).
+          `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
+EVENT     anything else that happened to an exchange or a VM, see `Event`.
+
+`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it.
+`parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+__all__ = [
+    "FINISHED", "NONE", "NO_FILTER", "RECORD", "Callback", "Effect", "Event", "FailureKind",
+    "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
+]  # fmt: skip
+
+NONE = 0xFFFFFFFF
+"""No exchange (a root context's call), no parent, or a number not given."""
+NO_FILTER = 255
+FINISHED = 1
+
+RECORD = np.dtype(
+    [
+        ("kind", "u1"),
+        ("filter", "u1"),  # place in the chain from 0, or NO_FILTER
+        ("code", "u1"),
+        ("flags", "u1"),
+        ("exchange", "<u4"),  # Exchange.index, or NONE
+        ("context", "<u4"),  # Proxy-Wasm context id
+        ("parent", "<u4"),
+        ("time", "<u8"),
+        ("blob", "<u4"),  # place and length in the segment's blob
+        ("blob_len", "<u4"),
+        ("result", "<i4"),
+        ("a", "<u4"),
+        ("b", "<u4"),
+        ("c", "<u4"),
+        ("d", "<u4"),
+        ("ns", "<u4"),  # real time; 4.29 s and more read as the largest number
+        ("other_ns", "<u4"),
+        ("vm", "<u4"),
+    ]
+)
+assert RECORD.itemsize == 64
+
+
+class Kind(IntEnum):
+    CALLBACK = 1
+    HOSTCALL = 2
+    EVENT = 3
+
+
+class Event(IntEnum):
+    """`code` of an EVENT row. `pairs` fields are in the form of `capture.packing`."""
+
+    REQUEST = 1
+    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection; pairs headers, pairs trailers."""
+    RESPONSE = 2
+    """The upstream's response as the last filter is shown it. result status, a body size, b trailers, c 1 where the proxy
+    made it because the capture has none; pairs headers, pairs trailers, body (empty unless c)."""
+    MAP = 3
+    """A header map after a callback that changed it. a map type (0 to 3), parent the callback; pairs."""
+    BODY = 4
+    """What a filter sees of a body after a callback that changed it. a 0 request or 1 response, b size before; bytes after."""
+    UPSTREAM_REQUEST = 5
+    """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, body (empty if c), pairs trailers."""
+    DOWNSTREAM_RESPONSE = 6
+    """What the client gets. result status, a body size, c 1 where the body is the captured one, d 1 where the stream was reset
+    before its end; pairs headers, body (empty if c), pairs trailers."""
+    LOCAL_RESPONSE = 7
+    """A response made here. result HTTP status, a gRPC status or NONE, b ResponseSource, c 1 where it had no effect; details, body, pairs given headers."""
+    FAILURE = 8
+    """A filter failed, or suffers from an earlier failure of its VM. a FailureKind, b Policy, c Effect, parent the callback; message, callback name."""
+    PAUSE = 9
+    """A filter paused a direction. a 0 request or 1 response, b 0 headers, 1 body, 2 trailers, c what it returned."""
+    RESUME = 10
+    """A filter's direction goes on. a direction, b bytes of body that were held."""
+    END = 11
+    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset."""
+    VM = 12
+    """A VM was started. a how many of this filter so far, b 0 start, 1 reload, 2 restart."""
+    NOTE = 13
+    """Something a user should know. text."""
+
+
+class FailureKind(IntEnum):
+    TRAP = 1
+    TIMEOUT = 2
+    MEMORY = 3
+    START = 4
+    CONFIGURE = 5
+    EARLIER = 6
+
+
+class Policy(IntEnum):
+    """Envoy's failure policies by its numbers, and `restart`, ours."""
+
+    RELOAD = 1
+    CLOSED = 2
+    OPEN = 3
+    RESTART = 4
+
+
+class Effect(IntEnum):
+    FAILED = 1
+    """The exchange was answered with 503 or reset."""
+    PASSED = 2
+    """The filter counts as not there."""
+
+
+class ResponseSource(IntEnum):
+    FILTER = 0
+    FAILURE = 1
+    PROXY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """`args` name a, b and c of the row (the context id is in `context`)."""
+
+    name: str
+    args: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hostcall:
+    """`args` name a to d of the row; `fields` the blob's fields. A field called `before` or `after` is a list, see `split_values`."""
+
+    name: str
+    args: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Names of what the rows' codes mean; the core brings them (`core.wasm` export `schema`), this is no second list."""
+
+    callbacks: tuple[Callback, ...]
+    hostcalls: tuple[Hostcall, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Schema:
+        """Read the core's schema: a line each, `c name arg,arg` or `h name arg,arg field,field` (`-` for none)."""
+        callbacks: list[Callback] = []
+        hostcalls: list[Hostcall] = []
+        for line in text.splitlines():
+            mark, name, *lists = line.split(" ")
+            parts = [() if part == "-" else tuple(part.split(",")) for part in lists]
+            if mark == "c":
+                callbacks.append(Callback(name, parts[0]))
+            else:
+                hostcalls.append(Hostcall(name, parts[0], parts[1]))
+        return cls(tuple(callbacks), tuple(hostcalls))
+
+
+_U32 = struct.Struct("<I")
+
+
+def split_fields(blob: bytes | memoryview) -> list[bytes]:
+    """The fields of a row's blob."""
+    fields, at = [], 0
+    while at < len(blob):
+        (size,) = _U32.unpack_from(blob, at)
+        fields.append(bytes(blob[at + 4 : at + 4 + size]))
+        at += 4 + size
+    return fields
+
+
+def split_values(field: bytes) -> list[bytes]:
+    """The values in a `before` or `after` field: they are packed like a blob's fields."""
+    return split_fields(field)

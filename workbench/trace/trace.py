@@ -1,0 +1,166 @@
+"""A trace in memory: segments as the core gave them, and the ways to read them. Everything a user sees comes from here."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .records import NONE, RECORD, Event, Kind, Schema, split_fields
+
+__all__ = ["Row", "Trace"]
+
+Records = npt.NDArray[np.void]
+
+
+@dataclass(slots=True)
+class _Segment:
+    first: int
+    records: Records
+    blob: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a trace as plain numbers, its blob's fields split. `seq` is its number in the trace."""
+
+    seq: int
+    kind: int
+    filter: int
+    code: int
+    flags: int
+    exchange: int
+    context: int
+    parent: int
+    time: int
+    result: int
+    a: int
+    b: int
+    c: int
+    d: int
+    ns: int
+    other_ns: int
+    vm: int
+    fields: tuple[bytes, ...]
+
+
+@dataclass
+class Trace:
+    """What a replay left behind. `filters` are the names of the chain's filters in order.
+
+    Rows live in segments; past `in_memory` bytes further segments go to a temporary file that is mapped, not loaded.
+    """
+
+    schema: Schema
+    filters: tuple[str, ...]
+    in_memory: int = 256 << 20
+    _segments: list[_Segment] = field(default_factory=list)
+    _rows: int = 0
+    _bytes: int = 0
+    _file: IO[bytes] | None = None
+
+    def append(self, records: bytes, blob: bytes) -> None:
+        """Take over a segment: whole rows, and the blob they point into."""
+        self._bytes += len(records) + len(blob)
+        if self._bytes > self.in_memory:
+            rows, view = self._spill(records, blob)
+        else:
+            rows, view = np.frombuffer(records, RECORD), memoryview(blob)
+        self._segments.append(_Segment(self._rows, rows, view))
+        self._rows += len(rows)
+        for name in ("_order", "_starts"):
+            self.__dict__.pop(name, None)
+
+    def _spill(self, records: bytes, blob: bytes) -> tuple[Records, memoryview]:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")
+        at = self._file.seek(0, 2)
+        self._file.write(records)
+        self._file.write(blob)
+        self._file.flush()
+        whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),))
+        return whole[: len(records)].view(RECORD), memoryview(whole[len(records) :])
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of rows and blobs together."""
+        return self._bytes
+
+    def segments(self) -> Iterator[tuple[int, Records]]:
+        """Number of the first row, and the rows, of each segment: for work by columns that must stay within memory."""
+        return ((segment.first, segment.records) for segment in self._segments)
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One column over all rows."""
+        if not self._segments:
+            return np.empty(0, RECORD[name])
+        return np.concatenate([segment.records[name] for segment in self._segments])
+
+    def _locate(self, seq: int) -> tuple[_Segment, int]:
+        if not 0 <= seq < self._rows:
+            raise IndexError(f"row {seq} of a trace of {self._rows}")
+        at = bisect_right(self._segments, seq, key=lambda segment: segment.first) - 1
+        return self._segments[at], seq - self._segments[at].first
+
+    def row(self, seq: int) -> Row:
+        """Row number `seq`."""
+        segment, at = self._locate(seq)
+        r = segment.records[at].item()
+        kind, filter_, code, flags, exchange, context, parent, time, blob, size, result, a, b, c, d, ns, other, vm = r
+        fields = tuple(split_fields(segment.blob[blob : blob + size])) if size else ()
+        return Row(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
+
+    @cached_property
+    def _order(self) -> npt.NDArray[np.intp]:
+        return np.argsort(self.column("exchange"), kind="stable")
+
+    @cached_property
+    def _starts(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
+        exchanges, starts = np.unique(self.column("exchange")[self._order], return_index=True)
+        return exchanges, np.append(starts, self._rows)
+
+    @property
+    def exchanges(self) -> npt.NDArray[np.uint32]:
+        """The indexes of the exchanges in the trace, in order."""
+        exchanges, _ = self._starts
+        return exchanges[exchanges != NONE]
+
+    def rows(self, exchange: int = NONE) -> list[Row]:
+        """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""
+        exchanges, starts = self._starts
+        at = int(np.searchsorted(exchanges, exchange))
+        if at == len(exchanges) or exchanges[at] != exchange:
+            return []
+        return [self.row(int(seq)) for seq in self._order[starts[at] : starts[at + 1]]]
+
+    def name(self, row: Row) -> str:
+        """The callback's or hostcall's name in the ABI, or the event's."""
+        if row.kind == Kind.CALLBACK:
+            return self.schema.callbacks[row.code].name
+        if row.kind == Kind.HOSTCALL:
+            return self.schema.hostcalls[row.code].name
+        return Event(row.code).name.lower()
+
+    def filter_name(self, row: Row) -> str | None:
+        """The filter's name, or None where a row belongs to none."""
+        return self.filters[row.filter] if row.filter < len(self.filters) else None
+
+    def digest(self) -> str:
+        """SHA-256 over everything but real time: the same for two runs of the same replay."""
+        digest = hashlib.sha256()
+        for segment in self._segments:
+            rows = segment.records.copy()
+            rows["ns"] = rows["other_ns"] = 0
+            digest.update(rows.tobytes())
+            digest.update(segment.blob)
+        return digest.hexdigest()
