@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.analysis.words import size
 
+from .details import named
+
 if TYPE_CHECKING:
     from workbench.analysis.exchange import ExchangeView
     from workbench.analysis.stages import Stage
@@ -62,7 +64,7 @@ def _note(pair: Sequence[Stage]) -> str:
     if not pair:
         return "never sent"
     if len(pair) == 1:
-        return "unchanged" if pair[0].body else "none"
+        return "none" if not pair[0].body else "made in the chain" if pair[0].place == "local" else "unchanged"
     return f"{size(len(pair[0].body or b''))} → {size(len(pair[1].body or b''))}"
 
 
@@ -70,10 +72,10 @@ class _Content:
     """A body at one stage: unpacked where its content coding is known, and told apart into text and not."""
 
     def __init__(self, stage: Stage) -> None:
-        self.title = stage.label
+        self.title = named(stage)
         self.raw = stage.body or b""
-        named: Mapping[str, str] = {name.lower(): value for name, value in stage.headers}
-        self.coding = named.get("content-encoding", "").strip().lower()
+        fields: Mapping[str, str] = {name.lower(): value for name, value in stage.headers}
+        self.coding = fields.get("content-encoding", "").strip().lower()
         unpacked = _unpack(self.raw, self.coding)
         self.coded = unpacked is not None
         self.data = self.raw[:_JSON_READ] if unpacked is None else unpacked
@@ -119,7 +121,7 @@ def _pane(content: _Content, form: str) -> dict[str, Any]:
     else:
         split = content.json() if form == "json" else None
         if split is None and content.text is not None:
-            split = content.text.split("\n")
+            split = content.text.removesuffix("\n").split("\n")
             left = max(0, content.whole - SHOWN)
         split = split or []
         lines = [("same", line[:_LONGEST_LINE] + (f"… {len(line) - _LONGEST_LINE} more" if len(line) > _LONGEST_LINE else "")) for line in split[:_MOST_LINES]]

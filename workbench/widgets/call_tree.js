@@ -38,7 +38,7 @@ export const callTree = (detail) => {
       { role: "row" },
       ["", "#", "Call"].map((name, at) => h("div", { role: "columnheader", class: at === 1 ? "num" : "" }, name)),
       h("div.num.clock", { role: "columnheader", title: "virtual time since the request" }, "Clock"),
-      h("div.call-cost", { role: "columnheader" }, h("span.cut", h("span.key-f"), "Filter ", h("span.key-h"), "Host"), h("span.num", "Time")),
+      h("div.num", { role: "columnheader" }, h("span.key-f"), "Filter ", h("span.key-h"), "Host time"),
     ),
   );
   const rows = [];

@@ -141,7 +141,7 @@ class Workbench(ReplayView):
             self.replayable = self._capture is not None and self._chain is not None
         if replay is not None:
             self._adopt(replay)
-            self.run = {"state": "done", "words": f"{count(len(replay))} of {count(self.captured)}"}
+            self.run = {"state": "done", "words": ""}
         elif self.replayable:
             self.start()
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.analysis.headers import HeaderTrack, track_headers
-from workbench.analysis.words import duration, shorten, short_name, visible
+from workbench.analysis.stages import Stage
+from workbench.analysis.words import duration, short_name, shorten, text, visible
 
 if TYPE_CHECKING:
     from workbench.analysis.exchange import ExchangeView
-    from workbench.analysis.stages import Stage
     from workbench.analysis.timeline import Call
 
-__all__ = ["detail"]
+__all__ = ["detail", "named"]
 
 MOST_HEADERS = 300
 MOST_CALLS = 400
@@ -37,7 +37,7 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         for part in (
             _part("request", "Request headers", view.request),
             _part("request_trailers", "Request trailers", view.request_trailers),
-            _part("response", "Response headers", view.response),
+            _part("response", "Response headers", _with_captured(view)),
             _part("response_trailers", "Response trailers", view.response_trailers),
         )
         if part is not None
@@ -63,6 +63,19 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def _with_captured(view: ExchangeView) -> Sequence[Stage]:
+    """The response's stages; where a filter answered in the upstream's stead, what the upstream answered when it was captured comes first."""
+    stages = view.response
+    if not stages or stages[0].place != "local":
+        return stages
+    response = view.capture[view.index].response
+    if response is None:
+        return stages
+    fields = tuple((text(name).lower(), text(value)) for name, value in response.headers)
+    status = (":status", str(response.status))
+    return (Stage("upstream", "upstream, as captured", None, True, (status, *fields), status=response.status), *stages)
+
+
 def _size(stages: Sequence[Stage]) -> int | None:
     """Size of the body at the end of its way, else where it was last known."""
     return next((stage.body_size for stage in reversed(stages) if stage.body_size is not None), None)
@@ -71,19 +84,21 @@ def _size(stages: Sequence[Stage]) -> int | None:
 def _part(key: str, title: str, stages: Sequence[Stage]) -> dict[str, Any] | None:
     """A table of header entries over the stages that were reached."""
     reached = [stage for stage in stages if stage.reached]
+    reached = [stage for at, stage in enumerate(reached) if not _echo(reached, at)]
     if not reached:
         return None
     tail = _same_end(reached)
     shown = reached[:-1] if tail else reached
     tracks = track_headers([stage.headers for stage in shown])
-    missed = [stage for stage in stages if not stage.reached]
+    # Filters that never saw the message need no column; that it did not arrive does.
+    missed = [] if stages[-1].reached else [stages[-1]]
     columns = [_column(stage, at, tracks, shown) for at, stage in enumerate(shown)]
     if tail:
         columns[-1]["note"] = f"= {tail.label}"
     if missed:
-        columns.append({"name": missed[-1].label, "note": "", "filter": None, "tone": "muted", "counts": {}, "spent": True})
+        columns.append({"name": named(missed[-1]), "note": "", "filter": None, "tone": "muted", "counts": {}, "spent": True})
     repeats = _repeats(tracks)
-    rows = [_row(track, shown, repeats[at], len(missed) > 0) for at, track in enumerate(tracks[:MOST_HEADERS])]
+    rows = [_row(track, shown, repeats[at], bool(missed)) for at, track in enumerate(tracks[:MOST_HEADERS])]
     local = next((stage for stage in shown if stage.place == "local"), None)
     way = ("client to upstream", "upstream to client")[key.startswith("response")]
     if local is not None:
@@ -104,6 +119,12 @@ def _part(key: str, title: str, stages: Sequence[Stage]) -> dict[str, Any] | Non
     }
 
 
+def _echo(stages: Sequence[Stage], at: int) -> bool:
+    """True for the stage behind a filter's own answer that left it as it was."""
+    stage, before = stages[at], stages[at - 1]
+    return at > 0 and before.place == "local" and stage.filter == before.filter and stage.headers == before.headers
+
+
 def _same_end(reached: Sequence[Stage]) -> Stage | None:
     """The last stage, where it is what the last filter left: then one column serves both."""
     if len(reached) > 1 and reached[-1].filter is None and reached[-2].filter is not None and reached[-1].headers == reached[-2].headers:
@@ -116,13 +137,18 @@ def _column(stage: Stage, at: int, tracks: Sequence[HeaderTrack], shown: Sequenc
     # What the upstream answered is no longer on its way once a local response took its place.
     spent = at == 0 and len(shown) > 1 and shown[1].place == "local"
     return {
-        "name": stage.label,
+        "name": named(stage),
         "note": "not used" if spent else "as captured" if at == 0 and stage.place in ("client", "upstream") else "",
         "filter": stage.filter,
         "tone": "chg" if stage.place == "local" else "",
         "counts": {mark: counts[mark] for mark in ("del", "add", "chg", "move") if counts[mark]},
         "spent": spent,
     }
+
+
+def named(stage: Stage) -> str:
+    """A stage's label as the head of a column; a filter's name stays as it is."""
+    return stage.label if stage.filter is not None else stage.label[:1].upper() + stage.label[1:]
 
 
 def _repeats(tracks: Sequence[HeaderTrack]) -> list[str | None]:

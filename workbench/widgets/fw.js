@@ -8,10 +8,10 @@ const build = (namespace) => (tag, props, ...kids) => {
     props = {};
   }
   for (const [key, value] of Object.entries(props)) {
-    if (value == null || value === false) continue;
+    if (value == null || (value === false && !key.startsWith("aria-"))) continue;
     if (key === "class") classes.push(...String(value).split(" ").filter(Boolean));
     else if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else node.setAttribute(key, value === true ? "" : value);
+    else node.setAttribute(key, value === true && !key.startsWith("aria-") ? "" : value);
   }
   if (classes.length) node.setAttribute("class", classes.map((one) => `fw-${one}`).join(" "));
   for (const kid of kids.flat(9)) if (kid != null && kid !== false) node.append(kid.nodeType ? kid : String(kid));

@@ -148,6 +148,7 @@ class FlowRows:
         rows = []
         for row, stamp in zip(page.to_dict("records"), when, strict=True):
             index, path = int(row["index"]), str(row["path"])
+            up, down = _status(row["status_upstream"]), _status(row["status"])
             changes = self._changes_of(index) if row["changes"] else {}
             named = [[kind, shorten(name, 64)] for name, kind in changes.items()]
             rows.append(
@@ -159,8 +160,8 @@ class FlowRows:
                     "host": shorten(str(row["host"]), 256),
                     "path": path[:_LONGEST_PATH],
                     "path_cut": len(path) > _LONGEST_PATH,
-                    "up": _status(row["status_upstream"]),
-                    "down": _status(row["status"]),
+                    "up": self._captured_status(index) if up is None else up,
+                    "down": down,
                     "outcome": str(row["outcome"]),
                     "reason": shorten(self._reasons.get(index, ""), 200) if row["outcome"] == "error" or not named else "",
                     "changes": named[:_NAMES_SHOWN],
@@ -172,6 +173,11 @@ class FlowRows:
                 }
             )
         return rows
+
+    def _captured_status(self, exchange: int) -> int | None:
+        """What the upstream answered when it was captured, for a request that a filter kept from it now."""
+        response = self._replay.capture[exchange].response
+        return None if response is None else response.status
 
     def _changes_of(self, exchange: int) -> dict[str, str]:
         """What became of each name in the end: `{"x-user": "add"}`; bodies go by the name of their part."""

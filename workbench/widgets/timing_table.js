@@ -23,11 +23,10 @@ const histogram = (row, axis) => {
   );
 };
 
-const tickLabel = (ns) => duration(ns).replace(".00", "");
 const facts = (data) =>
   h(
-    "dl.facts",
-    data.facts.map((fact) => h("div", h("dt", fact.label), h("dd", duration(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
+    "div.facts",
+    data.facts.map((fact) => h("div", h("div.fact-name", fact.label), h("div.fact-value", duration(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
   );
 
 const table = (data) => {
@@ -38,7 +37,7 @@ const table = (data) => {
     { role: "row" },
     h("div", { role: "columnheader" }, "Callback"),
     h("div.num", { role: "columnheader" }, "Calls"),
-    h("div.axis", { role: "columnheader", "aria-label": "Distribution of the time of a call, logarithmic" }, axis.ticks.map((ns) => h("span", { style: `left:${(100 * along(axis, ns)).toFixed(2)}%` }, tickLabel(ns)))),
+    h("div.axis", { role: "columnheader", "aria-label": "Distribution of the time of a call, logarithmic" }, axis.ticks.map((ns) => h("span", { style: `left:${(100 * along(axis, ns)).toFixed(2)}%`, class: along(axis, ns) < 0.02 ? "first" : "" }, duration(ns)))),
     ["p50", "p99", "Max"].map((name) => h("div.num", { role: "columnheader", class: name.toLowerCase() }, h("i", { class: `mark-${name.toLowerCase()}` }), name)),
     h("div", { role: "columnheader" }, h("span.key-f"), "Filter ", h("span.key-h"), "Host, sum"),
   );
