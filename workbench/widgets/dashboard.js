@@ -145,6 +145,7 @@ export const dashboardView = (model, el, signal) => {
         }),
       );
     }
+    root.classList.toggle("fw-bare", !ready && run.state !== "running");
     tabs.hidden = !ready;
     exchanges.hidden = !ready || tab !== "exchanges";
     timing.hidden = !ready || tab !== "timing";

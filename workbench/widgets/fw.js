@@ -98,7 +98,7 @@ export const icon = (name, size = 16, tone = "") =>
     svg("path", { d: ICONS[name] ?? "" }),
   );
 
-export const OUTCOMES = { passed: "Passed", changed: "Changed", allowed: "Allowed", limited: "Limited", denied: "Denied", error: "Error", local: "Answered here" };
+export const OUTCOMES = { passed: "Passed", changed: "Changed", allowed: "Allowed", limited: "Limited", denied: "Denied", error: "Error", local: "Answered" };
 /** An outcome as icon and word; `boxed` with its tint. */
 export const chip = (outcome, boxed = false) => {
   const known = outcome in OUTCOMES ? outcome : "passed";
