@@ -76,6 +76,7 @@ class Composition:
         data, self.interface = _core()
         self.store = wasmtime.Store(engine())
         self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=4 * most_vms + 10, memories=most_vms + 10)
+        self.store.set_epoch_deadline(1 << 60)  # until a watchdog takes over
         self.store.set_wasi(wasmtime.WasiConfig())
         self.vms: list[Vm] = []
         self._most_vms = most_vms
@@ -166,13 +167,16 @@ class Composition:
     def _export_bits(self, module: FilterModule) -> int:
         return sum(1 << bit for bit, callback in enumerate(self.schema.callbacks) if callback.name in module.called)
 
-    def memory_size(self, vm: Vm) -> int:
-        """Bytes of memory that a VM has."""
-        return vm.memory.data_len(self.store)
+    def memory_entered(self) -> tuple[int, int]:
+        """Bytes of memory, and their limit, of the VM entered last."""
+        number = self.watch.vm
+        if number >= len(self.vms):
+            return 0, 0
+        return self.vms[number].memory.data_len(self.store), self.vms[number].module.memory_limit
 
     def leave_behind(self, vm: Vm) -> None:
         """A VM that is never entered again: gives its memory back where the system can, since its instance stays."""
-        size = self.memory_size(vm)
+        size = vm.memory.data_len(self.store)
         if (
             sys.platform == "linux"
             and _libc().madvise(ctypes.c_void_p(_address(vm.memory, self.store)), ctypes.c_size_t(size), _MADV_DONTNEED) == 0

@@ -17,7 +17,7 @@ import wasmtime
 
 from ..capture.packing import pack_str
 from ..errors import FilterLoadError, ReplayError
-from ..trace.records import NONE, FailureKind, Kind, Policy
+from ..trace.records import FailureKind, Kind, Policy
 from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, Vm, VmsUsedUp, core_interface
@@ -183,6 +183,7 @@ class _Run:
         self.shared: dict[object, Vm] = {}
         self.homes: list[Vm] = []
         self.failed: set[int] = set()
+        self.given_up: set[int] = set()
         self._progress = progress
         self._total = total
         self._reported = 0.0
@@ -236,7 +237,7 @@ class _Run:
         try:
             return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            failure = self._failure(error, module)
+            failure = self._failure(error)
             raise FilterLoadError(f"cannot be started: {failure.message}", where=str(spec.path)) from None
 
     def _try_start(self, number: int, name: str, *args: int) -> None:
@@ -289,16 +290,18 @@ class _Run:
                 return self._enter(name, *args)
             except _Failed as failure:
                 self._recover(failure)
-                name, args = "resume", ()
+                # what is left to finish is found by asking again, all else is in the core's state
+                if name != "finish":
+                    name, args = "resume", ()
 
     def _enter(self, name: str, *args: int) -> int:
         try:
             return self.host.call(name, *args)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            raise self._failure(error, self.host.vms[self.host.watch.vm].module) from None
+            raise self._failure(error) from None
 
-    def _failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError, module: FilterModule) -> _Failed:
-        """Sorts out whose fault it is and brings the core back in order; raises unless it is the filter's."""
+    def _failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError) -> _Failed:
+        """Brings the core back in order after a trap, and says what it means; raises unless it is a filter's failure."""
         verdict, in_host = self.watchdog.verdict, self.host.watch.host_runs
         self.watchdog.clear()
         self.host.unwind()
@@ -308,8 +311,8 @@ class _Run:
             raise ReplayError("the watchdog failed") from self.watchdog.fault
         if in_host:
             raise ReplayError(f"the host core failed: {shown(str(error), 400)}", remedy="This is a fault of the workbench: report it")
-        memory = self.host.memory_size(self.host.vms[self.host.watch.vm]) if self.host.vms else 0
-        return _Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, module.memory_limit))
+        memory, limit = self.host.memory_entered()
+        return _Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, limit))
 
     def _recover(self, failure: _Failed) -> None:
         vm = self.host.vms[self.host.watch.vm]
@@ -318,27 +321,36 @@ class _Run:
         self.host.call_with("recover", failure.message.encode(), failure.kind)
 
     def _renew(self) -> None:
-        """A fresh VM for the filter that the core names; the core keeps the failure where none can be had."""
+        """A fresh VM for the filter that the core names, and for those of the same policy that lived with it."""
         number = self.host.call("needs") & 0xFFFF
-        key, home = self.keys[number], self.homes[number]
+        if number in self.given_up:
+            return
+        old, policy = self.homes[number], self.filters[number].policy
+        for each, (home, spec) in enumerate(zip(self.homes, self.filters, strict=True)):
+            if home is old and spec.policy == policy:
+                moved = self._moved(each)
+                if moved is not None:
+                    self.homes[each] = moved
+                else:
+                    self.given_up.add(each)
+                    self.host.call("filter_give_up", each)
+
+    def _moved(self, number: int) -> Vm | None:
+        """Starts a filter in the VM that those of its key share now, made afresh if that has failed; None where it cannot be had."""
+        key = self.keys[number]
         try:
             if self.shared[key].number in self.failed:
                 self.shared[key] = self._new_vm(number)
                 self._enter("vm_boot", self.shared[key].number)
             home = self.shared[key]
-            refused = self._enter("filter_start", number, home.number)
-            if refused:
-                self.failed.add(home.number)
+            if self._enter("filter_start", number, home.number) == _DONE:
+                return home
+            self.failed.add(home.number)
         except _Failed as failure:
             self._recover(failure)
-            refused = failure.kind
         except (VmsUsedUp, FilterLoadError):
-            refused = FailureKind.START
-        if refused:
-            self.host.call("vm_replaced", number, NONE)
-        else:
-            self.homes[number] = home
-            self.host.call("vm_replaced", number, home.number)
+            pass
+        return None
 
     def _check(self) -> None:
         if self.cancel.is_set():

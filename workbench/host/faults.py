@@ -46,7 +46,7 @@ def describe(
     if verdict is Verdict.TIMEOUT:
         return FailureKind.TIMEOUT, _placed(f"ran for longer than {limit_s:g} s", names)
     code = error.trap_code if isinstance(error, wasmtime.Trap) else None
-    exhausted = memory * 2 >= memory_limit or any(_OUT_OF_MEMORY.search(name) for name in names)
+    exhausted = (memory and memory * 2 >= memory_limit) or any(_OUT_OF_MEMORY.search(name) for name in names)
     if code is TrapCode.UNREACHABLE and exhausted:
         return FailureKind.MEMORY, _placed(f"got no more memory: it had {memory >> 20} MiB, the limit is {memory_limit >> 20} MiB", names)
     if code is None:
