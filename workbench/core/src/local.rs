@@ -1,0 +1,165 @@
+//! Responses made here instead of the upstream's: by a filter, for a failed filter, or by the proxy itself.
+//! Rules: Envoy's `sendLocalReply`, in `source/common/http/utility.cc` and `filter_manager.cc`.
+
+use crate::chain;
+use crate::headers::{self, Side};
+use crate::state::core;
+use crate::stream::{Bytes, Work, REQUEST, RESPONSE};
+use crate::trace::{Event, Row, NONE, NO_FILTER};
+
+/// `ResponseSource` of the trace.
+const FILTER: u32 = 0;
+const FAILURE: u32 = 1;
+const PROXY: u32 = 2;
+
+/// What a response made here consists of.
+#[derive(Clone, Default)]
+pub struct Reply {
+    pub code: u32,
+    pub details: Vec<u8>,
+    pub body: Vec<u8>,
+    pub pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub grpc_status: u32,
+}
+
+/// A filter failed on this stream: 503 without a body, once.
+pub fn fail(slot: u32, filter: u32) {
+    let state = &mut core().streams[slot as usize].filters[filter as usize];
+    if std::mem::replace(&mut state.failure_answered, true) {
+        return;
+    }
+    let reply = Reply { code: 503, details: b"wasm_fail_stream".to_vec(), grpc_status: 14, ..Reply::default() };
+    answer(slot, filter, reply, FAILURE, NONE);
+}
+
+pub fn answer_for_proxy(slot: u32, code: u32, body: &[u8], details: &[u8]) {
+    let reply = Reply { code, details: details.to_vec(), body: body.to_vec(), grpc_status: NONE, ..Reply::default() };
+    answer(slot, NO_FILTER as u32, reply, PROXY, NONE);
+}
+
+pub fn answer_for_filter(slot: u32, filter: u32, reply: Reply, parent: u32) {
+    answer(slot, filter, reply, FILTER, parent);
+}
+
+/// The upstream closed without an answer: the router's own reply.
+pub fn upstream_failed(slot: u32) {
+    let body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination";
+    answer_for_proxy(slot, 503, body, b"upstream_reset_before_response_started{connection_termination}");
+}
+
+fn grpc_from_http(code: u32) -> u32 {
+    match code {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    // the first answer counts; once the response is on its way to the client nothing can take its place
+    let late = s.sink[RESPONSE].headers;
+    let ignored = s.local || s.ending || !s.live;
+    for byte in &mut reply.details {
+        if byte.is_ascii_whitespace() {
+            *byte = b'_';
+        }
+    }
+    let mut shown = std::mem::take(&mut s.maps[2]);
+    if !late && !ignored {
+        build(&mut shown, &reply, s.grpc);
+    }
+    let row = Row {
+        filter: filter.min(255) as u8,
+        exchange: s.exchange,
+        parent,
+        result: reply.code as i32,
+        args: [reply.grpc_status, source, u32::from(late || ignored), 0],
+        ..Row::event(Event::LocalResponse, c.now)
+    };
+    c.trace.push(row, |f| {
+        f.bytes(&reply.details).bytes(&reply.body).with(|out| {
+            if late || ignored { crate::packed::write_pairs(out, reply.pairs.iter().map(|(k, v)| (&k[..], &v[..])), reply.pairs.len()) } else { shown.write(out) }
+        });
+    });
+    let s = &mut core().streams[slot as usize];
+    s.maps[2] = shown;
+    if ignored {
+        return;
+    }
+    if late {
+        chain::write_out(slot, RESPONSE, true);
+        return chain::end(slot);
+    }
+    let in_response = s.response_loaded;
+    s.local = true;
+    s.stopped = true;
+    s.code = if s.grpc { 200 } else { reply.code };
+    s.details = reply.details;
+    s.work.clear();
+    s.has_trailers[RESPONSE] = false;
+    s.maps[3].clear(Side::Trailers);
+    let count = core().filters.len() as u32;
+    // after the upstream's response began the answer goes straight to the client, else through all response filters
+    let pos = if in_response { count } else { 0 };
+    let s = &mut core().streams[slot as usize];
+    s.response_loaded = true;
+    let bodiless = s.head || s.grpc || reply.body.is_empty();
+    s.sink[RESPONSE].own = Some(Vec::new());
+    s.work.push_back(Work::Headers { dir: RESPONSE, pos, eos: bodiless });
+    if !bodiless {
+        s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true });
+    }
+    for filter in &mut s.filters {
+        filter.half[REQUEST].chunk = None;
+    }
+    core().ready.push_back(slot);
+}
+
+/// The headers of a reply as the response filters see them.
+fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool) {
+    map.clear(Side::Response);
+    if grpc {
+        map.push(b":status", b"200");
+        map.push(b"content-type", b"application/grpc");
+        let status = if reply.grpc_status <= 16 { reply.grpc_status } else { grpc_from_http(reply.code) };
+        map.push(b"grpc-status", status.to_string().as_bytes());
+        if !reply.body.is_empty() {
+            map.push(b"grpc-message", &percent_encode(&reply.body));
+        }
+        return;
+    }
+    map.push(b":status", reply.code.to_string().as_bytes());
+    for (name, value) in &reply.pairs {
+        let name = headers::lower(name);
+        if name != b":status" {
+            map.add(&name, value);
+        }
+    }
+    if reply.body.is_empty() {
+        map.remove(b"content-length");
+        map.remove(b"content-type");
+    } else {
+        map.replace(b"content-length", reply.body.len().to_string().as_bytes());
+        if map.get(b"content-type").is_none() {
+            map.push(b"content-type", b"text/plain");
+        }
+    }
+}
+
+/// As gRPC's grpc-message wants it: printable ASCII but for `%`.
+fn percent_encode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    out
+}
