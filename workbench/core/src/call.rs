@@ -161,8 +161,10 @@ pub fn recover(kind: u32, message: &[u8]) {
     vm.failed_at = c.now;
     vm.failure = message.to_vec();
     if let Some((slot, pending)) = active.stream {
-        stream::tell_failure(slot, active.filter, kind, message, active.row);
-        c.trapped = Some((slot, pending));
+        // a reply that the filter asked for before it fell comes second: the failure's own wins
+        crate::hostcalls::control::drop_answers(slot);
+        stream::tell_failure(slot, active.filter, kind, message, active.row, pending.phase == stream::Phase::End);
+        core().trapped = Some((slot, pending));
     } else {
         root_failure(active.filter, kind, message, active.row);
     }

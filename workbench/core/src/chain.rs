@@ -61,7 +61,7 @@ fn gate(slot: u32, dir: usize, pos: u32, again: impl FnOnce() -> Work) -> Gate {
         if !began || s.local && dir == RESPONSE {
             return Gate::Skip;
         }
-        stream::tell_failure(slot, filter, EARLIER, &message, NONE);
+        stream::tell_failure(slot, filter, EARLIER, &message, NONE, false);
         let state = &mut core().streams[slot as usize].filters[filter as usize];
         if fresh && !state.failure_answered {
             // the stream goes on in the fresh VM, in a context that has seen nothing of it yet
@@ -328,8 +328,10 @@ pub fn resume(slot: u32, filter: u32, dir: usize) -> bool {
         return false;
     }
     let pos = if dir == REQUEST { filter } else { count - 1 - filter };
-    half.headers_open = false;
-    half.trailers_open = false;
+    if dir == REQUEST {
+        half.headers_open = false;
+        half.trailers_open = false;
+    }
     half.buffering = false;
     half.chunk = None;
     let bytes = std::mem::take(&mut half.held);
@@ -389,10 +391,13 @@ fn leave_headers(slot: u32, dir: usize, eos: bool) {
     let s = &mut c.streams[slot as usize];
     if dir == REQUEST {
         let map = &s.maps[0];
-        let missing = [&b":method"[..], b":path", b":authority"].into_iter().find(|name| map.get(name).is_none());
-        if let Some(name) = missing {
-            let details = [b"filter_removed_required_request_headers{missing_required_header:_", name, b"}"].concat();
-            return local::answer_for_proxy(slot, 503, b"", &details);
+        let routed = map.get(b":path").is_some_and(|path| path.first() == Some(&b'/')) && map.get(b"x-forwarded-proto").is_some_and(|v| !v.is_empty());
+        if !routed {
+            return local::answer_for_proxy(slot, 404, b"", b"route_not_found");
+        }
+        if map.get(b":method").is_none() {
+            let details = b"filter_removed_required_request_headers{missing_required_header:_:method}";
+            return local::answer_for_proxy(slot, 503, b"missing required header: :method", details);
         }
         // an answer that came before the request was whole keeps its distance to the request's start
         if s.has_response && s.times[2] < s.times[1] && !s.response_planned {
@@ -400,8 +405,12 @@ fn leave_headers(slot: u32, dir: usize, eos: bool) {
             let (at, life) = (c.now + s.times[2].saturating_sub(s.times[0]), s.life);
             c.events.plan(at, Planned::Response { slot, life });
         }
-    } else if s.maps[2].get(b":status").is_none() {
-        return local::answer_for_proxy(slot, 502, b"", b"filter_removed_required_response_headers{missing_required_header:_:status}");
+    } else if !s.maps[2].get(b":status").is_some_and(|v| !v.is_empty() && v.iter().all(u8::is_ascii_digit)) {
+        let details = b"filter_removed_required_response_headers{missing_required_header:_:status}";
+        return local::answer_for_proxy(slot, 502, b"missing required header: :status", details);
+    }
+    if dir == RESPONSE {
+        s.code = status(s);
     }
     s.sink[dir].headers = true;
     if eos {
@@ -418,7 +427,7 @@ fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
 
 fn leave_trailers(slot: u32, dir: usize) {
     let s = &mut core().streams[slot as usize];
-    s.has_trailers[dir] = true;
+    s.has_trailers[dir] |= s.trailers_added[dir];
     complete(slot, dir);
 }
 
@@ -442,6 +451,10 @@ fn complete(slot: u32, dir: usize) {
     c.events.plan(c.now + latency, Planned::Response { slot, life });
 }
 
+fn status(s: &Stream) -> u32 {
+    s.maps[2].get(b":status").and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.parse().ok()).unwrap_or(0)
+}
+
 /// Records what the upstream or the client got.
 pub fn write_out(slot: u32, dir: usize, reset: bool) {
     let c = core();
@@ -457,20 +470,32 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
         None => &s.record[start as usize..(start + sink.passed) as usize],
     };
     let size = if as_captured { captured } else { body.len() as u32 };
-    let status = s.maps[2].get(b":status").and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
     let event = if dir == REQUEST { Event::UpstreamRequest } else { Event::DownstreamResponse };
     let row = Row {
         exchange: s.exchange,
-        result: if dir == REQUEST { 0 } else { status },
+        result: if dir == REQUEST { 0 } else { status(s) as i32 },
         args: [size, 0, u32::from(as_captured), u32::from(reset)],
         ..Row::event(event, c.now)
     };
     let (headers, trailers) = (&s.maps[HEADERS[dir]], &s.maps[TRAILERS[dir]]);
-    let with_trailers = s.has_trailers[dir];
+    let with_trailers = s.has_trailers[dir] || s.trailers_added[dir];
+    let leaves = |name: &[u8]| dir == REQUEST || !crate::message::stays_behind(name);
     c.trace.push(row, |f| {
-        f.with(|out| headers.write(out)).bytes(if as_captured { empty } else { body });
+        f.with(|out| {
+            let left = headers.iter().filter(|(name, _)| leaves(name));
+            crate::packed::write_pairs(out, left.clone(), left.count());
+        });
+        f.bytes(if as_captured { empty } else { body });
         f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
     });
+}
+
+/// The connection to the client ends where it stands.
+pub fn cut(slot: u32) {
+    if core().streams[slot as usize].sink[RESPONSE].headers {
+        write_out(slot, RESPONSE, true);
+    }
+    end(slot);
 }
 
 /// Nothing more comes: log, done and delete are what is left.

@@ -47,7 +47,7 @@ pub fn upstream_failed(slot: u32) {
     answer_for_proxy(slot, 503, body, b"upstream_reset_before_response_started{connection_termination}");
 }
 
-fn grpc_from_http(code: u32) -> u32 {
+pub fn grpc_from_http(code: u32) -> u32 {
     match code {
         400 => 13,
         401 => 16,
@@ -61,44 +61,33 @@ fn grpc_from_http(code: u32) -> u32 {
 fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
-    // the first answer counts; once the response is on its way to the client nothing can take its place
+    // once the response is on its way to the client nothing can take its place; a callback's second answer does not count
     let late = s.sink[RESPONSE].headers;
-    let ignored = s.local || s.ending || !s.live;
-    for byte in &mut reply.details {
-        if byte.is_ascii_whitespace() {
-            *byte = b'_';
-        }
-    }
+    let ignored = s.ending || !s.live || s.local && parent != NONE && s.answered_by == parent;
+    join_details(&mut reply.details);
     let mut shown = std::mem::take(&mut s.maps[2]);
     if !late && !ignored {
-        build(&mut shown, &reply, s.grpc);
+        build(&mut shown, &reply, s.grpc, s.head);
     }
-    let row = Row {
-        filter: filter.min(255) as u8,
-        exchange: s.exchange,
-        parent,
-        result: reply.code as i32,
-        args: [reply.grpc_status, source, u32::from(late || ignored), 0],
-        ..Row::event(Event::LocalResponse, c.now)
-    };
-    c.trace.push(row, |f| {
-        f.bytes(&reply.details).bytes(&reply.body).with(|out| {
-            if late || ignored { crate::packed::write_pairs(out, reply.pairs.iter().map(|(k, v)| (&k[..], &v[..])), reply.pairs.len()) } else { shown.write(out) }
-        });
+    if late || ignored {
+        s.maps[2] = shown;
+        record_ignored(slot, filter, &reply, parent);
+        if !ignored {
+            core().streams[slot as usize].details = reply.details;
+            chain::cut(slot);
+        }
+        return;
+    }
+    c.trace.push(row(slot, filter, &reply, source, parent, 0), |f| {
+        f.bytes(&reply.details).bytes(&reply.body).with(|out| shown.write(out));
     });
     let s = &mut core().streams[slot as usize];
     s.maps[2] = shown;
-    if ignored {
-        return;
-    }
-    if late {
-        chain::write_out(slot, RESPONSE, true);
-        return chain::end(slot);
-    }
     let in_response = s.response_loaded;
     s.local = true;
+    s.answered_by = parent;
     s.stopped = true;
-    s.code = if s.grpc { 200 } else { reply.code };
+    s.code = reply.code;
     s.details = reply.details;
     s.work.clear();
     s.has_trailers[RESPONSE] = false;
@@ -109,42 +98,64 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     let s = &mut core().streams[slot as usize];
     s.response_loaded = true;
     let bodiless = s.head || s.grpc || reply.body.is_empty();
-    s.sink[RESPONSE].own = Some(Vec::new());
+    s.sink[RESPONSE] = crate::stream::Sink { own: Some(Vec::new()), ..Default::default() };
     s.work.push_back(Work::Headers { dir: RESPONSE, pos, eos: bodiless });
     if !bodiless {
         s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true });
     }
     for filter in &mut s.filters {
         filter.half[REQUEST].chunk = None;
+        filter.half[RESPONSE] = Default::default();
     }
     core().ready.push_back(slot);
 }
 
-/// The headers of a reply as the response filters see them.
-fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool) {
-    map.clear(Side::Response);
-    if grpc {
-        map.push(b":status", b"200");
-        map.push(b"content-type", b"application/grpc");
-        let status = if reply.grpc_status <= 16 { reply.grpc_status } else { grpc_from_http(reply.code) };
-        map.push(b"grpc-status", status.to_string().as_bytes());
-        if !reply.body.is_empty() {
-            map.push(b"grpc-message", &percent_encode(&reply.body));
-        }
-        return;
+fn row(slot: u32, filter: u32, reply: &Reply, source: u32, parent: u32, ignored: u32) -> Row {
+    let c = core();
+    let exchange = c.streams[slot as usize].exchange;
+    let args = [reply.grpc_status, source, ignored, 0];
+    Row { filter: filter.min(255) as u8, exchange, parent, result: reply.code as i32, args, ..Row::event(Event::LocalResponse, c.now) }
+}
+
+/// An answer that has no effect is told all the same.
+pub fn record_ignored(slot: u32, filter: u32, reply: &Reply, parent: u32) {
+    core().trace.push(row(slot, filter, reply, FILTER, parent, 1), |f| {
+        let pairs = reply.pairs.iter().map(|(k, v)| (&k[..], &v[..]));
+        f.bytes(&reply.details).bytes(&reply.body).with(|out| crate::packed::write_pairs(out, pairs, reply.pairs.len()));
+    });
+}
+
+/// Details are one word in Envoy's logs.
+fn join_details(details: &mut [u8]) {
+    for byte in details.iter_mut().filter(|byte| byte.is_ascii_whitespace()) {
+        *byte = b'_';
     }
-    map.push(b":status", reply.code.to_string().as_bytes());
+}
+
+/// The headers of a reply as the response filters see them.
+fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool, head: bool) {
+    map.clear(Side::Response);
+    map.push(b":status", if grpc { b"200".to_vec() } else { reply.code.to_string().into_bytes() }.as_slice());
     for (name, value) in &reply.pairs {
         let name = headers::lower(name);
         if name != b":status" {
             map.add(&name, value);
         }
     }
-    if reply.body.is_empty() {
-        map.remove(b"content-length");
-        map.remove(b"content-type");
+    if grpc {
+        let status = if reply.grpc_status <= 16 { reply.grpc_status } else { grpc_from_http(reply.code) };
+        map.replace(b"content-type", b"application/grpc");
+        map.replace(b"grpc-status", status.to_string().as_bytes());
+        if !reply.body.is_empty() {
+            map.replace(b"grpc-message", &percent_encode(&reply.body));
+        }
+    } else if reply.body.is_empty() {
+        if !head {
+            map.remove(b"content-length");
+            map.remove(b"content-type");
+        }
     } else {
-        map.replace(b"content-length", reply.body.len().to_string().as_bytes());
+        map.set_in_place(b"content-length", reply.body.len().to_string().as_bytes());
         if map.get(b"content-type").is_none() {
             map.push(b"content-type", b"text/plain");
         }

@@ -43,6 +43,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The pairs of a list, in order.
+#[derive(Clone)]
 pub struct Pairs<'a> {
     sizes: &'a [u8],
     rest: &'a [u8],

@@ -155,7 +155,6 @@ pub struct Stream {
     /// Places in the record: request fields, trailers, response fields, trailers, attributes.
     pub lists: [usize; 5],
     pub bodies: [(u32, u32); 2],
-    pub error: (u32, u32),
     pub maps: [HeaderMap; 4],
     pub has_trailers: [bool; 2],
     pub trailers_added: [bool; 2],
@@ -165,6 +164,10 @@ pub struct Stream {
     pub response_planned: bool,
     pub response_loaded: bool,
     pub local: bool,
+    /// Body bytes that came in so far, each direction.
+    pub received: [u64; 2],
+    /// The callback that made the local response.
+    pub answered_by: u32,
     pub stopped: bool,
     pub ending: bool,
     pub head: bool,
@@ -172,7 +175,6 @@ pub struct Stream {
     pub code: u32,
     pub details: Vec<u8>,
     pub state: Vec<(Vec<u8>, Vec<u8>)>,
-    pub scheme: (u32, u32),
 }
 
 /// Something a filter changed in the running callback.
@@ -195,13 +197,10 @@ impl Stream {
         self.times = [r.u64(), r.u64(), r.u64(), r.u64()];
         (self.status, self.connection) = (r.u32(), r.u32());
         let method = r.str();
-        let scheme_at = r.range();
-        let scheme = &record[scheme_at.0 as usize..scheme_at.1 as usize];
-        let (authority, path) = (r.str(), r.str());
-        self.scheme = scheme_at;
+        let (scheme, authority, path) = (r.str(), r.str(), r.str());
         self.lists[0] = r.at;
         let fields = r.pairs();
-        message::load_request(&mut self.maps[0], method, scheme, authority, path, fields);
+        message::load_request(&mut self.maps[0], method, scheme, authority, path, || fields.clone());
         self.bodies[REQUEST] = r.range();
         self.lists[1] = r.at;
         let trailers = r.pairs();
@@ -214,7 +213,6 @@ impl Stream {
         self.has_trailers[RESPONSE] = r.pairs().len() > 0;
         self.lists[4] = r.at;
         r.pairs();
-        self.error = r.range();
         self.head = method == b"HEAD";
         self.grpc = self.maps[0].get(b"content-type").is_some_and(is_grpc);
         self.maps[2].clear(crate::headers::Side::Response);
@@ -235,6 +233,8 @@ impl Stream {
         self.filters.resize_with(filters, FilterStream::default);
         self.work.clear();
         self.sink = Default::default();
+        self.received = [0; 2];
+        self.answered_by = NONE;
         (self.response_planned, self.response_loaded, self.local) = (false, false, false);
         (self.stopped, self.ending, self.code) = (false, false, 0);
         self.details.clear();
@@ -340,6 +340,7 @@ pub fn deliver_body(slot: u32, dir: usize, from: u32) {
     let end = s.bodies[dir].1;
     let upto = piece(chunk, from, end);
     let last = upto == end;
+    s.received[dir] += u64::from(upto - from);
     let trailers = s.has_trailers[dir];
     let with_end = last && !trailers && s.versions[dir] >= 20;
     if upto > from || with_end {
@@ -491,9 +492,9 @@ fn release(slot: u32) {
 }
 
 /// Records on the exchange that a filter failed there, or suffers from an earlier failure. Once a filter and exchange.
-pub fn tell_failure(slot: u32, filter: u32, kind: u32, message: &[u8], parent: u32) {
+pub fn tell_failure(slot: u32, filter: u32, kind: u32, message: &[u8], parent: u32, harmless: bool) {
     let c = core();
-    let passes = c.filters[filter as usize].fail_open || kind == EARLIER && c.filters[filter as usize].policy == RESTART;
+    let passes = harmless || c.filters[filter as usize].fail_open || kind == EARLIER && c.filters[filter as usize].policy == RESTART;
     if !std::mem::replace(&mut c.streams[slot as usize].filters[filter as usize].failure_told, true) {
         tell(slot, filter, kind, if passes { 2 } else { 1 }, message, parent);
     }

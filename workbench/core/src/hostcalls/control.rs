@@ -28,8 +28,7 @@ pub fn run_actions() {
             Action::Close { slot, life } => {
                 if alive(slot, life) {
                     core().streams[slot as usize].details = b"wasm_close_stream".to_vec();
-                    chain::write_out(slot, RESPONSE, true);
-                    chain::end(slot);
+                    chain::cut(slot);
                 }
             }
             Action::Answer { slot, life, filter, reply, row } => {
@@ -38,6 +37,16 @@ pub fn run_actions() {
                 }
             }
             Action::DeleteRoot { filter } => crate::root::delete(filter),
+        }
+    }
+}
+
+/// Forgets the answers queued for a stream, and records that they had no effect.
+pub fn drop_answers(slot: u32) {
+    for action in std::mem::take(&mut core().actions) {
+        match action {
+            Action::Answer { slot: of, filter, reply, row, .. } if of == slot => local::record_ignored(slot, filter, &reply, row),
+            other => core().actions.push_back(other),
         }
     }
 }

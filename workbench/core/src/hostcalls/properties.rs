@@ -53,11 +53,22 @@ fn protocol(version: u32) -> &'static [u8] {
 }
 
 /// The size that content-length claims, else the bytes that came.
-fn message_size(map: Option<&HeaderMap>, body: (u32, u32)) -> Option<u64> {
-    match map.and_then(|m| m.get(b"content-length")) {
-        Some(value) => std::str::from_utf8(value).ok()?.parse().ok(),
-        None => Some(u64::from(body.1 - body.0)),
-    }
+fn message_size(map: Option<&HeaderMap>, received: u64) -> u64 {
+    map.and_then(|m| m.get(b"content-length")).and_then(number).unwrap_or(received)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// What has gone to the client of a response's body.
+fn sent(s: &Stream) -> u64 {
+    let sink = &s.sink[RESPONSE];
+    sink.own.as_ref().map_or(u64::from(sink.passed), |own| own.len() as u64)
+}
+
+fn map_size(map: Option<&HeaderMap>) -> u64 {
+    map.map_or(0, |m| m.byte_size() as u64)
 }
 
 fn request(c: &Core, s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>> {
@@ -76,13 +87,12 @@ fn request(c: &Core, s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>>
         [b"headers"] => Some(map_value(headers)),
         [b"headers", name] => joined(headers?, &name.to_ascii_lowercase()),
         [b"protocol"] => Some(protocol(s.versions[REQUEST]).to_vec()),
-        [b"time"] => int(s.began[REQUEST]),
+        // microseconds are as fine as Envoy gets here
+        [b"time"] => int(s.began[REQUEST] / 1000 * 1000),
         [b"duration"] if s.ending => int(c.now - s.began[REQUEST]),
-        [b"size"] => int(message_size(headers, s.bodies[REQUEST])?),
-        [b"total_size"] => {
-            let body = s.bodies[REQUEST];
-            int(u64::from(body.1 - body.0) + s.maps[0].byte_size() as u64)
-        }
+        [b"size"] => int(message_size(headers, s.received[REQUEST])),
+        [b"total_size"] => int(s.received[REQUEST] + map_size(headers)),
+        [b"headers_bytes"] => int(map_size(headers)),
         _ => None,
     }
 }
@@ -90,19 +100,20 @@ fn request(c: &Core, s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>>
 fn response(s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>> {
     let headers = reachable(s, filter, RESPONSE);
     match *rest {
-        [b"code"] if s.code != 0 => int(u64::from(s.code)),
-        [b"code_details"] if s.ending => Some(if s.details.is_empty() { b"via_upstream".to_vec() } else { s.details.clone() }),
-        [b"flags"] if s.response_loaded => int(0),
-        [b"grpc_status"] => {
-            let value = s.maps[3].get(b"grpc-status").or_else(|| s.maps[2].get(b"grpc-status"))?;
-            int(std::str::from_utf8(value).ok()?.parse().ok()?)
+        [b"flags"] => int(0),
+        [b"code"] if s.response_loaded => int(u64::from(s.code)),
+        [b"code_details"] if s.response_loaded => Some(if s.details.is_empty() { b"via_upstream".to_vec() } else { s.details.clone() }),
+        [b"grpc_status"] if s.response_loaded => {
+            let given = s.maps[3].get(b"grpc-status").or_else(|| s.maps[2].get(b"grpc-status"));
+            int(given.and_then(number).unwrap_or_else(|| u64::from(crate::local::grpc_from_http(s.code))))
         }
         [b"headers"] => Some(map_value(headers)),
         [b"headers", name] => joined(headers?, &name.to_ascii_lowercase()),
         [b"trailers"] => Some(map_value(s.filters[filter as usize].half[RESPONSE].trailers_open.then_some(&s.maps[3]))),
         [b"trailers", name] if s.filters[filter as usize].half[RESPONSE].trailers_open => joined(&s.maps[3], &name.to_ascii_lowercase()),
-        [b"size"] if s.response_loaded => int(u64::from(s.bodies[RESPONSE].1 - s.bodies[RESPONSE].0)),
-        [b"total_size"] if s.response_loaded => int(u64::from(s.bodies[RESPONSE].1 - s.bodies[RESPONSE].0) + s.maps[2].byte_size() as u64),
+        [b"size"] if s.response_loaded => int(sent(s)),
+        [b"total_size"] if s.response_loaded => int(sent(s) + map_size(headers)),
+        [b"headers_bytes"] if s.response_loaded => int(map_size(headers)),
         _ => None,
     }
 }
@@ -130,7 +141,13 @@ fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
         [b"request" | b"response" | b"connection" | b"upstream" | b"source" | b"destination" | b"xds"] => return Err(SERIALIZATION_FAILURE),
         [b"request", ref rest @ ..] => request(c, s, filter, rest),
         [b"response", ref rest @ ..] => response(s, filter, rest),
-        [b"connection_id"] => int(u64::from(s.connection)),
+        [b"filter_state"] => return Err(SERIALIZATION_FAILURE),
+        [b"metadata"] => Some(Vec::new()),
+        [b"connection_id"] | [b"connection", b"id"] => int(u64::from(s.connection)),
+        [b"xds", b"listener_direction"] => int(0),
+        [b"upstream", b"request_attempt_count"] => int(u64::from(s.sink[REQUEST].headers)),
+        // the upstream is chosen when the request's headers have left the chain
+        [b"upstream", ..] if !s.sink[REQUEST].headers => return Err(NOT_FOUND),
         [b"filter_state", name] => s.state.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
         _ => None,
     };
