@@ -18,12 +18,14 @@ FIXED = {"jupyterlab", "ipywidgets", "wasmtime", "mitmproxy", "plotly"}
 
 @pytest.fixture(scope="module")
 def project(repo: Path) -> dict[str, Any]:
-    return tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    read: dict[str, Any] = tomllib.loads((repo / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return read
 
 
 @pytest.fixture(scope="module")
 def environment(repo: Path) -> dict[str, Any]:
-    return yaml.safe_load((repo / "environment.yml").read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load((repo / "environment.yml").read_text(encoding="utf-8"))
+    return read
 
 
 def _bounds(lines: list[str]) -> dict[str, SpecifierSet]:
