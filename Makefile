@@ -6,7 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # The first of these that is new enough; or name one: make PYTHON=/path/to/python3
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python /usr/bin/python3; do \
-	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
+	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # More words for pytest: make test ARGS="-k import"
 ARGS ?=
@@ -54,7 +54,7 @@ clean: ## remove what was installed, built and cached
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 with the module venv found. Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.14 with venv and pip found. Install one (Debian: python3 and python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Installing into $(VENV): a minute or two, this once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --editable .
