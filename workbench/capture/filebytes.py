@@ -58,6 +58,7 @@ class FileBytes:
         if not isinstance(key, slice):
             return self[int(key) : int(key) + 1][0]
         start, stop, _ = key.indices(len(self))
+        stop = max(start, stop)
         base, block = self._near
         if not (base <= start and stop <= base + len(block)):
             base, block = self._near = start, self.read(start, max(stop - start, 4096))

@@ -71,7 +71,8 @@ def _load(raw: bytes) -> http.HTTPFlow:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except Exception as error:  # a flow may hold anything, so mitmproxy may stumble over anything
-        raise ValueError(f"mitmproxy cannot read it ({type(error).__name__}: {str(error)[:200]})") from None
+        said = "".join(letter if letter.isprintable() else " " for letter in str(error)[:200])
+        raise ValueError(f"mitmproxy cannot read it ({type(error).__name__}: {said})") from None
     if not isinstance(loaded, http.HTTPFlow):
         raise ValueError(f"it is a {loaded.type} flow")
     return loaded

@@ -12,7 +12,7 @@ from array import array
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import CaptureError
 from . import flow
@@ -35,6 +35,9 @@ _TUPLE = re.compile(rb":(\d{1,4})#")
 _OTHER_KINDS = {"tcp", "udp", "dns"}
 _NESTED = b"6:backup;"
 """A flow may hold its older self, which is no exchange."""
+_Kind: TypeAlias = tuple[str, str]
+"""What a flow is, in the singular, and why it is skipped."""
+_HTTP: _Kind = ("HTTP flow", "")
 _MOST_KEYS, _MOST_CANDIDATES, _MOST_NOTES = 64, 5000, 100
 RECORD = "Record a capture with: mitmdump -w FILE"
 
@@ -51,7 +54,7 @@ class FlowFile:
         self._numbers: npt.NDArray[np.intp] | None = None
         self._end_ns = 0
         self._lock = threading.Lock()
-        self._skipped: Counter[str] = Counter()
+        self._skipped: Counter[_Kind] = Counter()
         self._unreadable: list[str] = []
         self._lost: dict[tuple[str, int], None] = {}
         self._candidates = _MOST_CANDIDATES
@@ -63,7 +66,7 @@ class FlowFile:
     @property
     def problems(self) -> tuple[str, ...]:
         """What was left out and why, a sentence each; reading an exchange can add to it."""
-        skipped = [f"Skipped {count} {what}." for what, count in self._skipped.items()]
+        skipped = [f"Skipped {count} {noun}{'s' * (count > 1)}{why}." for (noun, why), count in self._skipped.items()]
         return (*self._unreadable, *skipped, *(f"Exchange {index}: {what}." for what, index in self._lost))
 
     def exchange(self, index: int) -> Exchange:
@@ -133,15 +136,15 @@ class FlowFile:
             why = self._unreadable[0].removesuffix(".")
             raise CaptureError(f"no whole flow is in this file ({why})", where=str(self.path), remedy=f"{RECORD}.")
 
-    def _take(self, kind: str, at: int, size: int) -> None:
-        if kind == "http":
+    def _take(self, kind: _Kind, at: int, size: int) -> None:
+        if kind == _HTTP:
             self._add(at, size)
         else:
             self._skipped[kind] += 1
 
     def _add(self, at: int, size: int) -> None:
         if size > self._max_flow:
-            self._skipped[f"exchanges of more than {self._max_flow} bytes (open_capture's max_flow can be raised)"] += 1
+            self._skipped["exchange", f" of more than {self._max_flow} bytes (open_capture's max_flow can be raised)"] += 1
         else:
             self._offsets.append(at)
             self._sizes.append(size)
@@ -212,8 +215,8 @@ class FlowFile:
             self._lost[what, index] = None
 
 
-def _kind(data: Readable, at: int, size: int) -> str:
-    """`http`, or what else the flow at `at` is, in words for `Skipped N ...`; ValueError where no flow is."""
+def _kind(data: Readable, at: int, size: int) -> _Kind:
+    """What the flow at `at` is; ValueError where none begins."""
     start, stop = span(data, at, size)
     if data[stop] != DICT:
         raise ValueError("no flow begins there")
@@ -229,11 +232,11 @@ def _kind(data: Readable, at: int, size: int) -> str:
     numbers = [int(part) for part in found[b"version"].split(b".") if part.isdigit()]
     if not numbers or not flow.readable_version(numbers[0] if len(numbers) == 1 else tuple(numbers)):
         version = ".".join(map(str, numbers))
-        return f"flows of format {version or 'unknown'}, which the installed mitmproxy cannot read (a newer one may)"
+        return "flow", f" of format {version or 'unknown'}, which the installed mitmproxy cannot read (a newer one may)"
     name = found[b"type"].decode("ascii", "replace")
     if name == "http":
-        return name
-    return f"{name.upper()} flows (only HTTP is replayed)" if name in _OTHER_KINDS else "flows of an unknown kind"
+        return _HTTP
+    return (f"{name.upper()} flow" if name in _OTHER_KINDS else "flow"), " (only HTTP is replayed)"
 
 
 def _times(data: Readable, at: int, end: int) -> tuple[int | None, int | None, bytes]:
