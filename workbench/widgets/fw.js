@@ -165,6 +165,7 @@ export const choice = (label, options, chosen, onpick) => {
   return group;
 };
 
+const FIRST_PATIENCE = 4000;
 /** Questions to Python and their answers. An answer carries the number of its question; those nobody waits for are dropped. */
 export const channel = (model, signal) => {
   const waiting = new Map();
@@ -183,7 +184,13 @@ export const channel = (model, signal) => {
       last += 1;
       // Two views of one model share its messages, so the number alone would not tell their questions apart.
       const ask = `${last}.${Math.random().toString(36).slice(2)}`;
+      // A message can get lost while a page connects anew, so a question is asked again until it is answered or the view is gone.
+      const send = (patience) => {
+        if (signal.aborted || (patience > FIRST_PATIENCE && !waiting.has(ask))) return;
+        model.send({ ...body, kind, ask });
+        setTimeout(send, patience, 2 * patience);
+      };
       waiting.set(ask, resolve);
-      model.send({ ...body, kind, ask });
+      send(FIRST_PATIENCE);
     });
 };
