@@ -479,10 +479,14 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
     };
     let (headers, trailers) = (&s.maps[HEADERS[dir]], &s.maps[TRAILERS[dir]]);
     let with_trailers = s.has_trailers[dir] || s.trailers_added[dir];
-    let leaves = |name: &[u8]| dir == REQUEST || !crate::message::stays_behind(name);
+    let stays = |name: &[u8]| dir == RESPONSE && crate::message::stays_behind(name);
+    let whole = dir == REQUEST || !headers.iter().any(|(name, _)| stays(name));
     c.trace.push(row, |f| {
         f.with(|out| {
-            let left = headers.iter().filter(|(name, _)| leaves(name));
+            if whole {
+                return headers.write(out);
+            }
+            let left = headers.iter().filter(|(name, _)| !stays(name));
             crate::packed::write_pairs(out, left.clone(), left.count());
         });
         f.bytes(if as_captured { empty } else { body });

@@ -137,7 +137,7 @@ fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool, head: bool) {
     map.clear(Side::Response);
     map.push(b":status", if grpc { b"200".to_vec() } else { reply.code.to_string().into_bytes() }.as_slice());
     for (name, value) in &reply.pairs {
-        let name = headers::lower(name);
+        let name = name.to_ascii_lowercase();
         if name != b":status" {
             map.add(&name, value);
         }
