@@ -87,6 +87,10 @@ impl Rules {
         if configuration.is_empty() {
             return Ok(Self { realm: default_realm(), by_method: HashMap::new() });
         }
+        // serde would take a list for the fields in their order
+        if configuration.trim_ascii_start().first() != Some(&b'{') {
+            return Err("not a JSON object".to_owned());
+        }
         let parsed: Configuration = serde_json::from_slice(configuration)
             .map_err(|error| format!("not JSON of the expected form at line {}, column {}", error.line(), error.column()))?;
         let mut by_method: HashMap<Vec<u8>, Vec<Rc<Rule>>> = HashMap::new();

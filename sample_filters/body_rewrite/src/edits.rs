@@ -11,12 +11,14 @@ pub struct Edits {
 }
 
 impl Edits {
-    /// Reads the configuration; no bytes at all mean no edits.
+    /// Reads the configuration; none at all means no edits.
     pub fn parse(configuration: &[u8]) -> Result<Self, String> {
-        if configuration.is_empty() {
-            return Ok(Self::default());
-        }
-        let edits: Self = serde_json::from_slice(configuration).map_err(|error| error.to_string())?;
+        let edits: Self = match configuration.trim_ascii_start().first() {
+            None => Self::default(),
+            Some(b'{') => serde_json::from_slice(configuration).map_err(|error| error.to_string())?,
+            // serde would take a list for the fields in their order
+            Some(_) => return Err("not a JSON object".to_owned()),
+        };
         match edits.set.keys().chain(&edits.remove).find(|path| path.split('.').any(str::is_empty)) {
             Some(path) => Err(format!("the path {path:?} has an empty part")),
             None => Ok(edits),

@@ -38,12 +38,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the configuration; no bytes at all mean the defaults.
+    /// Reads the configuration; none at all means the defaults.
     pub fn parse(configuration: &[u8]) -> Result<Self, String> {
-        let parsed: Configuration = if configuration.is_empty() {
-            Configuration::default()
-        } else {
-            serde_json::from_slice(configuration).map_err(|error| error.to_string())?
+        let parsed: Configuration = match configuration.trim_ascii_start().first() {
+            None => Configuration::default(),
+            Some(b'{') => serde_json::from_slice(configuration).map_err(|error| error.to_string())?,
+            // serde would take a list for the fields in their order
+            Some(_) => return Err("not a JSON object".to_owned()),
         };
         let limit = Limit { rate: parsed.rate, per_s: parsed.per_s, burst: parsed.burst.unwrap_or(parsed.rate) };
         if limit.rate == 0 || limit.per_s == 0 || limit.burst == 0 {
