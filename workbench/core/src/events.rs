@@ -1,0 +1,40 @@
+//! What happens when: a queue ordered by virtual time, and among equals by the order in which things were planned.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// The next piece of a captured body, from a byte on.
+    RequestBody { slot: u32, life: u32, from: u32 },
+    Response { slot: u32, life: u32 },
+    ResponseBody { slot: u32, life: u32, from: u32 },
+    Tick { filter: u32, generation: u32 },
+    QueueReady { vm: u32, root: u32, token: u32 },
+}
+
+#[derive(Default)]
+pub struct Events {
+    heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    planned: u64,
+    /// How many in the queue are not ticks: with none, nothing new can happen by itself.
+    pub work: u32,
+}
+
+impl Events {
+    pub fn plan(&mut self, time: u64, event: Event) {
+        self.planned += 1;
+        self.work += u32::from(!matches!(event, Event::Tick { .. }));
+        self.heap.push(Reverse((time, self.planned, event)));
+    }
+
+    pub fn next_time(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((time, ..))| *time)
+    }
+
+    pub fn pop(&mut self) -> Option<(u64, Event)> {
+        let Reverse((time, _, event)) = self.heap.pop()?;
+        self.work -= u32::from(!matches!(event, Event::Tick { .. }));
+        Some((time, event))
+    }
+}

@@ -1,0 +1,77 @@
+//! The filters' side: what the core calls in a VM, through the gate, and the copies between the two memories.
+//! A call into a filter may never return (a trap unwinds the core's frames): hold nothing across one.
+
+#[link(wasm_import_module = "guest")]
+extern "C" {
+    pub fn memory_read(vm: u32, from: u32, to: *mut u8, n: u32) -> u32;
+    pub fn memory_write(vm: u32, from: *const u8, to: u32, n: u32) -> u32;
+    pub fn memory_store32(vm: u32, to: u32, value: u32) -> u32;
+    pub fn memory_store64(vm: u32, to: u32, value: u64) -> u32;
+    pub fn malloc(vm: u32, n: u32) -> u32;
+    pub fn _initialize(vm: u32);
+    pub fn main(vm: u32, argc: u32, argv: u32) -> u32;
+    pub fn __main_void(vm: u32) -> u32;
+    pub fn _start(vm: u32);
+    pub fn proxy_on_context_create(vm: u32, ctx: u32, parent: u32);
+    pub fn proxy_on_vm_start(vm: u32, root: u32, size: u32) -> u32;
+    pub fn proxy_on_configure(vm: u32, root: u32, size: u32) -> u32;
+    pub fn proxy_on_tick(vm: u32, root: u32);
+    pub fn proxy_on_queue_ready(vm: u32, root: u32, token: u32);
+    pub fn proxy_on_request_headers(vm: u32, ctx: u32, n: u32, eos: u32) -> u32;
+    pub fn proxy_on_request_headers_abi_01(vm: u32, ctx: u32, n: u32) -> u32;
+    pub fn proxy_on_request_body(vm: u32, ctx: u32, size: u32, eos: u32) -> u32;
+    pub fn proxy_on_request_trailers(vm: u32, ctx: u32, n: u32) -> u32;
+    pub fn proxy_on_response_headers(vm: u32, ctx: u32, n: u32, eos: u32) -> u32;
+    pub fn proxy_on_response_headers_abi_01(vm: u32, ctx: u32, n: u32) -> u32;
+    pub fn proxy_on_response_body(vm: u32, ctx: u32, size: u32, eos: u32) -> u32;
+    pub fn proxy_on_response_trailers(vm: u32, ctx: u32, n: u32) -> u32;
+    pub fn proxy_on_done(vm: u32, ctx: u32) -> u32;
+    pub fn proxy_on_log(vm: u32, ctx: u32);
+    pub fn proxy_on_delete(vm: u32, ctx: u32);
+}
+
+#[link(wasm_import_module = "clock")]
+extern "C" {
+    fn now() -> u64;
+}
+
+/// Real time, nanoseconds, monotonic.
+#[inline]
+pub fn real_ns() -> u64 {
+    unsafe { now() }
+}
+
+/// Reads `n` bytes of the filter's memory; None where the range is not inside it.
+pub fn read(vm: u32, from: u32, n: u32) -> Option<Vec<u8>> {
+    if n == 0 {
+        return Some(Vec::new());
+    }
+    if n > MAX_READ {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(n as usize);
+    // SAFETY: memory_read writes exactly n bytes, or none and returns 0.
+    unsafe {
+        if memory_read(vm, from, bytes.as_mut_ptr(), n) == 0 {
+            return None;
+        }
+        bytes.set_len(n as usize);
+    }
+    Some(bytes)
+}
+
+/// No filter has more memory than this, so no valid range is longer.
+const MAX_READ: u32 = 1 << 30;
+
+/// True if `(at, n)` lies in the filter's memory; `(x, 0)` only where x does.
+pub fn write(vm: u32, at: u32, bytes: &[u8]) -> bool {
+    bytes.is_empty() || unsafe { memory_write(vm, bytes.as_ptr(), at, bytes.len() as u32) != 0 }
+}
+
+pub fn store32(vm: u32, at: u32, value: u32) -> bool {
+    unsafe { memory_store32(vm, at, value) != 0 }
+}
+
+pub fn store64(vm: u32, at: u32, value: u64) -> bool {
+    unsafe { memory_store64(vm, at, value) != 0 }
+}

@@ -1,0 +1,109 @@
+//! Buffers: bodies while their callback runs or is held back, and configurations.
+
+use super::*;
+use crate::stream::{Bytes, Pause, Touched};
+
+const HTTP_REQUEST_BODY: u32 = 0;
+const HTTP_RESPONSE_BODY: u32 = 1;
+const HTTP_CALL_RESPONSE_BODY: u32 = 4;
+const VM_CONFIGURATION: u32 = 6;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const LAST: u32 = 8;
+
+/// A body that a filter can reach now: the chunk of its callback, or what is held back for it.
+fn body(h: &Host, buffer: u32) -> Option<(u32, u32, usize)> {
+    let dir = match buffer {
+        HTTP_REQUEST_BODY => 0,
+        HTTP_RESPONSE_BODY => 1,
+        _ => return None,
+    };
+    let (slot, filter) = h.stream()?;
+    let half = &core().streams[slot as usize].filters[filter as usize].half[dir];
+    (half.chunk.is_some() || half.buffering || half.pause == Pause::Body).then_some((slot, filter, dir))
+}
+
+fn view(at: (u32, u32, usize)) -> &'static [u8] {
+    let s = &core().streams[at.0 as usize];
+    let half = &s.filters[at.1 as usize].half[at.2];
+    half.chunk.as_ref().unwrap_or(&half.held).get(&s.record)
+}
+
+/// What a buffer holds now. NotFound only for the two that Envoy may not have; a body out of reach reads as empty.
+fn contents(h: &Host, buffer: u32) -> Result<&'static [u8], u32> {
+    match buffer {
+        HTTP_REQUEST_BODY | HTTP_RESPONSE_BODY => Ok(body(h, buffer).map_or(&[], view)),
+        HTTP_CALL_RESPONSE_BODY => Err(NOT_FOUND),
+        VM_CONFIGURATION => Ok(&core().vms[h.vm as usize].config),
+        PLUGIN_CONFIGURATION => match h.filter().map(|f| &core().filters[f as usize]) {
+            Some(filter) if filter.config_open => Ok(&filter.config),
+            _ => Err(NOT_FOUND),
+        },
+        _ => Ok(&[]),
+    }
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_get_buffer_bytes(vm: u32, buffer: u32, start: u32, max: u32, bytes_out: u32, size_out: u32) -> u32 {
+    hostcall(vm, Call::GetBufferBytes, [buffer, start, max, 0], |h| {
+        if buffer > LAST {
+            return Err(BAD_ARGUMENT);
+        }
+        let all = contents(h, buffer)?;
+        let from = (start as usize).min(all.len());
+        let upto = from.saturating_add(max as usize).min(all.len());
+        let part = all[from..upto].to_vec();
+        h.arg(3, part.len() as u32);
+        h.give(&part, bytes_out, size_out)
+    })
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_get_buffer_status(vm: u32, buffer: u32, length_out: u32, flags_out: u32) -> u32 {
+    hostcall(vm, Call::GetBufferStatus, [buffer, 0, 0, 0], |h| {
+        if buffer > LAST {
+            return Err(BAD_ARGUMENT);
+        }
+        let size = contents(h, buffer)?.len() as u32;
+        h.arg(1, size);
+        h.store(length_out, size)?;
+        h.store(flags_out, 0)
+    })
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_get_configuration(vm: u32, value_out: u32, size_out: u32) -> u32 {
+    hostcall(vm, Call::GetConfiguration, [0; 4], |h| {
+        let config = contents(h, PLUGIN_CONFIGURATION).or_else(|_| contents(h, VM_CONFIGURATION))?.to_vec();
+        h.arg(0, config.len() as u32);
+        h.give(&config, value_out, size_out)
+    })
+}
+
+#[no_mangle]
+pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size: u32, data: u32, data_n: u32) -> u32 {
+    hostcall(vm, Call::SetBufferBytes, [buffer, start, size, 0], |h| {
+        if buffer > LAST {
+            return Err(BAD_ARGUMENT);
+        }
+        contents(h, buffer)?;
+        let data = h.input(data, data_n)?;
+        let Some((slot, filter, dir)) = body(h, buffer) else { return Err(BAD_ARGUMENT) };
+        let old = view((slot, filter, dir));
+        let (start, size, len) = (start as usize, size as usize, old.len());
+        // Envoy edits at the ends only: in front (with the first `size` bytes gone), or behind
+        let new = match start {
+            0 => [&data, &old[size.min(len)..]].concat(),
+            _ if start >= len => [old, &data].concat(),
+            _ => return Err(BAD_ARGUMENT),
+        };
+        h.arg(3, len as u32);
+        h.field(&data);
+        let half = &mut core().streams[slot as usize].filters[filter as usize].half[dir];
+        *half.chunk.as_mut().unwrap_or(&mut half.held) = Bytes::Own(new);
+        let touched = &mut core().touched;
+        if !touched.iter().any(|t| matches!(t, Touched::Body { slot: s, filter: f, dir: d, .. } if (*s, *f, *d) == (slot, filter, dir))) {
+            touched.push(Touched::Body { slot, filter, dir, before: len as u32 });
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,176 @@
+//! Responses made here instead of the upstream's: by a filter, for a failed filter, or by the proxy itself.
+//! Rules: Envoy's `sendLocalReply`, in `source/common/http/utility.cc` and `filter_manager.cc`.
+
+use crate::chain;
+use crate::headers::{self, Side};
+use crate::state::core;
+use crate::stream::{Bytes, Work, REQUEST, RESPONSE};
+use crate::trace::{Event, Row, NONE, NO_FILTER};
+
+/// `ResponseSource` of the trace.
+const FILTER: u32 = 0;
+const FAILURE: u32 = 1;
+const PROXY: u32 = 2;
+
+/// What a response made here consists of.
+#[derive(Clone, Default)]
+pub struct Reply {
+    pub code: u32,
+    pub details: Vec<u8>,
+    pub body: Vec<u8>,
+    pub pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub grpc_status: u32,
+}
+
+/// A filter failed on this stream: 503 without a body, once.
+pub fn fail(slot: u32, filter: u32) {
+    let state = &mut core().streams[slot as usize].filters[filter as usize];
+    if std::mem::replace(&mut state.failure_answered, true) {
+        return;
+    }
+    let reply = Reply { code: 503, details: b"wasm_fail_stream".to_vec(), grpc_status: 14, ..Reply::default() };
+    answer(slot, filter, reply, FAILURE, NONE);
+}
+
+pub fn answer_for_proxy(slot: u32, code: u32, body: &[u8], details: &[u8]) {
+    let reply = Reply { code, details: details.to_vec(), body: body.to_vec(), grpc_status: NONE, ..Reply::default() };
+    answer(slot, NO_FILTER as u32, reply, PROXY, NONE);
+}
+
+pub fn answer_for_filter(slot: u32, filter: u32, reply: Reply, parent: u32) {
+    answer(slot, filter, reply, FILTER, parent);
+}
+
+/// The upstream closed without an answer: the router's own reply.
+pub fn upstream_failed(slot: u32) {
+    let body = b"upstream connect error or disconnect/reset before headers. reset reason: connection termination";
+    answer_for_proxy(slot, 503, body, b"upstream_reset_before_response_started{connection_termination}");
+}
+
+pub fn grpc_from_http(code: u32) -> u32 {
+    match code {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    // once the response is on its way to the client nothing can take its place; a callback's second answer does not count
+    let late = s.sink[RESPONSE].headers;
+    let ignored = s.ending || !s.live || s.local && parent != NONE && s.answered_by == parent;
+    join_details(&mut reply.details);
+    let mut shown = std::mem::take(&mut s.maps[2]);
+    if !late && !ignored {
+        build(&mut shown, &reply, s.grpc, s.head);
+    }
+    if late || ignored {
+        s.maps[2] = shown;
+        record_ignored(slot, filter, &reply, parent);
+        if !ignored {
+            core().streams[slot as usize].details = reply.details;
+            chain::cut(slot);
+        }
+        return;
+    }
+    c.trace.push(row(slot, filter, &reply, source, parent, 0), |f| {
+        f.bytes(&reply.details).bytes(&reply.body).with(|out| shown.write(out));
+    });
+    let s = &mut core().streams[slot as usize];
+    s.maps[2] = shown;
+    let in_response = s.response_loaded;
+    s.local = true;
+    s.answered_by = parent;
+    s.stopped = true;
+    s.code = reply.code;
+    s.details = reply.details;
+    s.work.clear();
+    s.has_trailers[RESPONSE] = false;
+    s.maps[3].clear(Side::Trailers);
+    let count = core().filters.len() as u32;
+    // after the upstream's response began the answer goes straight to the client, else through all response filters
+    let pos = if in_response { count } else { 0 };
+    let s = &mut core().streams[slot as usize];
+    s.response_loaded = true;
+    let bodiless = s.head || s.grpc || reply.body.is_empty();
+    s.sink[RESPONSE] = crate::stream::Sink { own: Some(Vec::new()), ..Default::default() };
+    s.work.push_back(Work::Headers { dir: RESPONSE, pos, eos: bodiless });
+    if !bodiless {
+        s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true });
+    }
+    for filter in &mut s.filters {
+        filter.half[REQUEST].chunk = None;
+        filter.half[RESPONSE] = Default::default();
+    }
+    core().ready.push_back(slot);
+}
+
+fn row(slot: u32, filter: u32, reply: &Reply, source: u32, parent: u32, ignored: u32) -> Row {
+    let c = core();
+    let exchange = c.streams[slot as usize].exchange;
+    let args = [reply.grpc_status, source, ignored, 0];
+    Row { filter: filter.min(255) as u8, exchange, parent, result: reply.code as i32, args, ..Row::event(Event::LocalResponse, c.now) }
+}
+
+/// An answer that has no effect is told all the same.
+pub fn record_ignored(slot: u32, filter: u32, reply: &Reply, parent: u32) {
+    core().trace.push(row(slot, filter, reply, FILTER, parent, 1), |f| {
+        let pairs = reply.pairs.iter().map(|(k, v)| (&k[..], &v[..]));
+        f.bytes(&reply.details).bytes(&reply.body).with(|out| crate::packed::write_pairs(out, pairs, reply.pairs.len()));
+    });
+}
+
+/// Details are one word in Envoy's logs.
+fn join_details(details: &mut [u8]) {
+    for byte in details.iter_mut().filter(|byte| byte.is_ascii_whitespace()) {
+        *byte = b'_';
+    }
+}
+
+/// The headers of a reply as the response filters see them.
+fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool, head: bool) {
+    map.clear(Side::Response);
+    map.push(b":status", if grpc { b"200".to_vec() } else { reply.code.to_string().into_bytes() }.as_slice());
+    for (name, value) in &reply.pairs {
+        let name = headers::lower(name);
+        if name != b":status" {
+            map.add(&name, value);
+        }
+    }
+    if grpc {
+        let status = if reply.grpc_status <= 16 { reply.grpc_status } else { grpc_from_http(reply.code) };
+        map.replace(b"content-type", b"application/grpc");
+        map.replace(b"grpc-status", status.to_string().as_bytes());
+        if !reply.body.is_empty() {
+            map.replace(b"grpc-message", &percent_encode(&reply.body));
+        }
+    } else if reply.body.is_empty() {
+        if !head {
+            map.remove(b"content-length");
+            map.remove(b"content-type");
+        }
+    } else {
+        map.set_in_place(b"content-length", reply.body.len().to_string().as_bytes());
+        if map.get(b"content-type").is_none() {
+            map.push(b"content-type", b"text/plain");
+        }
+    }
+}
+
+/// As gRPC's grpc-message wants it: printable ASCII but for `%`.
+fn percent_encode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    out
+}
