@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 from .exchange import Exchange, Pairs
 
-__all__ = ["HAS_RESPONSE", "pack", "pack_pairs", "unpack_pairs"]
+__all__ = ["HAS_RESPONSE", "pack", "pack_pairs", "pack_str", "unpack_pairs"]
 
 HAS_RESPONSE = 1
 _HEAD = struct.Struct("<IIQQQQII")
@@ -29,7 +29,8 @@ _U32 = struct.Struct("<I")
 _VERSIONS = {b"HTTP/1.0": 10, b"HTTP/1.1": 11, b"HTTP/2.0": 20, b"HTTP/2": 20, b"HTTP/3": 30, b"HTTP/3.0": 30}
 
 
-def _str(data: bytes) -> bytes:
+def pack_str(data: bytes) -> bytes:
+    """Bytes with their length before them."""
     return _U32.pack(len(data)) + data
 
 
@@ -69,18 +70,18 @@ def _pack_one(exchange: Exchange) -> bytes:
     rest = b"".join(
         (
             _HEAD.pack(exchange.index, flags, *times, status, exchange.connection),
-            _str(request.method),
-            _str(request.scheme),
-            _str(request.authority),
-            _str(request.path),
+            pack_str(request.method),
+            pack_str(request.scheme),
+            pack_str(request.authority),
+            pack_str(request.path),
             pack_pairs(request.headers),
-            _str(request.body),
+            pack_str(request.body),
             pack_pairs(request.trailers),
             headers,
-            _str(body),
+            pack_str(body),
             trailers,
             pack_pairs(exchange.attributes),
-            _str(exchange.error.encode()),
+            pack_str(exchange.error.encode()),
         )
     )
-    return _str(rest)
+    return pack_str(rest)

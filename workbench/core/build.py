@@ -33,7 +33,7 @@ def main() -> None:
     subprocess.run([cargo, "build", "--release", "--target", TARGET], cwd=HERE, check=True, env={**os.environ, "RUSTFLAGS": flags})
     target = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
     built = (target / TARGET / "release" / "workbench_core.wasm").read_bytes()
-    BUILT.write_bytes(stamp(built, sources_hash(sources())))
+    BUILT.write_bytes(stamp(built, sources_hash(sources(), ROOT)))
     print(f"{BUILT.relative_to(ROOT)}: {BUILT.stat().st_size} bytes")
 
 

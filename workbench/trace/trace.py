@@ -53,7 +53,7 @@ class Row:
 
 @dataclass
 class Trace:
-    """What a replay left behind. `filters` are the names of the chain's filters in order.
+    """What a replay left behind. `filters` are the names of the chain's filters in order; a cancelled replay is not `complete`.
 
     Rows live in segments; past `in_memory` bytes further segments go to a temporary file that is mapped, not loaded.
     """
@@ -61,6 +61,7 @@ class Trace:
     schema: Schema
     filters: tuple[str, ...]
     in_memory: int = 256 << 20
+    complete: bool = True
     _segments: list[_Segment] = field(default_factory=list)
     _rows: int = 0
     _bytes: int = 0

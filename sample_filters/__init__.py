@@ -1,0 +1,1 @@
+"""Sample Proxy-Wasm filters, and what builds them."""

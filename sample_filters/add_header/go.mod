@@ -1,0 +1,3 @@
+module add_header
+
+go 1.24

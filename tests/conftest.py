@@ -1,0 +1,55 @@
+"""What any test may ask for: the project's root, outside tools, the sample capture and filters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the project."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., str]:
+    """`need("chromium", "google-chrome")`: the path of the first of these tools that is here, this Python's own folder first.
+
+    Where there is none the test is skipped with the reason; with CI=true it fails, so that nothing goes untested unseen.
+    """
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+    def find(*names: str) -> str:
+        for name in names:
+            if found := shutil.which(name, path=places):
+                return found
+        reason = f"needs {' or '.join(names)}, which is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason}; with CI=true a missing tool is a failure", pytrace=False)
+        pytest.skip(reason)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sample_capture() -> Path:
+    """The small recorded capture that the tour replays."""
+    return REPO / "captures" / "toystore.mitm"
+
+
+@pytest.fixture(scope="session")
+def sample_filter() -> Callable[[str], Path]:
+    """`sample_filter("add_header")`: the built module of that sample."""
+
+    def built(name: str) -> Path:
+        return REPO / "sample_filters" / name / f"{name}.wasm"
+
+    return built

@@ -1,0 +1,94 @@
+"""What the documents say is so: commands, files, dependencies, and the code in the README runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+
+
+def _text(repo: Path, name: str) -> str:
+    return (repo / name).read_text(encoding="utf-8")
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def _commands(text: str) -> list[list[str]]:
+    lines = "\n".join(_blocks(text, "sh")).splitlines()
+    return [line.split("#")[0].split() for line in lines if line.strip()]
+
+
+def _targets(repo: Path) -> set[str]:
+    return set(re.findall(r"^([a-z-]+):(?!=)", _text(repo, "Makefile"), re.MULTILINE))
+
+
+def test_make_targets_exist(repo: Path) -> None:
+    named = {
+        target
+        for name in DOCUMENTS
+        for target in re.findall(r"\bmake ([a-z][a-z-]*)", " ".join(re.findall(r"`[^`\n]+`", _text(repo, name))))
+    }
+    named |= {words[1] for words in _commands(_text(repo, "README.md")) if words[0] == "make"}
+    assert named
+    assert named <= _targets(repo)
+
+
+def test_make_lists_every_chore(repo: Path, need: Callable[..., str]) -> None:
+    listed = subprocess.run([need("make")], cwd=repo, check=True, capture_output=True, text=True).stdout
+    assert set(re.findall(r"^ +make ([a-z-]+)", listed, re.MULTILINE)) == _targets(repo)
+
+
+def test_each_dependency_has_its_reason(repo: Path) -> None:
+    project = tomllib.loads(_text(repo, "pyproject.toml"))["project"]
+    lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    wanted = {Requirement(line).name for line in lines} - {project["name"]}
+    section = _text(repo, "CONTRIBUTING.md").split("## Dependencies")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| ([a-z-]+) \|", section, re.MULTILINE)) - {"package"} == wanted
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_named_exist(repo: Path, name: str) -> None:
+    text = _text(repo, name)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    paths = re.findall(r"`((?:workbench|notebooks|captures|sample_filters|tests|\.ci)/[\w./-]*)`", text)
+    assert [path for path in links + paths if not (repo / path).exists() and "test_words" not in path] == []
+
+
+def test_readme_commands_run(repo: Path, tmp_path: Path) -> None:
+    """Each `workbench` line of the README, with what it writes put elsewhere."""
+    commands = [words for words in _commands(_text(repo, "README.md")) if words[0] == "workbench"]
+    assert commands
+    for words in commands:
+        given = [str(tmp_path / word) if word.endswith(".jsonl") else word for word in words[1:]]
+        done = subprocess.run([sys.executable, "-m", "workbench", *given], cwd=repo, capture_output=True, text=True)
+        assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
+    written = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert written
+    assert [item["exchange"] for item in written] == list(range(len(written)))
+
+
+def test_commands_named_exist(repo: Path) -> None:
+    named = {word for name in (*DOCUMENTS, "CHANGELOG.md") for word in re.findall(r"`workbench ([a-z]+)", _text(repo, name))}
+    assert named
+    for word in sorted(named):
+        done = subprocess.run([sys.executable, "-m", "workbench", word, "--help"], cwd=repo, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_readme_code_runs(repo: Path) -> None:
+    (code,) = _blocks(_text(repo, "README.md"), "python")
+    done = subprocess.run([sys.executable, "-W", "error:::workbench", "-c", code], cwd=repo, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()

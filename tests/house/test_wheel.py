@@ -1,0 +1,51 @@
+"""The wheel holds what the package needs at run time, and not the sources of what is kept built."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=repo, check=True, capture_output=True
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_wheel_holds_the_package(repo: Path, wheel: Path) -> None:
+    listed = subprocess.run(["git", "ls-files", "-z", "workbench"], cwd=repo, check=True, capture_output=True, text=True).stdout
+    wanted = {name for name in listed.split("\0") if name and (repo / name).is_file()}
+    wanted = {name for name in wanted if not name.startswith(("workbench/core/", "workbench/lab/"))}
+    held = set(ZipFile(wheel).namelist())
+    assert "workbench/py.typed" in wanted
+    assert wanted - held == set()
+    assert [name for name in held if name.startswith(("workbench/core/", "workbench/lab/", "tests/"))] == []
+
+
+@pytest.mark.slow
+def test_wheel_works_alone(repo: Path, wheel: Path, tmp_path: Path) -> None:
+    """Unpacked far from the sources it replays a capture: the core and all it reads come from the wheel."""
+    place = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(place), str(wheel)],
+        check=True,
+        capture_output=True,
+    )
+    code = f"import sys; sys.path.insert(0, {str(place)!r}); import workbench.cli as c; print(c.__file__); sys.exit(c.main(sys.argv[1:]))"
+    words = [
+        "replay",
+        str(repo / "captures" / "toystore.mitm"),
+        "--filter",
+        str(repo / "sample_filters" / "add_header" / "add_header.wasm"),
+    ]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(place))

@@ -1,0 +1,209 @@
+"""What is replayed: filters with their configuration, and chains of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .errors import ConfigError
+from .host.module import DEFAULT_MEMORY_LIMIT, read_file
+from .trace.records import NO_FILTER, Policy
+
+if TYPE_CHECKING:
+    from .capture import Capture
+    from .replay import Replay
+
+__all__ = ["Chain", "Configuration", "Filter"]
+
+Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
+"""A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
+
+_POLICIES = {policy.name.lower(): policy for policy in Policy}
+
+
+@dataclass(frozen=True, init=False)
+class Filter:
+    """A Proxy-Wasm filter as a host is told to load it; the fields are those of Envoy's plugin and VM configuration.
+
+    path            the `.wasm`; it is read at each replay, so a new build is taken without more
+    config          plugin configuration
+    name            its name in every view; the file's stem without one
+    root_id         which root context of the module, where it has several
+    vm_config       VM configuration
+    vm_id           filters with the same code, vm_id and vm_config share one VM, whose `env` is that of the first
+    env             environment variables, names to values
+    failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM after a second, as Envoy), or
+                    restart (a fresh VM for the next exchange, ours)
+    fail_open       Envoy's older form of `open`, which lets the failing exchange pass too
+    allow_on_headers_stop_iteration  StopIteration in a headers callback lets body callbacks go on, Envoy's setting of that name
+    memory_limit    bytes of memory it may have, a multiple of 64 KiB
+    """
+
+    path: Path
+    config: bytes
+    name: str
+    root_id: str
+    vm_config: bytes
+    vm_id: str
+    env: tuple[tuple[str, str], ...]
+    failure_policy: str
+    fail_open: bool
+    allow_on_headers_stop_iteration: bool
+    memory_limit: int
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        config: Configuration = None,
+        *,
+        name: str | None = None,
+        root_id: str = "",
+        vm_config: Configuration = None,
+        vm_id: str = "",
+        env: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        failure_policy: str = "closed",
+        fail_open: bool = False,
+        allow_on_headers_stop_iteration: bool = False,
+        memory_limit: int = DEFAULT_MEMORY_LIMIT,
+    ) -> None:
+        """Raises `ConfigError` for values that cannot be meant; the file itself is looked at when it is replayed."""
+        where = os.fspath(path)
+        if failure_policy not in _POLICIES:
+            raise ConfigError(f"unknown failure_policy {failure_policy!r}", where=where, remedy=f"Give one of {', '.join(_POLICIES)}")
+        if fail_open and failure_policy != "closed":
+            raise ConfigError("fail_open and failure_policy are given both", where=where, remedy="Give one of them")
+        values = {
+            "path": Path(path),
+            "config": _bytes_of(config, "config", where),
+            "name": Path(path).stem if name is None else name,
+            "root_id": root_id,
+            "vm_config": _bytes_of(vm_config, "vm_config", where),
+            "vm_id": vm_id,
+            "env": tuple(dict(env).items()),
+            "failure_policy": failure_policy,
+            "fail_open": fail_open,
+            "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
+            "memory_limit": memory_limit,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+        if not self.name:
+            raise ConfigError("the name is empty", where=where, remedy="Leave it out to take the file's")
+
+    @property
+    def policy(self) -> Policy:
+        """The failure policy by its number."""
+        return _POLICIES[self.failure_policy]
+
+    @property
+    def sha256(self) -> str:
+        """Of the file as it is now, in hexadecimal."""
+        return hashlib.sha256(read_file(self.path)).hexdigest()
+
+
+@dataclass(frozen=True, init=False)
+class Chain:
+    """Filters in the order in which requests pass them; responses pass them the other way round."""
+
+    filters: tuple[Filter, ...]
+
+    def __init__(self, *filters: Filter | str | os.PathLike[str]) -> None:
+        """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`."""
+        if len(filters) >= NO_FILTER:
+            raise ConfigError(f"{len(filters)} filters in one chain, {NO_FILTER - 1} are the most")
+        taken: set[str] = set()
+        named = []
+        for each in filters:
+            filter_ = each if isinstance(each, Filter) else Filter(each)
+            number, name = 1, filter_.name
+            while name in taken:
+                number += 1
+                name = f"{filter_.name}-{number}"
+            taken.add(name)
+            named.append(filter_ if name == filter_.name else replace(filter_, name=name))
+        object.__setattr__(self, "filters", tuple(named))
+
+    def __len__(self) -> int:
+        return len(self.filters)
+
+    def __iter__(self) -> Iterator[Filter]:
+        return iter(self.filters)
+
+    def __getitem__(self, key: int | str) -> Filter:
+        return self.filters[self._place(key)]
+
+    def _place(self, key: int | str) -> int:
+        if isinstance(key, int):
+            if not -len(self) <= key < len(self):
+                raise ConfigError(f"no filter {key} in a chain of {len(self)}")
+            return key % len(self)
+        names = [each.name for each in self.filters]
+        if key not in names:
+            raise ConfigError(f"no filter named {key!r} in the chain", remedy=f"It has {', '.join(names) or 'none'}")
+        return names.index(key)
+
+    def with_filter(self, filter: Filter | str | os.PathLike[str], name: str | int | None = None) -> Chain:
+        """A new chain with one filter replaced.
+
+        `name` is the replaced filter's name or place; without it that is the filter of the same name, or the only one there is.
+        A path keeps the replaced filter's name and configuration, a `Filter` brings its own.
+        """
+        own = filter.name if isinstance(filter, Filter) else Path(filter).stem
+        at = self._place(name if name is not None else 0 if len(self) == 1 else own)
+        old = self.filters[at]
+        new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter))
+        return Chain(*self.filters[:at], new, *self.filters[at + 1 :])
+
+    def replay(
+        self,
+        capture: Capture,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Event | None = None,
+        seed: int = 0,
+        callback_limit_s: float = 1.0,
+        chunk_size: int = 0,
+        buffer_limit: int = 1 << 20,
+        log_level: int = 0,
+        start_anyway: bool = False,
+    ) -> Replay:
+        """Replay every exchange of `capture` through the chain.
+
+        progress          called with exchanges done and their number, at most ten times a second
+        cancel            set it from another thread to stop; an interrupt (SIGINT) does the same. What was done is kept
+        seed              of the random bytes that filters get; same capture, chain and seed give the same trace
+        callback_limit_s  seconds that one call into a filter may take
+        chunk_size        bytes in which bodies arrive, 0 for a body in one piece
+        buffer_limit      bytes that a filter may hold back of one body, as Envoy's per_connection_buffer_limit_bytes
+        log_level         the lowest level that filters log at, 0 trace to 5 critical
+        start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
+
+        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration.
+        """
+        from .host.driver import Settings, replay
+        from .replay import Replay
+
+        settings = Settings(seed, callback_limit_s, chunk_size, buffer_limit, log_level, start_anyway)
+        trace = replay(self.filters, capture.batches(), settings, progress=progress, total=len(capture), cancel=cancel)
+        return Replay(capture, self, trace)
+
+
+def _bytes_of(value: Configuration, what: str, where: str) -> bytes:
+    if value is None:
+        return b""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{what} cannot be written as JSON: {error}", where=where, remedy="Give text or bytes for other formats"
+        ) from error

@@ -1,0 +1,194 @@
+"""Links the core and the filters in one wasmtime store, as `workbench/core/README.md` says.
+
+The circle (filters import the core's functions, the core calls theirs and copies from their memory) opens at the gate: a table that
+is there before the core and filled as VMs come. So the core outlives every filter, and a VM can be added at any time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import wasmtime
+
+from ..capture.exchange import Pairs
+from ..capture.packing import pack_pairs, pack_str
+from ..errors import ReplayError
+from ..trace.records import Schema
+from .abi import BRIDGE, HostInterface
+from .binary import WasmBinary
+from .compiled import compiled, engine
+from .module import FilterModule
+from .wat import BRIDGE_WAT, CLOCK_WAT, WITHOUT_RESULT, core_exports, gate_wat, imports_wat
+from .watchdog import Watch
+
+__all__ = ["Composition", "Vm", "VmsUsedUp", "core_interface"]
+
+_CORE = Path(__file__).with_name("core.wasm")
+_CORE_PAGES = 64  # to start with; it grows as it needs
+_MOST_TABLE_ENTRIES = 1 << 20
+_MOST_LEFT_BEHIND = 2 << 30
+_MADV_DONTNEED = 4
+_NUMBER_TYPE = wasmtime.GlobalType(wasmtime.ValType.i32(), False)
+_Exports: TypeAlias = Mapping[str, Any]
+
+
+class VmsUsedUp(Exception):
+    """No further VM: instances are freed only with their store, so their number is bounded."""
+
+
+@dataclass(frozen=True)
+class Vm:
+    """A filter's VM: its number in the core, and its memory. `interception` is the table of its host functions, slots as `core_exports`."""
+
+    number: int
+    module: FilterModule
+    memory: wasmtime.Memory
+    interception: wasmtime.Table
+
+
+@cache
+def _core() -> tuple[bytes, HostInterface]:
+    try:
+        data = _CORE.read_bytes()
+    except OSError as error:
+        raise ReplayError(
+            "the host core is missing", where=_CORE.name, remedy="Install the package again, or build it: make core"
+        ) from error
+    return data, HostInterface.of(WasmBinary.parse(data, _CORE.name))
+
+
+def core_interface() -> HostInterface:
+    """What filters meet of the core that is installed."""
+    return _core()[1]
+
+
+class Composition:
+    """One store with the core in it; VMs are added. It and everything in it is freed at once, when it is dropped."""
+
+    def __init__(self, most_vms: int = 1000) -> None:
+        data, self.interface = _core()
+        self.store = wasmtime.Store(engine())
+        self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=4 * most_vms + 10, memories=most_vms + 10)
+        self.store.set_epoch_deadline(1 << 60)  # until a watchdog takes over
+        self.store.set_wasi(wasmtime.WasiConfig())
+        self.vms: list[Vm] = []
+        self._most_vms = most_vms
+        self._left_behind = 0
+        gate = self._instance(bytes(wasmtime.wat2wasm(gate_wat(self.interface.guest, most_vms))), {})
+        self._gate_table: wasmtime.Table = gate["table"]
+        self._watch_page: wasmtime.Memory = gate["watch"]
+        self.watch = Watch(_address(self._watch_page, self.store))
+        self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(wasmtime.Limits(_CORE_PAGES, None)))
+        linker = wasmtime.Linker(engine())
+        linker.define_wasi()
+        clock = linker.instantiate(self.store, compiled(bytes(wasmtime.wat2wasm(CLOCK_WAT)))).exports(self.store)
+        given = {("env", "memory"): self.memory, ("clock", "now"): clock["now"]}
+        given |= {("guest", each.name): gate[each.name] for each in self.interface.guest}
+        self._core = self._instance(data, given)
+        self._stack: wasmtime.Global = self._core["__stack_pointer"]
+        self._stack_base = self._stack.value(self.store)
+        self.schema = Schema.parse(self.read(self.call("schema_ptr"), self.call("schema_len")).decode())
+        self._imports_wasm = bytes(wasmtime.wat2wasm(imports_wat(self.interface)))
+        self._bridge_wasm = bytes(wasmtime.wat2wasm(BRIDGE_WAT))
+
+    def _instance(self, wasm: bytes, given: Mapping[tuple[str, str], Any]) -> _Exports:
+        module = compiled(wasm)
+        externs = [given[each.module, each.name or ""] for each in module.imports]
+        return wasmtime.Instance(self.store, module, externs).exports(self.store)
+
+    def call(self, name: str, *args: int) -> int:
+        """Call one of the core's functions; unsigned result, 0 where it has none. Traps come out as wasmtime's errors."""
+        function: wasmtime.Func = self._core[name]
+        result = function(self.store, *args)
+        return 0 if result is None else int(result) & 0xFFFFFFFF
+
+    def put(self, data: bytes) -> int:
+        """Copy bytes into the core's memory; gives their place, which `core_free` takes back."""
+        at = self.call("core_alloc", len(data))
+        ctypes.memmove(_address(self.memory, self.store) + at, data, len(data))
+        return at
+
+    def call_with(self, name: str, data: bytes, *before: int) -> int:
+        """Call a function that takes a structure by pointer and length, after other numbers, and keeps no pointer to it."""
+        at = self.put(data)
+        result = self.call(name, *before, at, len(data))
+        self.call("core_free", at, len(data))
+        return result
+
+    def read(self, at: int, size: int) -> bytes:
+        """Bytes of the core's memory."""
+        return ctypes.string_at(_address(self.memory, self.store) + at, size)
+
+    def unwind(self) -> None:
+        """After a trap: give the core its stack back, whose frames were dropped without running."""
+        self._stack.set_value(self.store, self._stack_base)
+        self.watch.host_again()
+
+    def add_vm(self, module: FilterModule, vm_id: bytes = b"", vm_config: bytes = b"", env: Pairs = ()) -> Vm:
+        """Instantiate a filter as a further VM and tell the core of it; nothing in it has run but a wasm start section.
+
+        Raises `VmsUsedUp`, or wasmtime's error where the start section traps or the memory cannot be had.
+        """
+        number = len(self.vms)
+        if number >= self._most_vms or self._left_behind > _MOST_LEFT_BEHIND:
+            raise VmsUsedUp
+        known = self.interface.imports(module.abi)
+        head = struct.pack("<IIQ", number, module.abi, self._export_bits(module))
+        self.call_with("vm_add", head + pack_str(vm_id) + pack_str(vm_config) + pack_pairs(env))
+        number_global = wasmtime.Global(self.store, _NUMBER_TYPE, wasmtime.Val.i32(number))
+        given = {("core", each.export): self._core[each.export] for each in core_exports(self.interface)}
+        given |= {("gate", "watch"): self._watch_page, ("vm", "number"): number_global}
+        imports = self._instance(self._imports_wasm, given)
+        wanted = []
+        for each in module.binary.imports:
+            function = known[each.module, each.name]
+            wanted.append(imports[function.export if each.type == function.type else WITHOUT_RESULT + function.export])
+        code = compiled(module.code)
+        with self.watch.filter_call():
+            filter_: _Exports = wasmtime.Instance(self.store, code, wanted).exports(self.store)
+        memory: wasmtime.Memory = filter_["memory"]
+        bridge = self._instance(self._bridge_wasm, {("core", "memory"): self.memory, ("filter", "memory"): memory})
+        row = number * len(self.interface.guest)
+        functions = {each.slot: bridge[each.name] for each in self.interface.guest if each.name in BRIDGE}
+        functions |= {each.slot: filter_[name] for name, each in module.called.items()}
+        for slot, function in functions.items():
+            self._gate_table.set(self.store, row + slot, function)
+        vm = Vm(number, module, memory, imports["table"])
+        self.vms.append(vm)
+        return vm
+
+    def _export_bits(self, module: FilterModule) -> int:
+        return sum(1 << bit for bit, callback in enumerate(self.schema.callbacks) if callback.name in module.called)
+
+    def memory_entered(self) -> tuple[int, int]:
+        """Bytes of memory, and their limit, of the VM entered last."""
+        number = self.watch.vm
+        if number >= len(self.vms):
+            return 0, 0
+        return self.vms[number].memory.data_len(self.store), self.vms[number].module.memory_limit
+
+    def leave_behind(self, vm: Vm) -> None:
+        """A VM that is never entered again: gives its memory back where the system can, since its instance stays."""
+        size = vm.memory.data_len(self.store)
+        if (
+            sys.platform == "linux"
+            and _libc().madvise(ctypes.c_void_p(_address(vm.memory, self.store)), ctypes.c_size_t(size), _MADV_DONTNEED) == 0
+        ):
+            return
+        self._left_behind += size
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
+def _address(memory: wasmtime.Memory, store: wasmtime.Store) -> int:
+    return ctypes.addressof(memory.data_ptr(store).contents)

@@ -1,0 +1,371 @@
+"""Drives a replay: feeds the core, takes its trace, and answers traps, refusals and the need for fresh VMs."""
+
+from __future__ import annotations
+
+import signal
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import wasmtime
+
+from ..capture.packing import pack_str
+from ..errors import FilterLoadError, ReplayError
+from ..trace.records import FailureKind, Kind, Policy
+from ..trace.trace import Trace
+from .binary import shown
+from .compose import Composition, Vm, VmsUsedUp, core_interface
+from .faults import describe
+from .module import FilterModule
+from .watchdog import Verdict, Watchdog
+
+__all__ = ["Batch", "FilterSpec", "Settings", "replay"]
+
+_TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
+_PROGRESS_S = 0.1
+_LOGS_SHOWN = 5
+_DONE, _TRACE_FULL, _NEEDS_VM = 0, 1, 2
+
+
+class FilterSpec(Protocol):
+    """What the driver wants to know of a filter, see `workbench.chain.Filter`."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> bytes: ...
+    @property
+    def root_id(self) -> str: ...
+    @property
+    def vm_config(self) -> bytes: ...
+    @property
+    def vm_id(self) -> str: ...
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def fail_open(self) -> bool: ...
+    @property
+    def allow_on_headers_stop_iteration(self) -> bool: ...
+    @property
+    def memory_limit(self) -> int: ...
+
+
+class Batch(Protocol):
+    """Packed exchanges (`capture.packing`), ordered by start; `start_ns` is that of the first."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def start_ns(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to replay; the fields are explained in `workbench.chain.Chain.replay`."""
+
+    seed: int = 0
+    callback_limit_s: float = 1.0
+    chunk_size: int = 0
+    buffer_limit: int = 1 << 20
+    log_level: int = 0
+    start_anyway: bool = False
+    most_vms: int = 1000
+
+
+Progress = Callable[[int, int], None]
+
+
+def replay(
+    filters: Sequence[FilterSpec],
+    batches: Iterable[Batch],
+    settings: Settings | None = None,
+    *,
+    progress: Progress | None = None,
+    total: int = 0,
+    cancel: threading.Event | None = None,
+) -> Trace:
+    """Replay `batches` through `filters` (requests first to last, responses last to first).
+
+    `progress` gets the exchanges done and `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt
+    (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done and its `complete` is False.
+
+    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `ReplayError`
+    where the host itself fails. A filter that fails later is a result, in the trace.
+    """
+    settings = settings or Settings()
+    modules = _load(filters)
+    run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total)
+    with _interruptible(run.cancel), run.watchdog:
+        try:
+            run.begin(batches)
+        except _Cancelled:
+            run.trace.complete = False
+            run.drain()
+    run.report(final=True)
+    return run.trace
+
+
+def _load(filters: Sequence[FilterSpec]) -> list[FilterModule]:
+    """The modules of the filters; the same file with the same limit is read once."""
+    interface = core_interface()
+    loaded: dict[tuple[Path, int], FilterModule] = {}
+    for each in filters:
+        key = (each.path, each.memory_limit)
+        if key not in loaded:
+            loaded[key] = FilterModule.load(each.path, interface, each.memory_limit)
+    return [loaded[each.path, each.memory_limit] for each in filters]
+
+
+@contextmanager
+def _interruptible(cancel: threading.Event) -> Iterator[None]:
+    """Turns SIGINT into a cancelled replay: an exception could come at any instruction, within the watchdog's callback too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        cancel.set()
+
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Cancelled(Exception):
+    """The user wants no more."""
+
+
+class _Failed(Exception):
+    """A call into a filter did not return, and the core has not been told."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class _Run:
+    """One replay while it goes on."""
+
+    def __init__(
+        self,
+        filters: Sequence[FilterSpec],
+        modules: Sequence[FilterModule],
+        settings: Settings,
+        cancel: threading.Event,
+        progress: Progress | None,
+        total: int,
+    ) -> None:
+        self.filters = filters
+        self.modules = modules
+        self.settings = settings
+        self.cancel = cancel
+        self.host = Composition(settings.most_vms)
+        self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel)
+        self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
+        # filters with the same id, VM configuration and code share one VM, as in Envoy
+        self.keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
+        self.shared: dict[object, Vm] = {}
+        self.homes: list[Vm] = []
+        self.failed: set[int] = set()
+        self.given_up: set[int] = set()
+        self._progress = progress
+        self._total = total
+        self._reported = 0.0
+
+    def begin(self, batches: Iterable[Batch]) -> None:
+        """Start the filters, replay everything, finish."""
+        upcoming = iter(batches)
+        batch = next(upcoming, None)
+        settings = self.settings
+        start = batch.start_ns if batch else 0
+        self.host.call_with(
+            "configure",
+            struct.pack("<QQIIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level, 0),
+        )
+        self._start()
+        while batch is not None:
+            self._check()
+            following = next(upcoming, None)
+            self._feed(batch, following.start_ns if following else -1)
+            batch = following
+        self._drive("finish")
+        self.drain()
+
+    def _feed(self, batch: Batch, horizon: int) -> None:
+        at = self.host.put(batch.data)
+        self._drive("run", at, len(batch.data), horizon)
+        self.host.call("core_free", at, len(batch.data))
+        self.drain()
+        self.report()
+
+    def _start(self) -> None:
+        for number, (spec, key) in enumerate(zip(self.filters, self.keys, strict=True)):
+            if key not in self.shared:
+                self.shared[key] = self._new_vm(number)
+            home = self.shared[key]
+            self.homes.append(home)
+            flags = int(spec.allow_on_headers_stop_iteration) | int(spec.fail_open) << 1
+            head = struct.pack("<III", home.number, spec.policy, flags)
+            self.host.call_with("filter_add", head + b"".join(map(pack_str, (spec.name.encode(), spec.root_id.encode(), spec.config))))
+        booted: set[int] = set()
+        for number, home in enumerate(self.homes):
+            if home.number not in booted:
+                booted.add(home.number)
+                self._try_start(number, "vm_boot", home.number)
+            if home.number not in self.failed:
+                self._try_start(number, "filter_start", number, home.number)
+
+    def _new_vm(self, number: int) -> Vm:
+        spec, module = self.filters[number], self.modules[number]
+        env = tuple((name.encode(), value.encode()) for name, value in spec.env)
+        try:
+            return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            failure = self._failure(error)
+            raise FilterLoadError(f"cannot be started: {failure.message}", where=str(spec.path)) from None
+
+    def _try_start(self, number: int, name: str, *args: int) -> None:
+        """One step of a filter's start. A failure ends the replay, unless the user wants it anyway."""
+        home = self.homes[number]
+        try:
+            refused = self._enter(name, *args)
+            if not refused or name == "vm_boot":
+                return
+            self.failed.add(home.number)
+            message = "refused to start" if refused == FailureKind.START else "refused its configuration"
+        except _Failed as failure:
+            self._recover(failure)
+            message = failure.message
+        if not self.settings.start_anyway:
+            self.drain()
+            raise self._load_error(number, message)
+
+    def _load_error(self, number: int, message: str) -> FilterLoadError:
+        callback, logs = "", []
+        for row in self.trace.rows():
+            name = self.trace.name(row)
+            if row.kind == Kind.CALLBACK:
+                callback = name
+            elif name in ("proxy_log", "fd_write") and row.fields:
+                logs.append(shown(row.fields[-1].decode("utf-8", "replace").strip(), 300))
+        text = f"filter {self.filters[number].name}: {message}, in {callback}"
+        if logs:
+            text += f"; it logged last: {' | '.join(logs[-_LOGS_SHOWN:])}"
+        remedy = "Check config, vm_config and root_id, or replay it anyway with start_anyway=True"
+        return FilterLoadError(text, where=str(self.filters[number].path), remedy=remedy)
+
+    def _drive(self, name: str, *args: int) -> None:
+        """Call the core and go on until it is done with it, whatever comes up meanwhile."""
+        status = self._enter_whole(name, *args)
+        while status != _DONE:
+            self._check()
+            if status == _TRACE_FULL:
+                self.drain()
+                self.report()
+            elif status == _NEEDS_VM:
+                self._renew()
+            else:
+                raise ReplayError(f"the host core answered {status}")
+            status = self._enter_whole("resume")
+
+    def _enter_whole(self, name: str, *args: int) -> int:
+        while True:
+            try:
+                return self._enter(name, *args)
+            except _Failed as failure:
+                self._recover(failure)
+                # what is left to finish is found by asking again, all else is in the core's state
+                if name != "finish":
+                    name, args = "resume", ()
+
+    def _enter(self, name: str, *args: int) -> int:
+        try:
+            return self.host.call(name, *args)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError) -> _Failed:
+        """Brings the core back in order after a trap, and says what it means; raises unless it is a filter's failure."""
+        verdict, in_host = self.watchdog.verdict, self.host.watch.host_runs
+        self.watchdog.clear()
+        self.host.unwind()
+        if verdict is Verdict.CANCELLED:
+            raise _Cancelled
+        if verdict is Verdict.FAULT:
+            raise ReplayError("the watchdog failed") from self.watchdog.fault
+        if in_host:
+            raise ReplayError(f"the host core failed: {shown(str(error), 400)}", remedy="This is a fault of the workbench: report it")
+        memory, limit = self.host.memory_entered()
+        return _Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, limit))
+
+    def _recover(self, failure: _Failed) -> None:
+        vm = self.host.vms[self.host.watch.vm]
+        self.failed.add(vm.number)
+        self.host.leave_behind(vm)
+        self.host.call_with("recover", failure.message.encode(), failure.kind)
+
+    def _renew(self) -> None:
+        """A fresh VM for the filter that the core names, and for those of the same policy that lived with it."""
+        number = self.host.call("needs") & 0xFFFF
+        if number in self.given_up:
+            return
+        old, policy = self.homes[number], self.filters[number].policy
+        for each, (home, spec) in enumerate(zip(self.homes, self.filters, strict=True)):
+            if home is old and spec.policy == policy:
+                moved = self._moved(each)
+                if moved is not None:
+                    self.homes[each] = moved
+                else:
+                    self.given_up.add(each)
+                    self.host.call("filter_give_up", each)
+
+    def _moved(self, number: int) -> Vm | None:
+        """Starts a filter in the VM that those of its key share now, made afresh if that has failed; None where it cannot be had."""
+        key = self.keys[number]
+        try:
+            if self.shared[key].number in self.failed:
+                self.shared[key] = self._new_vm(number)
+                self._enter("vm_boot", self.shared[key].number)
+            home = self.shared[key]
+            if self._enter("filter_start", number, home.number) == _DONE:
+                return home
+            self.failed.add(home.number)
+        except _Failed as failure:
+            self._recover(failure)
+        except (VmsUsedUp, FilterLoadError):
+            pass
+        return None
+
+    def _check(self) -> None:
+        if self.cancel.is_set():
+            raise _Cancelled
+
+    def drain(self) -> None:
+        """Take over what the core has recorded."""
+        records = self.host.read(self.host.call("records_ptr"), self.host.call("records_len"))
+        if records:
+            self.trace.append(records, self.host.read(self.host.call("blob_ptr"), self.host.call("blob_len")))
+        self.host.call("trace_clear")
+
+    def report(self, final: bool = False) -> None:
+        """Tell the user's callback how far the replay is, unless it has just been told."""
+        now = time.monotonic()
+        if self._progress is not None and (final or now - self._reported >= _PROGRESS_S):
+            self._reported = now
+            self._progress(self.host.call("exchanges_done"), self._total)

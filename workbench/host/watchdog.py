@@ -1,0 +1,137 @@
+"""Bounds the time of one call into a filter, and cancels, from within a run of the core that is one long native call.
+
+A thread advances the engine's epoch; the store then calls back between two instructions of the running wasm, and the answer is
+either a little more time or the end of the call. wasmtime's Python package has no door to that callback but its raw bindings.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from types import TracebackType
+from typing import Any
+
+import wasmtime
+from wasmtime import _bindings as raw
+
+__all__ = ["Verdict", "Watch", "Watchdog"]
+
+_TICK_S = 0.01
+_PATIENCE = 200  # ticks for which a cancelled run may stay in the host before it is stopped there
+_set_callback = raw._wasmtime_store_epoch_deadline_callback
+_Callback: Any = _set_callback.argtypes[1]
+_Finalizer: Any = _set_callback.argtypes[3]
+
+
+class Verdict(Enum):
+    """Why the watchdog ended a call."""
+
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    FAULT = "fault"
+
+
+class Watch:
+    """The gate's page that says who runs; it never moves, so it is read in place while wasm runs."""
+
+    def __init__(self, address: int) -> None:
+        self._host = ctypes.c_int32.from_address(address)
+        self._calls = ctypes.c_int64.from_address(address + 8)
+        self._vm = ctypes.c_uint32.from_address(address + 16)
+
+    @property
+    def host_runs(self) -> bool:
+        """False while a filter runs, and after a trap inside one."""
+        return self._host.value != 0
+
+    @property
+    def calls(self) -> int:
+        """How many calls into filters there were."""
+        return self._calls.value
+
+    @property
+    def vm(self) -> int:
+        """The VM entered last."""
+        return self._vm.value
+
+    def host_again(self) -> None:
+        """After a trap: the host runs."""
+        self._host.value = 1
+
+    @contextmanager
+    def filter_call(self) -> Iterator[None]:
+        """Marks a call into a filter that does not go through the gate; after a trap the mark stays, as it does there."""
+        self._calls.value += 1
+        self._host.value = 0
+        yield
+        self._host.value = 1
+
+
+class Watchdog:
+    """Watches one store while it is entered as a context manager.
+
+    `limit_s` bounds one call into a filter, its hostcalls included, in seconds of processor time: a busy machine, a debugger or
+    a sleeping laptop fails no filter. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
+    """
+
+    def __init__(self, store: wasmtime.Store, watch: Watch, limit_s: float, cancel: threading.Event) -> None:
+        self.verdict: Verdict | None = None
+        self.fault: BaseException | None = None
+        self._engine = store.engine
+        self._watch = watch
+        self._limit_ns = int(limit_s * 1e9)
+        self._cancel = cancel
+        self._patience = _PATIENCE
+        self._call = -1
+        self._since = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._callback = _Callback(self._on_tick)
+        _set_callback(store.ptr(), self._callback, None, ctypes.cast(0, _Finalizer))
+        store.set_epoch_deadline(1)
+
+    def __enter__(self) -> Watchdog:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._advance, name="workbench-watchdog", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def clear(self) -> None:
+        """Forget the verdict; the next call into a filter has the whole time."""
+        self.verdict = None
+        self._call = -1
+
+    def _advance(self) -> None:
+        while not self._stop.wait(_TICK_S):
+            self._engine.increment_epoch()
+
+    def _on_tick(self, context: Any, data: Any, delta: Any, kind: Any) -> int:
+        # nothing may be raised through the native frames below
+        try:
+            delta[0], kind[0] = 1, 0
+            self.verdict = self._judge()
+        except BaseException as error:
+            self.verdict, self.fault = Verdict.FAULT, error
+        if self.verdict is None:
+            return 0
+        message = f"ended by the watchdog: {self.verdict.value}"
+        return ctypes.cast(raw.wasmtime_error_new(ctypes.create_string_buffer(message.encode())), ctypes.c_void_p).value or 0
+
+    def _judge(self) -> Verdict | None:
+        now, call, in_host = time.thread_time_ns(), self._watch.calls, self._watch.host_runs
+        if call != self._call:
+            self._call, self._since = call, now
+        if self._cancel.is_set():
+            self._patience -= 1
+            # in the host it would leave a record half written
+            return None if in_host and self._patience > 0 else Verdict.CANCELLED
+        return Verdict.TIMEOUT if not in_host and now - self._since > self._limit_ns else None
