@@ -7,15 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.analysis.compare import Comparison, Side
-from workbench.analysis.decision import Judges
-from workbench.analysis.exchange import ExchangeView
-from workbench.analysis.facts import Facts, Outcome, gather_facts
-from workbench.analysis.jsonl import write_jsonl
-from workbench.analysis.outcome import Exchanges, Result, outcomes
-from workbench.analysis.summary import Summary, summarise
-from workbench.errors import ReplayError
-from workbench.trace.trace import Trace
+from .analysis.compare import Comparison, Side
+from .analysis.decision import Judges
+from .analysis.exchange import ExchangeView
+from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.jsonl import write_jsonl
+from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.summary import Summary, summarise
+from .errors import ReplayError
+from .trace.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ class Replay:
         return (self._view(index) for index in self.facts.exchange.tolist())
 
     def __getitem__(self, index: int) -> ExchangeView:
-        """The exchange at place `index` of the capture; negative counts from its end. IndexError where there is none, or it was not replayed."""
+        """The exchange at place `index` of the capture, negative counts from its end; IndexError for none, or one not replayed."""
         size = len(self.capture)
         place = index + size if index < 0 else index
         try:
@@ -74,49 +74,49 @@ class Replay:
     @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row an exchange (`analysis.tables.exchanges_table`)."""
-        from workbench.analysis.tables import exchanges_table
+        from .analysis.tables import exchanges_table
 
         return exchanges_table(self.trace, self.facts)
 
     @cached_property
     def mutations(self) -> pd.DataFrame:
         """One row a change that a filter made to a message."""
-        from workbench.analysis.tables import mutations_table
+        from .analysis.tables import mutations_table
 
         return mutations_table(self.trace)
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
         """One row an exchange on which a filter decided, with the reason in words."""
-        from workbench.analysis.tables import decisions_table
+        from .analysis.tables import decisions_table
 
         return decisions_table(self.trace, self.facts)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
         """One row a call into a filter, with real time in the filter and in the host."""
-        from workbench.analysis.tables import callbacks_table
+        from .analysis.tables import callbacks_table
 
         return callbacks_table(self.trace)
 
     @cached_property
     def hostcalls(self) -> pd.DataFrame:
         """One row a call of a filter into the host, its arguments in words."""
-        from workbench.analysis.tables import hostcalls_table
+        from .analysis.tables import hostcalls_table
 
         return hostcalls_table(self.trace)
 
     @cached_property
     def logs(self) -> pd.DataFrame:
         """One row a line that a filter wrote."""
-        from workbench.analysis.tables import logs_table
+        from .analysis.tables import logs_table
 
         return logs_table(self.trace)
 
     @cached_property
     def failures(self) -> pd.DataFrame:
         """One row a failure of a filter, or an exchange that suffered from an earlier one."""
-        from workbench.analysis.tables import failures_table
+        from .analysis.tables import failures_table
 
         return failures_table(self.trace)
 
@@ -158,7 +158,7 @@ class Replay:
         return f"<Replay of {len(self.capture)} exchanges through {len(self.trace.filters)} filters, {len(self.trace)} rows{state}>"
 
     def _repr_html_(self) -> str:
-        from workbench.analysis.page import summary_html
+        from .analysis.page import summary_html
 
         return summary_html(self.summary)
 
@@ -169,4 +169,4 @@ class Replay:
 
 def compare(a: Replay, b: Replay) -> Comparison:
     """Where two replays of one capture part, exchange by exchange, and what each costs."""
-    return Comparison(*(Side(side.name, side.trace, side.facts) for side in (a, b)))
+    return Comparison(*(Side(side.name, side.trace, side.facts, side.capture) for side in (a, b)))

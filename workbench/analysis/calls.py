@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from workbench.capture.exchange import Pairs
-from workbench.trace.records import NONE, Event, Kind, split_values
-from workbench.trace.trace import Row, Trace
-
+from ..capture.exchange import Pairs
+from ..trace.records import NONE, Event, Kind, split_values
+from ..trace.trace import Row, Trace
 from . import words
 
 __all__ = ["MUTATION_PARTS", "ExchangeRows", "LogLine", "arguments", "callback_row", "log_line", "shown", "spelt"]

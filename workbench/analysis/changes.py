@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workbench.capture.packing import unpack_pairs
-from workbench.trace.records import split_values
-from workbench.trace.trace import Row, Trace
-
+from ..capture.packing import unpack_pairs
+from ..trace.records import split_values
+from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, ExchangeRows, arguments
 from .facts import MUTATORS

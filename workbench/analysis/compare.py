@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.trace.records import Event
-from workbench.trace.trace import Row, Trace
-
+from ..trace.records import Event, Kind
+from ..trace.trace import Trace
 from . import words
 from .facts import Facts, Outcome
-from .outcome import pairs_of
+from .outcome import Exchanges, body_of, pairs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +23,10 @@ __all__ = ["Comparison", "Difference"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An exchange on which two replays part. `parts` names what differs: outcome, status, and per message headers, body, trailers, presence."""
+    """An exchange on which two replays part.
+
+    `parts` names what differs: outcome, status, and of each message headers, trailers, body, or presence (only one side has it).
+    """
 
     exchange: int
     outcome: tuple[str, str]
@@ -39,6 +41,7 @@ class Side:
     name: str
     trace: Trace
     facts: Facts
+    capture: Exchanges
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,19 @@ class Comparison:
             status = (int(self.a.facts.status[left]), int(self.b.facts.status[right]))
             parts = [name for name, (x, y) in (("outcome", outcome), ("status", status)) if x != y]
             for name, event in _MESSAGES:
-                parts += _part(name, self._row(self.a, mine.get((exchange, event))), self._row(self.b, theirs.get((exchange, event))))
+                parts += self._part(name, mine.get((exchange, event)), theirs.get((exchange, event)))
             if parts:
                 yield Difference(exchange, (outcome[0], outcome[1]), status, tuple(parts))
 
-    @staticmethod
-    def _row(side: Side, seq: int | None) -> Row | None:
-        return None if seq is None else side.trace.row(seq)
+    def _part(self, name: str, left: int | None, right: int | None) -> list[str]:
+        """What differs between two messages, by their rows' numbers."""
+        if left is None or right is None:
+            return [] if left is right else [f"{name} presence"]
+        a, b = self.a.trace.row(left), self.b.trace.row(right)
+        parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
+        if a.a != b.a or (not (a.c and b.c) and body_of(a, self.a.capture) != body_of(b, self.b.capture)):
+            parts.append(f"{name} body")
+        return parts
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -121,17 +130,7 @@ def _messages(trace: Trace) -> dict[tuple[int, int], int]:
     """Row numbers of what went out, by exchange and event."""
     found: dict[tuple[int, int], int] = {}
     for first, records in trace.segments():
-        at = np.flatnonzero((records["kind"] == 3) & np.isin(records["code"], [event for _, event in _MESSAGES]))
+        at = np.flatnonzero((records["kind"] == Kind.EVENT) & np.isin(records["code"], [event for _, event in _MESSAGES]))
         for row, exchange, code in zip(at.tolist(), records["exchange"][at].tolist(), records["code"][at].tolist(), strict=True):
             found[exchange, code] = first + row
     return found
-
-
-def _part(name: str, a: Row | None, b: Row | None) -> list[str]:
-    if a is None or b is None:
-        return [] if a is b else [f"{name} presence"]
-    parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
-    # both as captured: the same; else the bytes, where one is as captured and the other rewritten alike counts as different
-    if (a.a, a.c, a.fields[1]) != (b.a, b.c, b.fields[1]):
-        parts.append(f"{name} body")
-    return parts

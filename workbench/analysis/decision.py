@@ -21,10 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.capture.packing import unpack_pairs
-from workbench.trace.records import NONE, Kind, ResponseSource
-from workbench.trace.trace import Records, Row, Trace
-
+from ..capture.packing import unpack_pairs
+from ..trace.records import NONE, Kind, ResponseSource
+from ..trace.trace import Records, Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, callback_row, shown
 from .facts import Facts, Ints, Outcome, outcome_of_local

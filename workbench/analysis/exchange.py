@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from workbench.trace.trace import Trace
-
+from ..trace.trace import Trace
 from . import words
 from .calls import ExchangeRows, LogLine, log_line
 from .changes import Mutation, mutations

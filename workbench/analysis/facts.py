@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from workbench.trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
-from workbench.trace.trace import Records, Trace
+from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
+from ..trace.trace import Records, Trace
 
 __all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "gather_facts", "outcome_of_local"]
 

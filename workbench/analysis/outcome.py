@@ -10,11 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol, TypedDict
 
-from workbench.capture.exchange import Exchange
-from workbench.capture.packing import unpack_pairs
-from workbench.trace.records import NONE, Event
-from workbench.trace.trace import Row, Trace
-
+from ..capture.exchange import Exchange
+from ..capture.packing import unpack_pairs
+from ..trace.records import NONE, Event
+from ..trace.trace import Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, log_line
 from .changes import mutations

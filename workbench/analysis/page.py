@@ -49,7 +49,9 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], ri
         for name, side in zip(columns, sides, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL.format(side)};{_CODE}">{text(cell)}</td>' for cell, side in zip(row, sides, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="{_CELL.format(side)};{_CODE}">{text(cell)}</td>' for cell, side in zip(row, sides, strict=True))
+        + "</tr>"
         for row in rows[:_ROWS]
     )
     caption = f'<caption style="text-align:left;font-weight:600;padding:8px 0 2px">{text(title)}</caption>'

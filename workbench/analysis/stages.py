@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.trace.records import NO_FILTER, Event, ResponseSource
-from workbench.trace.trace import Row
-
+from ..trace.records import NO_FILTER, Event, ResponseSource
+from ..trace.trace import Row
 from .calls import ExchangeRows
 from .headers import HeaderLine, diff_headers
 from .outcome import Exchanges, body_of, pairs_of

@@ -13,10 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from workbench.capture.packing import unpack_pairs
-from workbench.trace.records import NONE, Event, Kind
-from workbench.trace.trace import Row, Trace
-
+from ..capture.packing import unpack_pairs
+from ..trace.records import NONE, Event, Kind
+from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS
 from .decision import Judges, decision_at, verdict_calls

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.capture.packing import unpack_pairs
-from workbench.trace.records import NONE, Event, Kind
-from workbench.trace.trace import Row, Trace
-
+from ..capture.packing import unpack_pairs
+from ..trace.records import NONE, Event, Kind
+from ..trace.trace import Row, Trace
 from . import words
 from .calls import arguments, callback_row, log_line, spelt
 from .changes import mutation

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from workbench.trace.records import FINISHED, NO_FILTER, NONE, Event, Kind, ResponseSource
-from workbench.trace.trace import Row, Trace
-
+from ..trace.records import FINISHED, NO_FILTER, NONE, Event, Kind, ResponseSource
+from ..trace.trace import Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, log_line, shown, spelt
 

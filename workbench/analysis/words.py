@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-from workbench.trace.records import Effect, FailureKind, Policy
+from ..trace.records import Effect, FailureKind, Policy
 
 __all__ = [
     "BUFFERS", "GRPC_STATUSES", "LOG_LEVELS", "MAPS", "METRICS", "STATUSES", "STREAMS", "count", "duration", "effect",
