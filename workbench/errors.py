@@ -1,10 +1,10 @@
 """Every exception the workbench raises, drawn as a tree.
 
-    WorkbenchError            something the user can mend; the text names the file, the place and the remedy
-    ├── CaptureError          a capture that cannot be read
-    ├── FilterLoadError       a module that no host could load, or that refuses its configuration
-    ├── ConfigError           a chain description, JSON or YAML that is wrong
-    └── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
+WorkbenchError            something the user can mend; the text names the file, the place and the remedy
+├── CaptureError          a capture that cannot be read
+├── FilterLoadError       a module that no host could load, or that refuses its configuration
+├── ConfigError           a chain description, JSON or YAML that is wrong
+└── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
 """
 
 from __future__ import annotations

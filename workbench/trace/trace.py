@@ -101,6 +101,10 @@ class Trace:
         """Number of the first row, and the rows, of each segment: for work by columns that must stay within memory."""
         return ((segment.first, segment.records) for segment in self._segments)
 
+    def blocks(self) -> Iterator[tuple[int, Records, memoryview]]:
+        """As `segments`, with the blob that the segment's rows point into."""
+        return ((segment.first, segment.records, segment.blob) for segment in self._segments)
+
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column over all rows."""
         if not self._segments:
