@@ -196,7 +196,7 @@ class _Run:
         start = batch.start_ns if batch else 0
         self.host.call_with(
             "configure",
-            struct.pack("<QQIIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level, 0),
+            struct.pack("<QQIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level),
         )
         self._start()
         while batch is not None:
