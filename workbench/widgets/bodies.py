@@ -82,9 +82,7 @@ class _Content:
         self.whole = len(self.data) if unpacked is not None else len(self.raw)
         try:
             # A cut may go through a character.
-            self.text: str | None = (
-                self.data[: SHOWN + 4].decode() if len(self.data) <= SHOWN else self.data[:SHOWN].decode(errors="ignore")
-            )
+            self.text: str | None = self.data[: SHOWN + 4].decode() if len(self.data) <= SHOWN else self.data[:SHOWN].decode(errors="ignore")
         except UnicodeDecodeError:
             self.text = None
         if self.text is not None and "\0" in self.text:
@@ -126,10 +124,7 @@ def _pane(content: _Content, form: str) -> dict[str, Any]:
             split = content.text.removesuffix("\n").split("\n")
             left = max(0, content.whole - SHOWN)
         split = split or []
-        lines = [
-            ("same", line[:_LONGEST_LINE] + (f"… {len(line) - _LONGEST_LINE} more" if len(line) > _LONGEST_LINE else ""))
-            for line in split[:_MOST_LINES]
-        ]
+        lines = [("same", line[:_LONGEST_LINE] + (f"… {len(line) - _LONGEST_LINE} more" if len(line) > _LONGEST_LINE else "")) for line in split[:_MOST_LINES]]
         left += sum(len(line) + 1 for line in split[_MOST_LINES:])
         if not content.raw:
             lines = []

@@ -189,12 +189,7 @@ class Workbench(ReplayView):
             self.run = {"state": "failed", "what": visible(error.what), "where": visible(error.where), "remedy": visible(error.remedy)}
         except Exception as error:  # a thread has nobody else to tell
             self._failure = error
-            self.run = {
-                "state": "failed",
-                "what": visible(f"{type(error).__name__}: {error}")[:1000],
-                "where": "",
-                "remedy": "wb.wait() raises it with its traceback",
-            }
+            self.run = {"state": "failed", "what": visible(f"{type(error).__name__}: {error}")[:1000], "where": "", "remedy": "wb.wait() raises it with its traceback"}
         else:
             done = f"{count(self.total)} of {count(self.captured)} in {spent}"
             self.run = {"state": "done", "words": f"Cancelled: {done}" if self._cancel.is_set() else done}

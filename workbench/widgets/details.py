@@ -57,9 +57,7 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         "bodies": [{"size": _size(view.request)}, {"size": _size(view.response)}],
         "calls": calls[:MOST_CALLS],
         "calls_left": max(0, len(calls) - MOST_CALLS),
-        "calls_total": sum(
-            1 + sum(child["kind"] in ("hostcall", "log") for child in one["children"]) for one in calls if one["kind"] == "callback"
-        ),
+        "calls_total": sum(1 + sum(child["kind"] in ("hostcall", "log") for child in one["children"]) for one in calls if one["kind"] == "callback"),
         "logs": logs,
         "logs_left": max(0, len(view.logs) - MOST_LOGS),
     }

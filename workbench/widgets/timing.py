@@ -184,10 +184,7 @@ def timing_figure(replay: Replay, *, theme: Literal["light", "dark"] = "light") 
         (
             "Host",
             [one.host_ns for one in times],
-            {
-                "color": colour["host"],
-                "pattern": {"shape": "/", "fgcolor": colour["host"], "bgcolor": colour["surface"], "size": 5, "fillmode": "overlay"},
-            },
+            {"color": colour["host"], "pattern": {"shape": "/", "fgcolor": colour["host"], "bgcolor": colour["surface"], "size": 5, "fillmode": "overlay"}},
         ),
     ):
         figure.add_bar(
@@ -200,10 +197,7 @@ def timing_figure(replay: Replay, *, theme: Literal["light", "dark"] = "light") 
             text=[f"{name}: {duration(value)}" for value in values],
             textposition="none",
             hovertemplate="%{customdata}<br>%{text}<extra></extra>",
-            customdata=[
-                f"{_label(one.filter_name)}: {_label(one.name)}, {count(one.count)} calls, p50 {duration(one.p50)}, p99 {duration(one.p99)}"
-                for one in times
-            ],
+            customdata=[f"{_label(one.filter_name)}: {_label(one.name)}, {count(one.count)} calls, p50 {duration(one.p50)}, p99 {duration(one.p99)}" for one in times],
         )
     figure.update_layout(
         template=template(theme),
