@@ -105,12 +105,16 @@ def test_a_request_sent_twice_is_told() -> None:
 
 def test_likely_causes() -> None:
     refused = replace(OBSERVED, upstream_request=None, status=400)
-    assert "refuses this request with 400" in compare([refused], [refused], [OURS])[0].cause
+    (found,) = compare([refused], [refused], [OURS])
+    assert (found.what, "refuses this request with 400" in found.cause) == ("refused", True)
+    bad = replace(OBSERVED, status=502, downstream_response=seen((), b"upstream connect error or", set()))
+    (found,) = compare([bad], [bad], [OURS])
+    assert (found.what, "refuses the captured response with 502" in found.cause) == ("refused", True)
     trapped = replace(OBSERVED, status=503, log=("[error] Function: proxy_on_request_headers failed: unreachable",))
     assert "proxy_on_request_headers failed" in compare([trapped], [OBSERVED], [OURS])[0].cause
     joined = replace(OBSERVED, upstream_request=seen((*REQUEST, ("via", "a,b")), b"abc", set()))
-    found = differences(lambda o: o["upstream_request"]["headers"].extend([["via", "a"], ["via", "b"]]), joined)
-    assert "joins" in found[0].cause
+    (found,) = differences(lambda o: o["upstream_request"]["headers"].extend([["via", "a"], ["via", "b"]]), joined)
+    assert "joins" in found.cause
     unrouted = replace(OBSERVED, upstream_request=None, status=404)
     (first, *_) = differences(lambda o: o["upstream_request"]["headers"].pop(), unrouted)
     assert "x-forwarded-proto" in first.cause
