@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..capture.exchange import Pairs
@@ -158,13 +158,27 @@ class ExchangeRows:
     trace: Trace
     index: int
     rows: list[Row]
-    _parents: dict[int, Row] = field(default_factory=dict)
+    callbacks: list[tuple[str, Row]]
+    """Callbacks with their names, in order."""
+    hostcalls: list[tuple[str, Row]]
+    """Hostcalls with their names, in order."""
+    events: list[Row]
+    _parents: dict[int, Row]
 
     @classmethod
     def of(cls, trace: Trace, index: int) -> ExchangeRows:
         """Read the rows of exchange `index`; none if the trace has nothing of it."""
-        rows = trace.rows(index)
-        return cls(trace, index, rows, {row.seq: row for row in rows if row.kind == Kind.CALLBACK})
+        found = cls(trace, index, trace.rows(index), [], [], [], {})
+        schema = trace.schema
+        for row in found.rows:
+            if row.kind == Kind.HOSTCALL:
+                found.hostcalls.append((schema.hostcalls[row.code].name, row))
+            elif row.kind == Kind.CALLBACK:
+                found.callbacks.append((schema.callbacks[row.code].name, row))
+                found._parents[row.seq] = row
+            else:
+                found.events.append(row)
+        return found
 
     def parent(self, row: Row) -> Row | None:
         """The callback in which a row came about."""
@@ -175,27 +189,17 @@ class ExchangeRows:
         found = row if row.kind == Kind.CALLBACK else self.parent(row)
         return words.short_name(self.trace.name(found)) if found is not None else ""
 
-    def events(self, event: Event) -> Iterator[Row]:
+    def all(self, event: Event) -> Iterator[Row]:
         """The events of one kind, in order."""
-        return (row for row in self.rows if row.kind == Kind.EVENT and row.code == event)
+        return (row for row in self.events if row.code == event)
 
     def event(self, event: Event) -> Row | None:
         """The first event of one kind."""
-        return next(self.events(event), None)
-
-    def hostcalls(self) -> Iterator[tuple[str, Row]]:
-        """Hostcalls with their names, in order."""
-        calls = self.trace.schema.hostcalls
-        return ((calls[row.code].name, row) for row in self.rows if row.kind == Kind.HOSTCALL)
-
-    def callbacks(self) -> Iterator[tuple[str, Row]]:
-        """Callbacks with their names, in order."""
-        names = self.trace.schema.callbacks
-        return ((names[row.code].name, row) for row in self.rows if row.kind == Kind.CALLBACK)
+        return next(self.all(event), None)
 
     def local_response(self) -> Row | None:
         """The local response that took effect."""
-        return next((row for row in self.events(Event.LOCAL_RESPONSE) if not row.c), None)
+        return next((row for row in self.all(Event.LOCAL_RESPONSE) if not row.c), None)
 
     def failure(self) -> Row | None:
         """The failure that hit the exchange first."""

@@ -46,7 +46,7 @@ class Mutation:
 
 def mutations(rows: ExchangeRows) -> Iterator[Mutation]:
     """The changes to one exchange, in the order of the calls."""
-    for name, row in rows.hostcalls():
+    for name, row in rows.hostcalls:
         if name in _OPS and row.result == 0:
             found = mutation(rows.trace, name, row, rows.callback(row))
             if found is not None:

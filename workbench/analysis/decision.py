@@ -26,9 +26,9 @@ from ..trace.records import NONE, Kind, ResponseSource
 from ..trace.trace import Records, Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, callback_row, shown
-from .facts import Facts, Ints, Outcome, outcome_of_local
+from .facts import Facts, Ints, Outcome, lookup, outcome_of_local
 
-__all__ = ["Decision", "Judges", "all_decisions", "decide", "decision_at", "verdict_calls"]
+__all__ = ["Decision", "Judges", "all_decisions", "allowed_decision", "answered_decision", "decide", "verdict_calls"]
 
 _HEADER = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)(?:-\w+)?")
 _SERVICES = re.compile(r"ratelimit|authorization", re.IGNORECASE)
@@ -89,7 +89,7 @@ def decide(rows: ExchangeRows, judges: Judges) -> Decision:
         return _of_failure(rows.trace, failure)
     if local is not None:
         return _of_local(rows.trace, local)
-    calls = (row for name, row in rows.hostcalls() if name in _SIGNALS)
+    calls = (row for name, row in rows.hostcalls if name in _SIGNALS)
     weighed = [(weight, row) for row in calls if (weight := _weighed(rows.trace, row, judges)) is not None]
     return _of_signals(rows.trace, rows.index, weighed)
 
@@ -100,22 +100,25 @@ def all_decisions(trace: Trace, facts: Facts) -> Iterator[Decision]:
     signals = verdict_calls(trace, judges)
     for at, exchange in enumerate(facts.exchange.tolist()):
         if facts.failure[at] >= 0 or facts.local[at] >= 0:
-            found = decision_at(trace, facts, judges, at)
+            found = answered_decision(trace, facts, at)
         elif exchange in signals:
-            found = _of_signals(trace, exchange, [(weight, trace.row(seq)) for weight, seq in signals[exchange]])
+            found = allowed_decision(trace, exchange, signals[exchange])
         else:
             continue
         if found.kind != "none":
             yield found
 
 
-def decision_at(trace: Trace, facts: Facts, judges: Judges, at: int) -> Decision:
-    """The decision on the exchange at place `at` of the facts; its rows are read only where the facts do not tell."""
+def answered_decision(trace: Trace, facts: Facts, at: int) -> Decision:
+    """The decision on an exchange, at place `at` of the facts, that failed or was answered in the chain."""
     if facts.failure[at] >= 0:
         return _of_failure(trace, trace.row(int(facts.failure[at])))
-    if facts.local[at] >= 0:
-        return _of_local(trace, trace.row(int(facts.local[at])))
-    return decide(ExchangeRows.of(trace, int(facts.exchange[at])), judges)
+    return _of_local(trace, trace.row(int(facts.local[at])))
+
+
+def allowed_decision(trace: Trace, exchange: int, calls: Sequence[tuple[int, int]]) -> Decision:
+    """The decision on an exchange that nobody answered, from what `verdict_calls` found."""
+    return _of_signals(trace, exchange, [(weight, trace.row(seq)) for weight, seq in calls])
 
 
 def _of_failure(trace: Trace, row: Row) -> Decision:
@@ -235,17 +238,17 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
     """
     names = [call.name for call in trace.schema.hostcalls]
     codes = [names.index(name) if name in names else NONE for name in _SIGNALS]
-    request = [code for code, call in enumerate(trace.schema.callbacks) if call.name.startswith(_REQUEST)]
+    request = lookup(code for code, call in enumerate(trace.schema.callbacks) if call.name.startswith(_REQUEST))
     found: dict[int, list[tuple[int, int]]] = {}
     known: dict[tuple[int, int, bytes, int, bool], int | None] = {}
     for first, rows, blob in trace.blocks():
         code, place = rows["code"], rows["filter"]
-        may = (np.isin(code, codes[:2]) & (rows["a"] == _RESPONSE_HEADERS)) | np.isin(code, codes[2:4])
-        may |= (code == codes[4]) & np.isin(place, list(judges.limiters))
-        may |= (code == codes[5]) & np.isin(place, list(judges.deniers))
+        may = (lookup(codes[:2])[code] & (rows["a"] == _RESPONSE_HEADERS)) | lookup(codes[2:4])[code]
+        may |= (code == codes[4]) & lookup(judges.limiters)[place]
+        may |= (code == codes[5]) & lookup(judges.deniers)[place]
         at = np.flatnonzero(may & (rows["kind"] == Kind.HOSTCALL) & (rows["result"] == 0) & (rows["exchange"] != NONE))
         columns = [rows[name][at].tolist() for name in ("code", "a", "filter", "exchange", "blob")]
-        in_request = np.isin(_parent_codes(trace, first, rows, at), request).tolist()
+        in_request = request[_parent_codes(trace, first, rows, at)].tolist()
         for seq, number, map_type, by, exchange, start, early in zip((at + first).tolist(), *columns, in_request, strict=True):
             skip = int.from_bytes(blob[start : start + 4], "little") + 4 if number in codes[2:4] else 0
             size = int.from_bytes(blob[start + skip : start + skip + 4], "little")
@@ -260,13 +263,13 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
 
 
 def _parent_codes(trace: Trace, first: int, rows: Records, at: Ints) -> Ints:
-    """Code of the callback that each row at `at` belongs to, -1 for none; almost always it lies in the same segment."""
+    """Code of the callback that each row at `at` belongs to, 255 for none; almost always it lies in the same segment."""
     inside = rows["parent"][at].astype(np.int64) - first
     here = (inside >= 0) & (inside < len(rows))
     here[here] = rows["kind"][inside[here]] == Kind.CALLBACK
-    codes = np.full(len(at), -1, np.int64)
+    codes = np.full(len(at), 255, np.int64)
     codes[here] = rows["code"][inside[here]]
     for place in np.flatnonzero(~here).tolist():
         found = callback_row(trace, trace.row(first + int(at[place])))
-        codes[place] = found.code if found is not None else -1
+        codes[place] = found.code if found is not None else 255
     return codes

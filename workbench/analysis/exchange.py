@@ -60,7 +60,7 @@ class ExchangeView:
     @cached_property
     def logs(self) -> tuple[LogLine, ...]:
         """What filters wrote."""
-        lines = (log_line(self.trace, row, self.rows.callback(row)) for _, row in self.rows.hostcalls())
+        lines = (log_line(self.trace, row, self.rows.callback(row)) for _, row in self.rows.hostcalls)
         return tuple(line for line in lines if line is not None)
 
     @cached_property

@@ -246,7 +246,7 @@ def _local_response(rows: ExchangeRows) -> LocalResponse | None:
 
 
 def _logs(rows: ExchangeRows) -> list[Log]:
-    lines = (log_line(rows.trace, row, rows.callback(row)) for name, row in rows.hostcalls() if name in ("proxy_log", "fd_write"))
+    lines = (log_line(rows.trace, row, rows.callback(row)) for name, row in rows.hostcalls if name in ("proxy_log", "fd_write"))
     return [
         {"filter": line.filter, "callback": line.callback, "level": line.level, "message": line.message}
         for line in lines
@@ -266,7 +266,7 @@ def _callouts(rows: ExchangeRows) -> list[Callout]:
             "status": None,
             "latency_ms": None,
         }
-        for name, row in rows.hostcalls()
+        for name, row in rows.hostcalls
         if name in _CALLOUTS
     ]
 
@@ -291,9 +291,9 @@ def _error(rows: ExchangeRows) -> Failure | None:
 
 
 def _timing(rows: ExchangeRows) -> Timing:
-    calls = Counter(row.parent for _, row in rows.hostcalls())
+    calls = Counter(row.parent for _, row in rows.hostcalls)
     each: list[CallbackTime] = []
-    for name, row in rows.callbacks():
+    for name, row in rows.callbacks:
         host = min(row.other_ns, row.ns)
         each.append(
             {

@@ -93,7 +93,7 @@ def trailer_stages(rows: ExchangeRows, response: bool) -> tuple[Stage, ...]:
     headers = tuple(pairs_of(first.fields[1])) if first is not None else ()
     stages = [Stage("upstream" if response else "client", "sent", None, first is not None, headers)]
     chain = range(len(rows.trace.filters))
-    changed = {row.filter for row in rows.events(Event.MAP) if row.a == (3 if response else 1)}
+    changed = {row.filter for row in rows.all(Event.MAP) if row.a == (3 if response else 1)}
     order = [place for place in (reversed(chain) if response else chain) if place in changed]
     stages += _through(rows, 3 if response else 1, headers, order, changed)
     if last is not None:
@@ -116,7 +116,7 @@ def _last_to_see(rows: ExchangeRows, direction: str, place: int) -> int:
         return place
     if direction == "request" and rows.event(Event.UPSTREAM_REQUEST) is not None:
         return chain[-1] if chain else 0
-    seen = [row.filter for name, row in rows.callbacks() if name.startswith(f"proxy_on_{direction}_") and row.filter in chain]
+    seen = [row.filter for name, row in rows.callbacks if name.startswith(f"proxy_on_{direction}_") and row.filter in chain]
     return (max if direction == "request" else min)(seen, default=0 if direction == "request" else chain[-1])
 
 
@@ -124,8 +124,8 @@ def _through(
     rows: ExchangeRows, map_type: int, headers: Headers, order: Sequence[int], reached: set[int], status: int | None = None
 ) -> list[Stage]:
     """One stage a filter: its last MAP event of that map, or the headers as they came."""
-    after: dict[int, Row] = {row.filter: row for row in rows.events(Event.MAP) if row.a == map_type}
-    bodies: dict[int, bytes] = {row.filter: row.fields[0] for row in rows.events(Event.BODY) if row.a == map_type // 2}
+    after: dict[int, Row] = {row.filter: row for row in rows.all(Event.MAP) if row.a == map_type}
+    bodies: dict[int, bytes] = {row.filter: row.fields[0] for row in rows.all(Event.BODY) if row.a == map_type // 2}
     stages = []
     for place in order:
         now = tuple(pairs_of(after[place].fields[0])) if place in after else headers

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
 from ..trace.records import NONE, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS
-from .decision import Judges, decision_at, verdict_calls
+from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
@@ -151,47 +152,42 @@ def _filter(trace: Trace, place: int) -> str:
 def _decisions(trace: Trace, facts: Facts) -> Section:
     """How often each filter decided what, with the words of the first such decision."""
     counts: Counter[tuple[str, int]] = Counter()
-    example: dict[tuple[str, int], int] = {}
+    reasons: dict[tuple[str, int], str] = {}
     for outcome, by in ((Outcome.ERROR, facts.failure_filter), (Outcome.LIMITED, facts.local_filter), (Outcome.DENIED, facts.local_filter)):
         at = np.flatnonzero(facts.outcome == outcome)
         for place in np.unique(by[at]).tolist():
             mine = at[by[at] == place]
             counts[outcome.name.lower(), place] = len(mine)
-            example[outcome.name.lower(), place] = int(mine[0])
+            reasons[outcome.name.lower(), place] = answered_decision(trace, facts, int(mine[0])).reason
     answered = set(facts.exchange[(facts.local >= 0) | (facts.failure >= 0)].tolist())
-    judges, allowed = Judges.of(facts), Counter[int]()
-    for exchange, calls in verdict_calls(trace, judges).items():
+    for exchange, calls in verdict_calls(trace, Judges.of(facts)).items():
         if exchange not in answered:
-            place = int(trace.row(min(calls)[1]).filter) if len(trace.filters) > 1 else 0
-            allowed[place] += 1
-            if ("allowed", place) not in example:
-                example["allowed", place] = facts.position(exchange)
-    counts.update({("allowed", place): n for place, n in allowed.items()})
-    rows = [
-        (kind, _filter(trace, place), words.count(n), decision_at(trace, facts, judges, example[kind, place]).reason)
-        for (kind, place), n in counts.most_common(GROUPS)
-    ]
+            place = trace.row(min(calls)[1]).filter
+            counts["allowed", place] += 1
+            if ("allowed", place) not in reasons:
+                reasons["allowed", place] = allowed_decision(trace, exchange, calls).reason
+    rows = [(kind, _filter(trace, place), words.count(n), reasons[kind, place]) for (kind, place), n in counts.most_common(GROUPS)]
     return Section("Decisions", ("decision", "filter", "times", "first"), tuple(rows), frozenset(("times",)), _rest(counts))
 
 
 def _times(trace: Trace) -> Section:
     """Real time of each callback of each filter, in the filter and in the host."""
-    parts = []
+    parts: dict[int, list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]] = {}
     for _, records in trace.segments():
         chosen = records[records["kind"] == Kind.CALLBACK]
-        host = np.minimum(chosen["other_ns"], chosen["ns"]).astype(np.int64)
-        key = chosen["filter"].astype(np.int64) << 8 | chosen["code"]
-        parts.append(np.stack((key, chosen["ns"] - host, host)))
-    keys, filter_ns, host_ns = np.concatenate(parts, axis=1) if parts else np.empty((3, 0), np.int64)
-    order = np.argsort(keys, kind="stable")
-    groups, starts = np.unique(keys[order], return_index=True)
+        host = np.minimum(chosen["other_ns"], chosen["ns"])
+        key = chosen["filter"].astype(np.uint16) << 8 | chosen["code"]
+        for number in np.flatnonzero(np.bincount(key)).tolist():
+            mine = key == number
+            parts.setdefault(number, []).append((chosen["ns"][mine], host[mine]))
     rows = []
-    for key, rows_of in zip(groups.tolist(), np.split(order, starts[1:]), strict=False):
-        whole = filter_ns[rows_of] + host_ns[rows_of]
+    for number, pieces in parts.items():
+        whole, host = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        total, in_host = int(whole.sum(dtype=np.int64)), int(host.sum(dtype=np.int64))
         p50, p99 = np.percentile(whole, (50, 99)).tolist()
-        times = [words.duration(each) for each in (p50, p99, int(whole.sum()), int(filter_ns[rows_of].sum()), int(host_ns[rows_of].sum()))]
-        name = words.short_name(trace.schema.callbacks[key & 0xFF].name)
-        rows.append((int(whole.sum()), (_filter(trace, key >> 8), name, words.count(len(rows_of)), *times)))
+        times = [words.duration(each) for each in (p50, p99, total, total - in_host, in_host)]
+        name = words.short_name(trace.schema.callbacks[number & 0xFF].name)
+        rows.append((total, (_filter(trace, number >> 8), name, words.count(len(whole)), *times)))
     rows.sort(key=lambda row: -row[0])
     columns = ("filter", "callback", "count", "p50", "p99", "total", "in filter", "in host")
     right = frozenset(columns[2:])
