@@ -16,10 +16,10 @@ from pathlib import Path
 from sample_filters.sources import source_files, sources_hash, stamp
 from workbench.errors import WorkbenchError
 
-__all__ = ["FILTERS", "HERE", "SHARED_RUST", "build", "built_path", "expected_stamp", "main"]
+__all__ = ["FILTERS", "HERE", "build", "built_path", "expected_stamp", "main"]
 
 HERE = Path(__file__).parent
-SHARED_RUST = ("Cargo.toml", "Cargo.lock")
+_SHARED_RUST = ("Cargo.toml", "Cargo.lock", "local_response/Cargo.toml", "local_response/src/lib.rs")
 _RUST_TARGET = "wasm32-wasip1"
 
 
@@ -29,10 +29,10 @@ def built_path(name: str) -> Path:
 
 
 def expected_stamp(name: str) -> str:
-    """The hash that a build of today's sources carries; that of a Rust filter covers the workspace's files too."""
+    """The hash that a build of today's sources carries; that of a Rust filter covers what the workspace shares too."""
     paths = source_files(HERE / name)
     if FILTERS[name] is _rust:
-        paths += [HERE / shared for shared in SHARED_RUST]
+        paths += [HERE / shared for shared in _SHARED_RUST]
     return sources_hash(paths, HERE)
 
 
@@ -57,11 +57,12 @@ def _go(name: str) -> bytes:
 def _rust(name: str) -> bytes:
     # cargo-wasm builds the standard library as well, where rustup has no wasm targets
     cargo = "cargo-wasm" if shutil.which("cargo-wasm") else "cargo"
-    # panic messages name source files: without this they would name this machine's folders
+    # panic messages name source files: these would name folders of the machine that built them
     home = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
-    flags = f"--remap-path-prefix={home}=/cargo --remap-path-prefix={HERE}=/sample_filters {os.environ.get('RUSTFLAGS', '')}"
+    remapped = {home: "/cargo", "/usr/lib/rustlib/src/rust": "/rust"}
+    flags = " ".join([f"--remap-path-prefix={path}={shown}" for path, shown in remapped.items()] + [os.environ.get("RUSTFLAGS", "")])
     command = [cargo, "build", "--release", "--locked", "--target", _RUST_TARGET, "-p", name]
-    _run(command, HERE, {"RUSTFLAGS": flags.strip(), "CARGO_TARGET_DIR": str(HERE / "target")})
+    _run(command, HERE, {"RUSTFLAGS": flags, "CARGO_TARGET_DIR": str(HERE / "target")})
     return (HERE / "target" / _RUST_TARGET / "release" / f"{name}.wasm").read_bytes()
 
 
@@ -76,6 +77,9 @@ def _wat(name: str) -> bytes:
 
 FILTERS: dict[str, Callable[[str], bytes]] = {
     "add_header": _go,
+    "basic_auth": _rust,
+    "body_rewrite": _rust,
+    "token_bucket": _rust,
     "trace_every_call": _wat,
 }
 """Every sample filter and how it is built."""

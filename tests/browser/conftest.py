@@ -1,0 +1,159 @@
+"""A real JupyterLab and a real Chromium. Everything Lab writes goes to a folder of its own; everything stays on the loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+_QUIET = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab whose root is `root`."""
+
+    url: str
+    token: str
+    root: Path
+
+    def address(self, path: str = "") -> str:
+        return f"{self.url}/lab{path}?token={self.token}"
+
+
+@dataclass
+class Page:
+    """A page in Lab, and what went wrong in it."""
+
+    page: Any
+    lab: Lab
+    errors: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", self._dialog)
+        self.page.on("request", self._note_stranger)
+
+    def _dialog(self, dialog: Any) -> None:
+        if dialog.type == "beforeunload":
+            dialog.accept()
+            return
+        self.errors.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _note_stranger(self, request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https", "ws", "wss") and address.hostname not in ("127.0.0.1", "localhost"):
+            self.strangers.append(request.url)
+
+    def theme(self, name: str) -> None:
+        """Change Lab's theme and wait until it is there."""
+        light = str("Light" in name).lower()
+        self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })", name)
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+        self.page.wait_for_timeout(300)
+
+    def run(self, notebook: str) -> None:
+        """Open a notebook and run all of it."""
+        self.page.goto(self.lab.address())
+        self.page.wait_for_function("() => window.jupyterapp !== undefined")
+        self.page.evaluate(
+            """async path => {
+                const { commands, restored } = window.jupyterapp;
+                await restored;
+                const panel = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
+                await panel.context.ready;
+                await panel.sessionContext.ready;
+                await commands.execute('notebook:run-all-cells');
+            }""",
+            notebook,
+        )
+
+
+@pytest.fixture(scope="session")
+def browser_path(need: Callable[..., str]) -> str:
+    """The system's Chromium."""
+    return need("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab on a free port, with this tree on its kernels' path."""
+    home, root = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab-root")
+    for plugin, schemas in _QUIET.items():
+        for name, settings in schemas.items():
+            file = home / "settings" / plugin / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(settings))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    environment = {
+        **os.environ,
+        **{name: str(home / folder) for name, folder in folders.items()},
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH", "")])),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
+    command += [f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
+    log = (home / "log").open("w")
+    server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=root)
+    found = Lab(f"http://127.0.0.1:{port}", token, root)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{found.url}/api?token={token}", timeout=2).close()
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > until:
+                    pytest.fail(f"JupyterLab did not start: {(home / 'log').read_text()[-2000:]}")
+                time.sleep(0.2)
+        yield found
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+        log.close()
+
+
+@pytest.fixture(scope="session")
+def chromium(browser_path: str) -> Iterator[Any]:
+    """Chromium, started."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(lab: Lab, chromium: Any) -> Iterator[Page]:
+    """A fresh page, 1440 by 1000."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    yield Page(context.new_page(), lab)
+    context.close()

@@ -1,0 +1,26 @@
+"""Views for notebooks. They are pure functions of a replay: no view asks the host anything.
+
+Workbench        the dashboard
+FlowTable        the table of exchanges alone
+ExchangeDetails  one exchange alone
+timing_figure    time per callback as a plotly figure
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dashboard import ExchangeDetails, FlowTable, Workbench
+    from .timing import timing_figure
+
+__all__ = ["ExchangeDetails", "FlowTable", "Workbench", "timing_figure"]
+
+_HOMES = {"ExchangeDetails": ".dashboard", "FlowTable": ".dashboard", "Workbench": ".dashboard", "timing_figure": ".timing"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

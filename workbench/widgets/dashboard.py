@@ -1,0 +1,205 @@
+"""The views that stand in a notebook: the flow table, the details of an exchange, and the workbench that joins them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from workbench.analysis.words import count, duration, visible
+from workbench.errors import WorkbenchError
+
+from .bodies import bodies
+from .details import detail
+from .rows import FlowRows
+from .timing import timing_data
+from .view import Answer, View, script, style
+
+if TYPE_CHECKING:
+    from workbench.capture import Capture
+    from workbench.chain import Chain
+    from workbench.replay import Replay
+
+__all__ = ["ExchangeDetails", "FlowTable", "Workbench"]
+
+_SOON_S = 0.5
+_PROBLEMS_SHOWN = 4
+
+
+class ReplayView(View):
+    """A view on one replay. `selected` is an index in the capture and can be set from Python."""
+
+    def __init__(self, replay: Replay | None = None, **traits: Any) -> None:
+        self._replay: Replay | None = None
+        self._rows: FlowRows | None = None
+        super().__init__(**traits)
+        if replay is not None:
+            self._adopt(replay)
+
+    @property
+    def replay(self) -> Replay | None:
+        """The replay that is shown."""
+        return self._replay
+
+    def _adopt(self, replay: Replay) -> None:
+        rows = FlowRows(replay)
+        total = len(rows)
+        self._replay, self._rows = replay, rows
+        with self.hold_sync():
+            self.total = total
+            if total and self.selected < 0:
+                self.selected = rows.first()
+            self.revision += 1
+
+    def _shown(self) -> tuple[Replay, FlowRows]:
+        if self._replay is None or self._rows is None:
+            raise WorkbenchError("nothing was replayed yet")
+        return self._replay, self._rows
+
+    def _answer_rows(self, question: Mapping[str, Any]) -> Answer:
+        return self._shown()[1].page(question)
+
+    def _answer_locate(self, question: Mapping[str, Any]) -> Answer:
+        return {"at": self._shown()[1].locate(question)}, None
+
+    def _answer_detail(self, question: Mapping[str, Any]) -> Answer:
+        replay, _ = self._shown()
+        return {}, detail(replay[int(question["index"])], replay.trace.filters)
+
+    def _answer_body(self, question: Mapping[str, Any]) -> Answer:
+        replay, _ = self._shown()
+        return {}, bodies(replay[int(question["index"])], str(question.get("form", "")))
+
+    def _answer_timing(self, _question: Mapping[str, Any]) -> Answer:
+        return {}, timing_data(self._shown()[0])
+
+    def _story(self) -> str:
+        if self._replay is None:
+            return type(self).__name__
+        filters = " → ".join(visible(name) for name in self._replay.trace.filters)
+        return f"{type(self).__name__}: {count(self.total)} exchange{'' if self.total == 1 else 's'} through {filters or 'no filter'}"
+
+
+class FlowTable(ReplayView):
+    """The exchanges of a replay, one row each. The trait `selected` follows the selection."""
+
+    _esm = script("flow_table", "flowTableView")
+    _css = style("flow_table")
+    _answers = ("rows", "locate")
+
+
+class ExchangeDetails(ReplayView):
+    """What the filters did to one exchange, `selected`: headers stage by stage, bodies, calls and logs."""
+
+    _esm = script("exchange_details", "exchangeDetailsView")
+    _css = style("exchange_details", "call_tree")
+    _answers = ("detail", "body")
+
+
+class Workbench(ReplayView):
+    """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
+
+    The replay runs in a thread, so the cell returns and Cancel works; `wait()` waits for it. `replay` is the result, `selected` the
+    index of the selected exchange. What is wrong with a filter or a capture is shown in the view and, by `wait()`, raised.
+    """
+
+    _esm = script("dashboard", "dashboardView")
+    _css = style("flow_table", "exchange_details", "call_tree", "timing_table", "dashboard")
+    _answers = ("rows", "locate", "detail", "body", "timing", "run", "cancel")
+
+    capture_name = traitlets.Unicode("").tag(sync=True)
+    captured = traitlets.Int(0).tag(sync=True)
+    filters = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    problems = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    replayable = traitlets.Bool(False).tag(sync=True)
+    run: traitlets.Dict[str, Any] = traitlets.Dict(help="What the replay does: its state, and words or numbers for it").tag(sync=True)
+
+    def __init__(self, source: Capture | Replay | None = None, chain: Chain | None = None, **traits: Any) -> None:
+        from workbench.replay import Replay
+
+        self._cancel = Event()
+        self._thread: Thread | None = None
+        self._failure: BaseException | None = None
+        replay = source if isinstance(source, Replay) else None
+        self._capture: Any = source.capture if isinstance(source, Replay) else source
+        self._chain = source.chain if isinstance(source, Replay) else chain
+        if isinstance(source, Replay) and chain is not None:
+            raise TypeError("Workbench takes a replay, or a capture and a chain; not a replay and a chain")
+        super().__init__(run={"state": "idle"}, **traits)
+        with self.hold_sync():
+            if self._capture is not None:
+                self.capture_name = visible(getattr(getattr(self._capture, "path", None), "name", "") or "capture")
+                self.captured = len(self._capture)
+                problems = [visible(one) for one in getattr(self._capture, "problems", ())]
+                more = len(problems) - _PROBLEMS_SHOWN
+                self.problems = problems[:_PROBLEMS_SHOWN] + ([f"{more} more in capture.problems"] if more > 0 else [])
+            if self._chain is not None:
+                self.filters = [one.name for one in self._chain.filters]
+            self.replayable = self._capture is not None and self._chain is not None
+        if replay is not None:
+            self._adopt(replay)
+            self.run = {"state": "done", "words": ""}
+        elif self.replayable:
+            self.start()
+
+    def start(self) -> None:
+        """Replay again, for instance after the module was built anew. Does nothing while a replay runs."""
+        if not self.replayable or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._cancel.clear()
+        self._failure = None
+        self.run = {"state": "running", "done": 0, "total": self.captured}
+        self._thread = Thread(target=self._work, name="workbench-replay", daemon=True)
+        self._thread.start()
+        # Most captures are done before a page could draw, and a notebook without a page then has the result.
+        self._thread.join(_SOON_S)
+
+    def cancel(self) -> None:
+        """Stop the replay; what was done so far is kept and shown."""
+        self._cancel.set()
+
+    def wait(self, timeout: float | None = None) -> Replay:
+        """The replay when it is done. Raises what went wrong with it, and `TimeoutError` after `timeout` seconds."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"the replay still runs after {timeout} s")
+        if self._failure is not None:
+            raise self._failure
+        return self._shown()[0]
+
+    def _work(self) -> None:
+        began = time.monotonic()
+
+        def progress(done: int, total: int) -> None:
+            spent = time.monotonic() - began
+            left = math.ceil(spent * (total - done) / done) if done and spent > 1 else 0
+            self.run = {"state": "running", "done": done, "total": total, "left_s": left}
+
+        try:
+            assert self._chain is not None
+            replay = self._chain.replay(self._capture, progress=progress, cancel=self._cancel)
+            spent = duration(1e9 * (time.monotonic() - began))
+            self._adopt(replay)
+        except WorkbenchError as error:
+            self._failure = error
+            self.run = {"state": "failed", "what": visible(error.what), "where": visible(error.where), "remedy": visible(error.remedy)}
+        except Exception as error:  # a thread has nobody else to tell
+            self._failure = error
+            what = visible(f"{type(error).__name__}: {error}")[:1000]
+            self.run = {"state": "failed", "what": what, "where": "", "remedy": "The workbench's wait() raises it with its traceback"}
+        else:
+            done = f"{count(self.total)} of {count(self.captured)} in {spent}"
+            self.run = {"state": "done", "words": f"Cancelled: {done}" if self._cancel.is_set() else done}
+
+    def _answer_run(self, _question: Mapping[str, Any]) -> Answer:
+        self.start()
+        return {}, None
+
+    def _answer_cancel(self, _question: Mapping[str, Any]) -> Answer:
+        self.cancel()
+        return {}, None

@@ -1,0 +1,237 @@
+// One exchange: the finding in words, then headers stage by stage, bodies, calls and logs.
+import { ARROW, SIGNS, bytes, channel, chip, choice, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
+import { callTree } from "./call_tree.js";
+
+const SPOKEN = { add: "added", del: "removed", chg: "changed", move: "moved" };
+const sign = (kind) => h("span.sign", { class: kind }, h("span", { "aria-hidden": "true" }, SIGNS[kind]), h("span.sr", SPOKEN[kind]));
+const cutNote = (cell) => cell.more > 0 && h("span.muted", ` \u2026 ${bytes(cell.more)} more`);
+const repeatTag = (row) => row.repeat && h("span.tag", row.repeat);
+
+/** What is common at both ends stays plain; the middle is struck through and underlined. */
+const within = (was, now) => {
+  let head = 0;
+  while (head < was.length && head < now.length && was[head] === now[head]) head += 1;
+  let tail = 0;
+  while (tail < was.length - head && tail < now.length - head && was[was.length - 1 - tail] === now[now.length - 1 - tail]) tail += 1;
+  // A few equal letters by chance read worse than two whole values.
+  if (head + tail < Math.max(was.length, now.length) / 3) head = tail = 0;
+  const middle = (value) => value.slice(head, value.length - tail);
+  return [text(now.slice(0, head)), middle(was) && h("del", text(middle(was))), middle(was) && middle(now) && " ", middle(now) && h("ins", text(middle(now))), tail ? text(now.slice(now.length - tail)) : []];
+};
+const value = (cell) => {
+  if (cell.kind === "del") return h("span.muted", cell.why ?? "removed");
+  if (cell.kind === "chg") return h("span.mono", { title: plain(`${cell.was} ${ARROW} ${cell.value}`) }, within(cell.was, cell.value), cutNote(cell));
+  return h("span.mono", { title: plain(cell.value) }, text(cell.value), cutNote(cell));
+};
+
+const tally = (stage) => Object.entries(stage.counts ?? {}).filter(([, n]) => n).map(([kind, n]) => h("span.tally", { class: kind }, SIGNS[kind], n));
+const stageHead = (stage, names) =>
+  h("div.stage", { role: "columnheader" }, stage.filter != null && ordinal(stage.filter, names[stage.filter]), h("span.cut", { class: stage.tone ?? "" }, text(stage.name)), stage.note && h("span.muted.cut", text(stage.note)), tally(stage));
+
+const fold = (rows, width, open, toggle) => {
+  if (!rows.length) return null;
+  const names = rows.slice(0, 8).map((row) => row.name).join(", ");
+  const button = h("button.fold-btn", { type: "button", "aria-expanded": open, onclick: toggle }, icon(open ? "down" : "right", 12), h("span.cut", `${int(rows.length)} unchanged`, open ? "" : [": ", h("span.mono", text(names)), rows.length > 8 ? ", \u2026" : ""]));
+  return h("div.fold", { role: "row" }, h("div", { role: "cell", "aria-colspan": width }, button));
+};
+
+const sideBySide = (part, names, open, toggle) => {
+  const cells = (row) => [
+    h("div.name", { role: "rowheader" }, h("span.mono.cut", { title: plain(row.name) }, text(row.name)), repeatTag(row)),
+    row.cells.map((cell, at) => {
+      const same = cell.kind === "same";
+      const spent = part.stages[at].spent ? "spent" : "";
+      if (same) return h("div.cell.through", { role: "cell", class: spent, title: plain(cell.value) }, h("span.sr", "unchanged"));
+      if (cell.kind === "void") return h("div.cell.nothing", { role: "cell", class: spent });
+      return h("div.cell.cut", { role: "cell", class: `bg-${cell.kind} ${spent}` }, cell.kind !== "base" && sign(cell.kind), value(cell));
+    }),
+  ];
+  const line = (row) => h("div.line", { role: "row" }, cells(row));
+  const same = part.rows.filter((row) => !row.changed);
+  return h(
+    "div.stages",
+    { role: "table", "aria-label": part.title, style: `--fw-stages:${part.stages.length}` },
+    h("div.line.stage-heads", { role: "row" }, h("div.name.strong", { role: "columnheader" }, part.title), part.stages.map((stage) => stageHead(stage, names))),
+    part.rows.filter((row) => row.changed).map(line),
+    fold(same, part.stages.length + 1, open, toggle),
+    open ? same.map(line) : null,
+  );
+};
+
+const inline = (part, names, open, toggle) => {
+  const line = (row) =>
+    h(
+      "div.inline-line",
+      { role: "row", class: `bg-${row.net.kind}` },
+      h("div.sign-cell", { role: "cell" }, row.net.kind in SPOKEN && sign(row.net.kind)),
+      h("div.name", { role: "rowheader" }, h("span.mono.cut", { title: plain(row.name) }, text(row.name)), repeatTag(row)),
+      h("div.value", { role: "cell" }, row.net.kind === "del" ? h("span.mono", h("del", text(row.net.was ?? ""))) : value(row.net)),
+      h("div.by", { role: "cell" }, row.by.map((place) => ordinal(place, names[place]))),
+    );
+  const same = part.rows.filter((row) => !row.changed);
+  return h(
+    "div.inline",
+    { role: "table", "aria-label": part.title },
+    h("div.section", { role: "row" }, h("div", { role: "columnheader" }, h("span.strong", part.title), " ", h("span.muted", text(part.summary)), tally(part))),
+    part.rows.filter((row) => row.changed).map(line),
+    fold(same, 4, open, toggle),
+    open ? same.map(line) : null,
+  );
+};
+
+const pane = (one) =>
+  h(
+    "div.pane",
+    h("div.pane-head", h("span.strong", one.title), h("span.muted", one.size == null ? "none" : bytes(one.size)), one.note && h("span.muted.cut", text(one.note))),
+    one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : one.numbers?.[at] ?? at + 1 }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", one.size ? "Nothing to show in this form." : "No body."),
+    one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more, not shown`),
+  );
+
+const logList = (detail) => {
+  if (!detail.logs.length) return h("div.void", h("span", "No filter wrote a log line during this exchange."));
+  return h(
+    "div.logs",
+    { role: "table", "aria-label": "Logs" },
+    detail.logs.map((log) => h("div.log", { role: "row" }, h("div.muted.num", { role: "cell", title: "virtual time since the request" }, log.clock), h("div.level", { role: "cell", class: log.level }, log.level), h("div", { role: "cell" }, log.filter != null && ordinal(log.filter, detail.filters[log.filter])), h("div.mono.message", { role: "cell" }, text(log.message)))),
+    detail.logs_left > 0 && h("div.hint", `${plural(detail.logs_left, "more line")} in replay.logs`),
+  );
+};
+
+/** Draws into `el`; gives {show(index)}. `onstep(±1)` is asked for the neighbour in the table, `onback` (if any) for the table itself. */
+export const exchangeDetails = (model, el, signal, { onstep = null, onback = null } = {}) => {
+  const ask = channel(model, signal);
+  let detail = null;
+  let tab = "headers";
+  let form = "";
+  let layout = "";
+  let wanted = null;
+  const open = new Set();
+  const head = h("div.detail-head");
+  const tabs = h("div.tabs");
+  const body = h("div.panel.scroll", { role: "tabpanel", tabindex: 0 });
+  const root = h("section.detail", { "aria-label": "Exchange details" }, head, tabs, body);
+  el.append(root);
+
+  const blank = (title, words) => {
+    tabs.replaceChildren();
+    head.replaceChildren();
+    body.replaceChildren(h("div.void", title && h("span.strong", title), h("span", words)));
+  };
+
+  const drawHead = () => {
+    const { finding } = detail;
+    const button = (name, label, act) => h("button.icon-btn", { type: "button", "aria-label": label, title: label, onclick: act }, icon(name));
+    head.replaceChildren(
+      ...[
+        onback && h("button.icon-btn.back", { type: "button", "aria-label": "Back to the exchanges", onclick: onback }, icon("left")),
+        h("span.muted", `#${detail.index}`),
+        h("span.strong", text(detail.method)),
+        h("span.mono.cut.target", { title: plain(detail.url) }, text(detail.target)),
+        chip(detail.outcome, true),
+        h("span.finding.cut", { title: plain(`${finding.what}${finding.why ? `: ${finding.why}` : ""}`) }, text(finding.what), finding.why && h("span.muted", ": ", text(finding.why))),
+        h("span.grow"),
+        onstep && button("up", "Previous exchange", () => onstep(-1)),
+        onstep && button("down", "Next exchange", () => onstep(1)),
+      ].filter(Boolean),
+    );
+  };
+
+  const drawTabs = () => {
+    const sizes = detail.bodies.map((one) => one.size);
+    const list = [
+      ["headers", "Headers", detail.changes],
+      ["body", "Body", sizes.every((n) => !n) ? "none" : sizes.map((n) => (n == null ? "none" : bytes(n))).join(" + ")],
+      ["calls", "Calls", int(detail.calls_total)],
+      ["logs", "Logs", int(detail.logs.length + detail.logs_left)],
+    ];
+    const end = h("div.end");
+    tabs.replaceChildren(tabList("Parts of the exchange", list, tab, (id) => ((tab = id), drawPanel(), drawEnd(end))), end);
+    drawEnd(end);
+  };
+  const drawEnd = (end) => {
+    if (tab === "headers") end.replaceChildren(choice("Layout of the headers", [["inline", "Inline"], ["side", "Side by side"]], chosenLayout(), (id) => ((layout = id), drawPanel())));
+    else end.replaceChildren();
+  };
+  const chosenLayout = () => layout || (root.clientWidth > 820 ? "side" : "inline");
+
+  const drawHeaders = () => {
+    const draw = chosenLayout() === "side" ? sideBySide : inline;
+    body.replaceChildren(
+      ...detail.parts.map((part) => draw(part, detail.filters, open.has(part.key), () => {
+        if (!open.delete(part.key)) open.add(part.key);
+        drawHeaders();
+        body.querySelector(`[aria-label="${part.title}"] .fw-fold-btn`)?.focus();
+      })),
+    );
+  };
+
+  const drawBody = async () => {
+    const { index } = detail;
+    const answer = await ask("body", { index, form });
+    if (detail?.index !== index || tab !== "body") return;
+    if (answer.error) return body.replaceChildren(h("div.banner.is-error", { role: "alert" }, text(answer.error)));
+    const { forms, parts } = answer.data;
+    const names = { text: "Text", json: "JSON", hex: "Hex" };
+    const end = tabs.querySelector(".fw-end");
+    if (forms.length > 1) end?.replaceChildren(choice("Form of the body", forms.map((one) => [one, names[one]]), answer.data.form, (id) => ((form = id), drawBody())));
+    body.replaceChildren(...parts.map((part) => h("section.body-part", { "aria-label": part.title }, h("div.section", h("span.strong", part.title), " ", h("span.muted", text(part.note))), h("div.panes", part.panes.map(pane)))));
+  };
+
+  const drawPanel = () => {
+    body.setAttribute("aria-label", tab);
+    body.scrollTop = 0;
+    if (tab === "headers") drawHeaders();
+    else if (tab === "body") drawBody();
+    else if (tab === "calls") body.replaceChildren(callTree(detail));
+    else body.replaceChildren(logList(detail));
+  };
+
+  const show = async (index) => {
+    wanted = index;
+    if (index == null || index < 0) {
+      detail = null;
+      return blank("", "Choose an exchange to see what the filters did to it.");
+    }
+    const slow = setTimeout(() => body.replaceChildren(h("div.loading", { "aria-busy": "true" }, [70, 45, 60, 30].map((width) => h("div.skeleton", { style: `width:${width}%` })))), 150);
+    const answer = await ask("detail", { index });
+    clearTimeout(slow);
+    if (wanted !== index) return;
+    if (answer.error) {
+      detail = null;
+      return blank("This exchange cannot be shown", answer.error);
+    }
+    detail = answer.data;
+    drawHead();
+    drawTabs();
+    drawPanel();
+  };
+
+  const widths = new ResizeObserver(() => {
+    if (detail && tab === "headers" && !layout && body.dataset.layout !== chosenLayout()) {
+      body.dataset.layout = chosenLayout();
+      drawTabs();
+      drawHeaders();
+    }
+  });
+  widths.observe(root);
+  signal.addEventListener("abort", () => widths.disconnect());
+  show(model.get("selected"));
+  return { show, focus: () => body.focus() };
+};
+
+/** The details on their own: the trait `selected` says which exchange. */
+export const exchangeDetailsView = (model, el, signal) => {
+  el.classList.add("fw-alone");
+  const details = exchangeDetails(model, el, signal, {
+    onstep: (by) => {
+      const next = model.get("selected") + by;
+      if (next < 0 || next >= model.get("total")) return;
+      model.set("selected", next);
+      model.save_changes();
+    },
+  });
+  const follow = () => details.show(model.get("selected"));
+  model.on("change:selected", follow);
+  model.on("change:revision", follow);
+  signal.addEventListener("abort", () => (model.off("change:selected", follow), model.off("change:revision", follow)));
+};
