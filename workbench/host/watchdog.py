@@ -94,7 +94,8 @@ class Watchdog:
     """Watches one store while it is entered as a context manager.
 
     `limit_s` bounds one call into a filter, its hostcalls included, in seconds of processor time: a busy machine, a debugger or
-    a sleeping laptop fails no filter. `host_bytes` tells the size of the host's memory. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
+    a sleeping laptop fails no filter. `host_bytes` tells the size of the host's memory, whose growth within one call is bounded
+    too. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
     """
 
     def __init__(self, store: wasmtime.Store, watch: Watch, host_bytes: Callable[[], int], limit_s: float, cancel: threading.Event) -> None:
