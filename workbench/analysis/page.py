@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["exchange_html", "summary_html"]
 
-_ROWS = 200
+_ROWS, _CHARACTERS = 200, 300
 _BOX = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:20px;max-width:100%;overflow-x:auto"
 _CELL = "padding:1px 12px 1px 0;border:0;text-align:{};white-space:nowrap;max-width:44em;overflow:hidden;text-overflow:ellipsis"
 _CODE = "font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;unicode-bidi:isolate"
@@ -27,7 +27,7 @@ _SIGNS = {"added": "+", "removed": "\u2212", "changed": "~", "moved": "⇅", "un
 
 def text(value: object) -> str:
     """The one way in which anything gets into a page."""
-    return escape(words.visible(str(value)), quote=True)
+    return escape(words.shorten(words.visible(str(value)), _CHARACTERS), quote=True)
 
 
 def summary_html(summary: Summary) -> str:
