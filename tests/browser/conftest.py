@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-REPO = Path(__file__).parents[2]
 _QUIET = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}
-
-
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    if os.environ.get("CI") == "true":
-        pytest.fail("no Chromium: install Debian's package chromium")
-    pytest.skip("no Chromium on this machine")
 
 
 @dataclass
@@ -96,9 +85,14 @@ class Page:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def browser_path(need: Callable[..., str]) -> str:
+    """The system's Chromium."""
+    return need("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on a free port, with this tree on its kernels' path."""
-    _chromium()
     home, root = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab-root")
     for plugin, schemas in _QUIET.items():
         for name, settings in schemas.items():
@@ -120,7 +114,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     environment = {
         **os.environ,
         **{name: str(home / folder) for name, folder in folders.items()},
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH", "")])),
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
     command += [f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
@@ -148,11 +142,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The system's Chromium."""
+def chromium(browser_path: str) -> Iterator[Any]:
+    """Chromium, started."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         yield browser
         browser.close()
 

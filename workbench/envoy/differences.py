@@ -25,7 +25,7 @@ _PSEUDO_SEEN: dict[Side, tuple[str, ...]] = {"upstream_request": (":method", ":p
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that differs. `what` is `reached`, `status`, `body`, `trailers`, `header NAME`, `header order`, …;
+    """One thing that differs. `what` is `refused`, `reached`, `status`, `body`, `trailers`, `header NAME`, `header order`, …;
     `ours` and `envoy` are what each has (None: nothing); `cause` is the likely reason in words, where one is known."""
 
     exchange: int
@@ -84,18 +84,39 @@ class _One:
     result: Mapping[str, Any]
 
     def differences(self) -> list[Difference]:
+        refused = self._refused()
+        return [refused] if refused is not None else [*self._upstream(), *self._downstream()]
+
+    def _refused(self) -> Difference | None:
+        """Where Envoy takes the captured message for no HTTP, nothing else can be compared: its own answer stands in for the chain's."""
+        status, answer = self.plain.status, self.plain.downstream_response
+        ours = self.result["downstream_response"]
+        if not status or self.seen.status != status or (ours is not None and int(ours["status"]) == status):
+            return None
+        if self.plain.upstream_request is None:
+            cause = f"Envoy itself refuses this request with {status}, no filter runs"
+            return self._difference("upstream_request", "refused", False, True, cause)
+        if answer is not None and status == 502 and answer.body.startswith(b"upstream connect error"):
+            cause = f"Envoy itself refuses the captured response with {status}"
+            return self._difference("downstream_response", "refused", False, True, cause)
+        return None
+
+    def _upstream(self) -> Iterable[Difference]:
         ours, seen = self.result["upstream_request"], self.seen.upstream_request
         if ours is None and seen is not None and not seen.complete:
             seen = None
-        found = list(self._message("upstream_request", ours, seen, self.plain.upstream_request))
+        yield from self._message("upstream_request", ours, seen, self.plain.upstream_request)
         if ours is not None and self.seen.upstream_requests > 1:
             cause = "Envoy sends a request again when a filter continues a stream that is not paused"
-            found.append(Difference(self.seen.exchange, "upstream_request", "times sent", 1, self.seen.upstream_requests, cause))
+            yield self._difference("upstream_request", "times sent", 1, self.seen.upstream_requests, cause)
+
+    def _downstream(self) -> Iterable[Difference]:
         ours, seen = self.result["downstream_response"], self.seen.downstream_response
         if ours is not None and seen is not None and int(ours["status"]) != self.seen.status:
-            found.append(self._difference("downstream_response", "status", int(ours["status"]), self.seen.status, self._status_cause()))
-        found += self._message("downstream_response", ours, seen, self.plain.downstream_response)
-        return found
+            # Another answer altogether: its fields and body say no more.
+            yield self._difference("downstream_response", "status", int(ours["status"]), self.seen.status, self._status_cause())
+        else:
+            yield from self._message("downstream_response", ours, seen, self.plain.downstream_response)
 
     def _difference(self, side: Side, what: str, ours: Any, envoy: Any, cause: str = "") -> Difference:
         return Difference(self.seen.exchange, side, what, ours, envoy, cause)
@@ -137,8 +158,6 @@ class _One:
             yield self._difference(side, "header order", [name for name, _ in ours], [name for name, _ in envoy])
 
     def _status_cause(self) -> str:
-        if self.plain.upstream_request is None and self.plain.status:
-            return f"Envoy itself refuses this request with {self.plain.status}, no filter runs"
         if self.seen.failure and self.seen.downstream_response is None:
             return f"the client got no answer from Envoy: {self.seen.failure}"
         trap = next((line for line in self.seen.log if " failed: " in line and "Function:" in line), "")

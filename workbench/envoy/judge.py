@@ -1,8 +1,8 @@
 """Exchanges through real Envoy: what its upstream received and what its client got.
 
-One exchange at a time, in capture order, each on connections of its own: a request belongs to its exchange whatever a filter made
-of it. An exchange captured over HTTPS reaches Envoy over TLS (filters see that in `:scheme`, `x-forwarded-proto` and the connection's
-attributes). Everything speaks HTTP/1.1, also what was captured over HTTP/2.
+One exchange at a time, by the start of the requests, each on connections of its own: a request belongs to its exchange whatever a
+filter made of it. An exchange captured over HTTPS reaches Envoy over TLS (filters see that in `:scheme`, `x-forwarded-proto` and the
+connection's attributes). Everything speaks HTTP/1.1, also what was captured over HTTP/2.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ def run_envoy(
 ) -> list[Observed]:
     """Send `exchanges` through a real Envoy with `filters` in chain order; without filters, the baseline.
 
-    `paced` keeps the captured distances between requests, as filters that look at the clock need it; else they follow each other at once.
-    `timeout` bounds, in seconds, each wait for the client's next byte. May be called where an event loop runs (a notebook).
+    They go in the order of their starts, as a replay takes them, and come back in the order given. `paced` keeps the captured
+    distances between requests, as filters that look at the clock need it; else they follow each other at once. `timeout` bounds, in
+    seconds, each wait for the client's next byte. May be called where an event loop runs (a notebook).
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     todo = list(exchanges)
@@ -93,10 +94,12 @@ def run_envoy(
         return []
 
     def work() -> list[Observed]:
-        return asyncio.run(_run(todo, filters, paced, timeout, clusters, concurrency, wasm_log_level))
+        return asyncio.run(_run([todo[place] for place in order], filters, paced, timeout, clusters, concurrency, wasm_log_level))
 
+    order = sorted(range(len(todo)), key=lambda place: todo[place].request.start_ns)
     with ThreadPoolExecutor(1, thread_name_prefix="envoy-judge") as pool:
-        return pool.submit(work).result()
+        seen = dict(zip(order, pool.submit(work).result(), strict=True))
+    return [seen[place] for place in range(len(todo))]
 
 
 async def _run(

@@ -176,7 +176,7 @@ def _decode(data: bytes) -> str:
 
 
 def _reason(text: str) -> str:
-    """The last lines of a log that tell something, on one line."""
+    """The lines of a log that tell something, on one line: the first errors are nearest to the cause."""
     lines = [line.strip() for line in text.splitlines()]
     told = [line for line in lines if line.startswith(("[error]", "[critical]"))]
-    return " / ".join((told or lines)[-4:])[:800] or "its log is empty"
+    return " / ".join(told[:4] or lines[-4:])[:800] or "its log is empty"

@@ -79,12 +79,17 @@ class Upstream:
 def _answer(method: bytes, response: Response) -> tuple[bytes, bool]:
     """The response's bytes, and whether their end is known without closing.
 
-    A captured message without framing of HTTP/1 (it came over HTTP/2) ends by closing: filters would see a field that frames it.
+    A captured message without framing of HTTP/1 (it came over HTTP/2) ends by closing, as filters would see a field that frames it; only
+    trailers need one, `Transfer-Encoding`.
     """
-    head = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
-    head += b"".join(b"%b: %b\r\n" % pair for pair in response.headers if not pair[0].startswith(b":")) + b"\r\n"
-    if method == b"HEAD" or response.status in _NO_BODY:
-        return head, True
+    fields = [pair for pair in response.headers if not pair[0].startswith(b":")]
+    bodyless = method == b"HEAD" or response.status in _NO_BODY
+    length = values(response.headers, b"content-length")
     chunked = any(value.lower().endswith(b"chunked") for value in values(response.headers, b"transfer-encoding"))
-    framed = chunked or values(response.headers, b"content-length") == [b"%d" % len(response.body)]
-    return head + render_body(response.body, response.trailers, chunked=chunked), framed
+    if response.trailers and not (bodyless or chunked or length):
+        fields.append((b"Transfer-Encoding", b"chunked"))
+        chunked = True
+    head = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason) + b"".join(b"%b: %b\r\n" % pair for pair in fields) + b"\r\n"
+    if bodyless:
+        return head, True
+    return head + render_body(response.body, response.trailers, chunked=chunked), chunked or length == [b"%d" % len(response.body)]

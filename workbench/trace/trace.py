@@ -86,14 +86,14 @@ class Trace:
 
     def _spill(self, records: bytes, blob: bytes) -> tuple[Records, memoryview]:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")
+            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
         at = self._file.seek(0, 2)
         self._file.write(records)
         self._file.write(blob)
         self._file.flush()
         # as a plain array: a memmap makes an object of its own of every row that is read
         whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),)).view(np.ndarray)
-        return whole[: len(records)].view(RECORD), memoryview(whole[len(records) :])
+        return whole[: len(records)].view(RECORD), whole[len(records) :].data
 
     def __len__(self) -> int:
         return self._rows
@@ -141,7 +141,8 @@ class Trace:
     def exchanges(self) -> npt.NDArray[np.uint32]:
         """The indexes of the exchanges in the trace, in order."""
         exchanges, _ = self._starts
-        return exchanges[exchanges != NONE]
+        # rows of no exchange sort last
+        return exchanges[:-1] if len(exchanges) and exchanges[-1] == NONE else exchanges
 
     def rows(self, exchange: int = NONE) -> list[Row]:
         """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""

@@ -80,13 +80,7 @@ class _Content:
         self.coded = unpacked is not None
         self.data = self.raw[:_JSON_READ] if unpacked is None else unpacked
         self.whole = len(self.data) if unpacked is not None else len(self.raw)
-        try:
-            # A cut may go through a character.
-            self.text: str | None = self.data[: SHOWN + 4].decode() if len(self.data) <= SHOWN else self.data[:SHOWN].decode(errors="ignore")
-        except UnicodeDecodeError:
-            self.text = None
-        if self.text is not None and "\0" in self.text:
-            self.text = None
+        self.text = _decode(self.data)
 
     def fits(self, form: str) -> bool:
         return bool(self.raw) and (self.text is not None if form == "text" else self.json() is not None)
@@ -98,6 +92,18 @@ class _Content:
             return json.dumps(json.loads(self.data), indent=2, ensure_ascii=False).split("\n")
         except (ValueError, RecursionError):
             return None
+
+
+def _decode(data: bytes) -> str | None:
+    """The shown part of a text in UTF-8, None for what is none. A character that the cut goes through is left out."""
+    cut = data[:SHOWN]
+    try:
+        text = cut.decode()
+    except UnicodeDecodeError as error:
+        if len(data) <= SHOWN or error.start < SHOWN - 3:
+            return None
+        text = cut[: error.start].decode()
+    return None if "\0" in text else text
 
 
 def _unpack(data: bytes, coding: str) -> bytes | None:
@@ -120,16 +126,21 @@ def _pane(content: _Content, form: str) -> dict[str, Any]:
         left = len(content.raw) - min(len(content.raw), _HEX_SHOWN)
     else:
         split = content.json() if form == "json" else None
-        if split is None and content.text is not None:
-            split = content.text.removesuffix("\n").split("\n")
-            left = max(0, content.whole - SHOWN)
-        split = split or []
-        lines = [("same", line[:_LONGEST_LINE] + (f"… {len(line) - _LONGEST_LINE} more" if len(line) > _LONGEST_LINE else "")) for line in split[:_MOST_LINES]]
-        left += sum(len(line) + 1 for line in split[_MOST_LINES:])
+        whole = None
+        if split is None:
+            split = (content.text or "").removesuffix("\n").split("\n")
+            whole = content.whole
+        lines = [("same", _line(line)) for line in split[:_MOST_LINES]]
+        shown, hidden = (sum(len(line.encode()) + 1 for line in part) for part in (split[:_MOST_LINES], split[_MOST_LINES:]))
+        left = hidden if whole is None else max(0, whole - shown)
         if not content.raw:
             lines = []
     note = f"{content.coding}, unpacked" if content.coded and form != "hex" else content.coding
     return {"title": content.title, "size": len(content.raw), "note": note, "lines": lines, "numbers": None, "left": left}
+
+
+def _line(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}… {len(line) - _LONGEST_LINE} more"
 
 
 def _hex(data: bytes) -> list[str]:

@@ -1,5 +1,5 @@
 // The workbench: what is replayed through what, then the views on it. One selection runs through all of them.
-import { ARROW, channel, duration, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
+import { ARROW, channel, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
 import { flowTable } from "./flow_table.js";
 import { exchangeDetails } from "./exchange_details.js";
 import { timingTable } from "./timing_table.js";
@@ -118,7 +118,7 @@ export const dashboardView = (model, el, signal) => {
           h("span", "Replaying"),
           h("div.meter", { role: "progressbar", "aria-label": "Replay", "aria-valuenow": run.done, "aria-valuemin": 0, "aria-valuemax": run.total }, h("i", { style: `width:${(100 * share).toFixed(1)}%` })),
           h("span", `${int(run.done)} of ${int(run.total)}`),
-          h("span.muted", run.left_ns ? `${duration(run.left_ns)} left` : ""),
+          h("span.muted", run.left_s ? `${int(run.left_s)} s left` : ""),
         ),
       );
     }

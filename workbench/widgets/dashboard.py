@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from threading import Event, Thread
@@ -50,7 +51,7 @@ class ReplayView(View):
         self._replay, self._rows = replay, rows
         with self.hold_sync():
             self.total = total
-            if total and not 0 <= self.selected:
+            if total and self.selected < 0:
                 self.selected = rows.first()
             self.revision += 1
 
@@ -115,7 +116,7 @@ class Workbench(ReplayView):
     filters = traitlets.List(traitlets.Unicode()).tag(sync=True)
     problems = traitlets.List(traitlets.Unicode()).tag(sync=True)
     replayable = traitlets.Bool(False).tag(sync=True)
-    run = traitlets.Dict({"state": "idle"}).tag(sync=True)
+    run: traitlets.Dict[str, Any] = traitlets.Dict(help="What the replay does: its state, and words or numbers for it").tag(sync=True)
 
     def __init__(self, source: Capture | Replay | None = None, chain: Chain | None = None, **traits: Any) -> None:
         from workbench.replay import Replay
@@ -128,7 +129,7 @@ class Workbench(ReplayView):
         self._chain = source.chain if isinstance(source, Replay) else chain
         if isinstance(source, Replay) and chain is not None:
             raise TypeError("Workbench takes a replay, or a capture and a chain; not a replay and a chain")
-        super().__init__(**traits)
+        super().__init__(run={"state": "idle"}, **traits)
         with self.hold_sync():
             if self._capture is not None:
                 self.capture_name = visible(getattr(getattr(self._capture, "path", None), "name", "") or "capture")
@@ -176,8 +177,8 @@ class Workbench(ReplayView):
 
         def progress(done: int, total: int) -> None:
             spent = time.monotonic() - began
-            left = int(1e9 * spent * (total - done) / done) if done and spent > 1 else 0
-            self.run = {"state": "running", "done": done, "total": total, "left_ns": left}
+            left = math.ceil(spent * (total - done) / done) if done and spent > 1 else 0
+            self.run = {"state": "running", "done": done, "total": total, "left_s": left}
 
         try:
             assert self._chain is not None
@@ -189,7 +190,8 @@ class Workbench(ReplayView):
             self.run = {"state": "failed", "what": visible(error.what), "where": visible(error.where), "remedy": visible(error.remedy)}
         except Exception as error:  # a thread has nobody else to tell
             self._failure = error
-            self.run = {"state": "failed", "what": visible(f"{type(error).__name__}: {error}")[:1000], "where": "", "remedy": "wb.wait() raises it with its traceback"}
+            what = visible(f"{type(error).__name__}: {error}")[:1000]
+            self.run = {"state": "failed", "what": what, "where": "", "remedy": "The workbench's wait() raises it with its traceback"}
         else:
             done = f"{count(self.total)} of {count(self.captured)} in {spent}"
             self.run = {"state": "done", "words": f"Cancelled: {done}" if self._cancel.is_set() else done}

@@ -57,14 +57,14 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         "bodies": [{"size": _size(view.request)}, {"size": _size(view.response)}],
         "calls": calls[:MOST_CALLS],
         "calls_left": max(0, len(calls) - MOST_CALLS),
-        "calls_total": sum(1 + sum(child["kind"] in ("hostcall", "log") for child in one["children"]) for one in calls if one["kind"] == "callback"),
+        "calls_total": sum(_counted(one) + sum(map(_counted, one.children)) for one in view.calls),
         "logs": logs,
         "logs_left": max(0, len(view.logs) - MOST_LOGS),
     }
 
 
 def _with_captured(view: ExchangeView) -> Sequence[Stage]:
-    """The response's stages; where a filter answered in the upstream's stead, what the upstream answered when it was captured comes first."""
+    """The response's stages; where a filter answered in the upstream's stead, first what the upstream had answered in the capture."""
     stages = view.response
     if not stages or stages[0].place != "local":
         return stages
@@ -203,6 +203,10 @@ def _cut(value: str) -> tuple[str, int]:
     return (value, 0) if len(value) <= LONG_VALUE else (value[:SHOWN_OF_LONG], len(value) - SHOWN_OF_LONG)
 
 
+def _counted(one: Call) -> bool:
+    return one.kind != "event"
+
+
 def _calls(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
     number = 0
     clock = ""
@@ -215,7 +219,7 @@ def _calls(calls: Sequence[Call]) -> Iterator[dict[str, Any]]:
         # Virtual time stands still within a callback, so it is written where it moves.
         now = f"+{duration(one.clock_ns)}" if one.clock_ns else "0"
         node["clock"], clock = ("" if now == clock else now), now
-        children = []
+        children: list[dict[str, Any]] = []
         for child in one.children:
             if child.name == "map":
                 continue

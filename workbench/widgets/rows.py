@@ -29,8 +29,8 @@ Places = npt.NDArray[np.intp]
 class FlowRows:
     """The rows of one replay in pages.
 
-    `replay.exchanges` gives a row each (columns index, time, method, host, path, status_upstream, status, outcome, changes, filter_ns,
-    host_ns, hostcalls); the names of what was changed come from `replay.mutations`, the words for refusals and failures from `replay.decisions`.
+    `replay.exchanges` gives a row each, `replay.mutations` the names of what was changed, `replay.decisions` the words for refusals
+    and failures.
     """
 
     def __init__(self, replay: Replay) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.analysis.words import count, duration, shorten, visible
+from workbench.analysis.words import count, duration, visible
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from workbench.replay import Replay
 
-__all__ = ["CallbackTime", "callback_times", "timing_data", "timing_figure", "timing_sentence"]
+__all__ = ["CallbackTime", "Theme", "callback_times", "timing_data", "timing_figure", "timing_sentence"]
+
+Theme: TypeAlias = Literal["any", "light", "dark"]
+
+Places = npt.NDArray[np.intp]
 
 _BINS = 48
 _MOST_ROWS = 200
@@ -23,9 +27,9 @@ _MOST_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class CallbackTime:
-    """One callback of one filter over a whole replay; times are real nanoseconds. `filter` is the place in the chain from 0, None if unknown."""
+    """One callback of one filter over a whole replay; times are real nanoseconds. `filter` is the place in the chain from 0."""
 
-    filter: int | None
+    filter: int
     filter_name: str
     name: str
     count: int
@@ -64,19 +68,20 @@ class _Axis:
 
 def _times(replay: Replay) -> tuple[list[CallbackTime], _Axis]:
     table = replay.callbacks
+    # A VM's own start belongs to no filter, and would dwarf what the filters do.
+    table = table[table["filter"].notna()]
     names = list(replay.trace.filters)
     total = (table["filter_ns"] + table["host_ns"]).to_numpy(np.float64)
     axis = _Axis.over(total)
     edges = axis.edges()
     own, host = table["filter_ns"].to_numpy(np.int64), table["host_ns"].to_numpy(np.int64)
     found: list[tuple[int, CallbackTime]] = []
-    groups = table.groupby(["filter", "callback"], observed=True, sort=False, dropna=False).indices
+    groups: dict[Any, Places] = table.groupby(["filter", "callback"], observed=True, sort=False).indices  # type: ignore[assignment]
     for (filter_name, callback), places in groups.items():
         spent = total[places]
         p50, p90, p99 = np.quantile(spent, (0.5, 0.9, 0.99))
-        place = names.index(filter_name) if filter_name in names else None
         one = CallbackTime(
-            filter=place,
+            filter=names.index(filter_name),
             filter_name=str(filter_name),
             name=str(callback),
             count=len(places),
@@ -90,7 +95,7 @@ def _times(replay: Replay) -> tuple[list[CallbackTime], _Axis]:
         )
         found.append((int(places[0]), one))
     # In the order of the chain, and within a filter in the order in which its callbacks were first called.
-    found.sort(key=lambda pair: (len(names) if pair[1].filter is None else pair[1].filter, pair[0]))
+    found.sort(key=lambda pair: (pair[1].filter, pair[0]))
     return [one for _, one in found][:_MOST_ROWS], axis
 
 
@@ -110,7 +115,8 @@ def timing_sentence(times: list[CallbackTime], exchanges: int) -> str:
     return (
         f"{count(calls)} callbacks in {count(exchanges)} exchanges took {duration(own + host)} of real time on this machine: "
         f"{duration(own)} in the filters, {duration(host)} in the host. "
-        f"Most of it, {share:.1f}\u202f%, went to {visible(most.name)} of {visible(most.filter_name)}, half of its calls within {duration(most.p50)}."
+        f"Most of it, {share:.1f}\u202f%, went to {visible(most.name)} of {visible(most.filter_name)}, "
+        f"half of its calls within {duration(most.p50)}."
     )
 
 
@@ -138,95 +144,13 @@ def timing_data(replay: Replay) -> dict[str, Any]:
     }
 
 
-_COLOURS = {
-    "light": {"text": "#5c5c5c", "accent": "#1976d2", "host": "#8a8a8a", "soft": "#eeeeee", "strong": "#bdbdbd", "surface": "#ffffff"},
-    "dark": {"text": "#aeaeae", "accent": "#2196f3", "host": "#878787", "soft": "#333333", "strong": "#616161", "surface": "#212121"},
-}
+def timing_figure(replay: Replay, *, theme: Theme = "any") -> go.Figure:
+    """Time per callback as a plotly figure, one bar each: the filter's own code solid, the host hatched, and the sentence above.
 
-
-def template(theme: Literal["light", "dark"]) -> go.layout.Template:
-    """The workbench's look of a figure, `workbench_light` or `workbench_dark`: no grid but on values, no shadow, no title, no legend."""
-    import plotly.graph_objects as go
-
-    colour = _COLOURS[theme]
-    axis = {"zeroline": False, "ticks": "", "gridcolor": colour["soft"], "gridwidth": 1, "automargin": True, "nticks": 6}
-    return go.layout.Template(
-        layout={
-            "font": {"family": 'system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif', "size": 11, "color": colour["text"]},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "margin": {"l": 44, "r": 12, "t": 8, "b": 24},
-            "xaxis": {**axis, "showgrid": True, "linecolor": colour["strong"]},
-            "yaxis": {**axis, "showgrid": False},
-            "colorway": [colour["accent"], colour["host"]],
-            "hoverlabel": {"bgcolor": colour["surface"], "bordercolor": colour["strong"], "font": {"size": 12}, "align": "left"},
-            "hovermode": "closest",
-            "showlegend": False,
-        }
-    )
-
-
-def timing_figure(replay: Replay, *, theme: Literal["light", "dark"] = "light") -> go.Figure:
-    """Time per callback, one bar each: the filter's own code solid, the host hatched.
-
-    The figure holds one number a bar and a caption with the sentence of `timing_sentence`; nothing captured is in it.
+    It holds aggregated numbers and the names of filters and callbacks, nothing captured. `theme` is light, dark, or any: greys that
+    can be read on both, since a figure in a cell cannot know the page's theme. Where no plotly is shown (exports, terminals) the same
+    numbers stand as a table.
     """
-    import plotly.graph_objects as go
+    from .timing_plot import draw
 
-    colour = _COLOURS[theme]
-    times = callback_times(replay)
-    labels = [f"{'?' if one.filter is None else one.filter + 1} {_label(one.name)}" for one in times]
-    positions = list(range(len(times)))
-    unit, by = _unit(max((one.filter_ns + one.host_ns for one in times), default=0))
-    figure = go.Figure()
-    for name, values, marker in (
-        ("Filter", [one.filter_ns for one in times], {"color": colour["accent"]}),
-        (
-            "Host",
-            [one.host_ns for one in times],
-            {"color": colour["host"], "pattern": {"shape": "/", "fgcolor": colour["host"], "bgcolor": colour["surface"], "size": 5, "fillmode": "overlay"}},
-        ),
-    ):
-        figure.add_bar(
-            name=name,
-            y=positions,
-            x=[value / by for value in values],
-            orientation="h",
-            marker={**marker, "line": {"width": 0}},
-            width=0.55,
-            text=[f"{name}: {duration(value)}" for value in values],
-            textposition="none",
-            hovertemplate="%{customdata}<br>%{text}<extra></extra>",
-            customdata=[f"{_label(one.filter_name)}: {_label(one.name)}, {count(one.count)} calls, p50 {duration(one.p50)}, p99 {duration(one.p99)}" for one in times],
-        )
-    figure.update_layout(
-        template=template(theme),
-        barmode="stack",
-        height=96 + 26 * max(1, len(times)),
-        margin={"t": 30},
-        yaxis={"tickmode": "array", "tickvals": positions, "ticktext": labels, "autorange": "reversed", "nticks": 0},
-        xaxis={"title": {"text": f"sum over {count(len(replay))} exchanges, {unit}"}, "rangemode": "tozero"},
-        annotations=[
-            {
-                "text": "<b>Filter</b> solid, <b>host</b> hatched",
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": 1,
-                "yshift": 22,
-                "showarrow": False,
-                "xanchor": "left",
-            }
-        ],
-        meta={"sentence": timing_sentence(times, len(replay))},
-    )
-    return figure
-
-
-def _label(name: str) -> str:
-    """A name for a figure: plotly reads a few tags in labels, so the brackets go."""
-    return shorten(visible(name), 60).replace("<", "\u2039").replace(">", "\u203a")
-
-
-def _unit(ns: float) -> tuple[str, float]:
-    return ("ns", 1.0) if ns < 10_000 else ("µs", 1e3) if ns < 10_000_000 else ("ms", 1e6)
+    return draw(callback_times(replay), len(replay), theme)

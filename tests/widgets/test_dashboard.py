@@ -1,0 +1,168 @@
+"""The workbench without a browser: it replays, tells how that went, and can be stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.capture import Capture, open_capture
+from workbench.chain import Chain, Filter
+from workbench.errors import FilterLoadError
+from workbench.replay import Replay
+from workbench.widgets import ExchangeDetails, FlowTable, Workbench
+
+
+def test_a_capture_and_a_chain_are_replayed(capture: Capture, chain: Chain, replay: Replay) -> None:
+    workbench = Workbench(capture, chain)
+    done = workbench.wait(60)
+    assert done.digest() == replay.digest()
+    assert workbench.run["state"] == "done"
+    assert workbench.run["words"].startswith("93 of 93 in ")
+    assert workbench.total == len(capture)
+    assert workbench.filters == ["basic_auth", "token_bucket", "add_header"]
+    assert workbench.capture_name == "toystore.mitm"
+
+
+def test_a_replay_is_shown_as_it_is(replay: Replay, ask: Callable[[Any], Any]) -> None:
+    workbench = Workbench(replay)
+    assert workbench.replay is replay
+    assert workbench.wait() is replay
+    head, rows = ask(workbench)("rows", first=0, count=5)
+    assert head["total"] == len(replay)
+    assert len(rows) == 5
+
+
+def test_the_first_selection_is_what_matters(replay: Replay) -> None:
+    index = Workbench(replay).selected
+    assert replay[index].outcome == "limited"
+    assert Workbench(replay, selected=7).selected == 7
+
+
+def test_a_replay_and_a_chain_are_one_too_many(replay: Replay, chain: Chain) -> None:
+    with pytest.raises(TypeError, match="not a replay and a chain"):
+        Workbench(replay, chain)
+
+
+def test_without_a_chain_there_is_nothing_to_run(capture: Capture, ask: Callable[[Any], Any]) -> None:
+    for workbench in (Workbench(), Workbench(capture)):
+        assert not workbench.replayable
+        assert workbench.run == {"state": "idle"}
+        head, _ = ask(workbench)("rows", first=0, count=5)
+        assert "nothing was replayed" in head["error"]
+        assert workbench.replay is None
+
+
+def test_a_filter_that_cannot_be_loaded_is_told_in_the_view_and_by_wait(capture: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "no\u202efilter.wasm"
+    file.write_bytes(b"not a module")
+    workbench = Workbench(capture, Chain(Filter(file)))
+    with pytest.raises(FilterLoadError):
+        workbench.wait(60)
+    run = workbench.run
+    assert run["state"] == "failed"
+    assert run["what"]
+    assert run["remedy"]
+    assert "\\u202e" in run["where"]
+    assert "\u202e" not in run["where"]
+
+
+def test_replay_reads_the_module_again(capture: Capture, sample_filter: Callable[[str], Path], tmp_path: Path) -> None:
+    file = tmp_path / "filter.wasm"
+    file.write_bytes(b"")
+    workbench = Workbench(capture, Chain(Filter(file)))
+    with pytest.raises(FilterLoadError):
+        workbench.wait(60)
+    file.write_bytes(sample_filter("add_header").read_bytes())
+    before = workbench.revision
+    workbench.start()
+    assert workbench.wait(60).count("changed") > 0
+    assert workbench.revision == before + 1
+
+
+def test_cancel_keeps_what_was_done(sample_capture: Path, sample_filter: Callable[[str], Path], ask: Callable[[Any], Any]) -> None:
+    """Asked from the page while the replay runs, as the Cancel button does."""
+    capture = open_capture(sample_capture.with_name("edge.mitm"))
+    chain = Chain(Filter(sample_filter("trace_every_call")))
+    started, may_go_on = threading.Event(), threading.Event()
+
+    class Paused:
+        """The capture, which waits in its second batch until the test has pressed Cancel."""
+
+        path, problems = capture.path, capture.problems
+
+        def __len__(self) -> int:
+            return len(capture)
+
+        def __getitem__(self, index: int) -> Any:
+            return capture[index]
+
+        def batches(self) -> Any:
+            for number, batch in enumerate(capture.batches(size=50)):
+                if number == 4:
+                    started.set()
+                    may_go_on.wait(30)
+                yield batch
+
+    workbench = Workbench(Paused(), chain)  # type: ignore[arg-type]
+    assert started.wait(30)
+    assert workbench.run["state"] == "running"
+    ask(workbench)("cancel")
+    may_go_on.set()
+    done = workbench.wait(60)
+    assert 0 < len(done) < len(capture)
+    assert workbench.run["words"].startswith("Cancelled: ")
+    assert workbench.total == len(done)
+
+
+def test_start_while_running_does_nothing(capture: Capture) -> None:
+    calls = []
+
+    class Slow:
+        filters = ()
+
+        def replay(self, capture: Any, **_options: Any) -> Replay:
+            calls.append(1)
+            time.sleep(1)
+            return Chain().replay(capture)
+
+    workbench = Workbench(capture, Slow())  # type: ignore[arg-type]
+    workbench.start()
+    workbench.wait(30)
+    assert calls == [1]
+
+
+def test_wait_gives_up_in_time(capture: Capture) -> None:
+    release = threading.Event()
+
+    class Stuck:
+        filters = ()
+
+        def replay(self, capture: Any, **_options: Any) -> Replay:
+            release.wait(30)
+            return Chain().replay(capture)
+
+    workbench = Workbench(capture, Stuck())  # type: ignore[arg-type]
+    with pytest.raises(TimeoutError):
+        workbench.wait(0.05)
+    release.set()
+    workbench.wait(30)
+
+
+def test_problems_of_the_capture_are_shown_bounded(sample_capture: Path, chain: Chain, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.mitm"
+    cut.write_bytes(sample_capture.read_bytes()[:-100])
+    workbench = Workbench(open_capture(cut), chain)
+    workbench.wait(60)
+    assert workbench.problems
+    assert len(workbench.problems) <= 5
+
+
+def test_views_alone_follow_one_replay(replay: Replay) -> None:
+    table, details = FlowTable(replay), ExchangeDetails(replay, selected=3)
+    assert table.total == details.total == len(replay)
+    assert details.selected == 3

@@ -1,0 +1,130 @@
+"""Pages of the flow table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from workbench.replay import Replay
+from workbench.widgets import FlowTable
+from workbench.widgets.rows import LARGEST_PAGE, FlowRows
+
+
+@pytest.fixture(scope="module")
+def rows(replay: Replay) -> FlowRows:
+    return FlowRows(replay)
+
+
+def page(rows: FlowRows, **question: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    return rows.page({"first": 0, "count": LARGEST_PAGE, **question})
+
+
+def test_a_row_says_what_the_replay_says(rows: FlowRows, replay: Replay) -> None:
+    head, found = page(rows)
+    assert head["total"] == head["matched"] == len(replay) == len(found)
+    for row in found:
+        result = replay[row["index"]].result
+        assert row["method"] == result["method"]
+        assert row["down"] == (result["downstream_response"] or {"status": None})["status"]
+        assert row["outcome"] == replay[row["index"]].outcome
+        assert row["filter_ns"] == result["timing_ns"]["filter"]
+        assert row["host_ns"] == result["timing_ns"]["host"]
+
+
+def test_paging_gives_each_row_once(rows: FlowRows) -> None:
+    _, whole = page(rows)
+    parts = [page(rows, first=first, count=10)[1] for first in range(0, len(whole) + 20, 10)]
+    assert [row for part in parts for row in part] == whole
+
+
+def test_a_page_is_bounded(replay: Replay, ask: Callable[[Any], Any]) -> None:
+    view = FlowTable(replay)
+    head, found = ask(view)("rows", first=-5, count=10**9)
+    assert head["first"] == 0
+    assert len(found) == min(LARGEST_PAGE, len(replay))
+
+
+def test_words_of_a_query_must_all_be_there(rows: FlowRows) -> None:
+    head, found = page(rows, query="post 429")
+    assert found
+    assert all(row["method"] == "POST" and row["down"] == 429 for row in found)
+    assert head["outcomes"] == {"limited": len(found)}
+    assert page(rows, query="post\n/toys")[0]["matched"] == page(rows, query="POST /TOYS")[0]["matched"]
+    assert page(rows, query="no-such-thing")[1] == []
+    assert page(rows, query="(unbalanced [regex")[0]["matched"] == 0, "words are no patterns"
+    assert page(rows, query="x" * 100_000)[0]["matched"] == 0
+
+
+def test_one_outcome_alone(rows: FlowRows) -> None:
+    everything = page(rows)[0]["outcomes"]
+    for outcome, n in everything.items():
+        head, found = page(rows, outcome=outcome)
+        assert head["matched"] == n
+        assert {row["outcome"] for row in found} == {outcome}
+        assert head["outcomes"] == everything, "the other outcomes can still be chosen"
+
+
+@pytest.mark.parametrize("sort", ["index", "time", "method", "path", "status", "outcome", "changes", "hostcalls"])
+def test_sorting_is_stable_both_ways(rows: FlowRows, replay: Replay, sort: str) -> None:
+    table = replay.exchanges
+    column = table[sort].astype(str) if sort in ("method", "path", "outcome") else table[sort]
+    for descending in (False, True):
+        _, found = page(rows, sort=sort, descending=descending)
+        keys = [column.loc[row["index"]] for row in found]
+        assert all((b <= a if descending else a <= b) for a, b in pairwise(keys))
+        assert all(a["index"] < b["index"] for (a, b), (x, y) in zip(pairwise(found), pairwise(keys), strict=True) if x == y)
+
+
+def test_sorting_by_cost_takes_filter_and_host(rows: FlowRows) -> None:
+    costs = [row["filter_ns"] + row["host_ns"] for row in page(rows, sort="cost", descending=True)[1]]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_locate_finds_what_a_page_shows(rows: FlowRows) -> None:
+    question = {"query": "toys", "sort": "cost", "descending": True}
+    _, found = page(rows, **question)
+    for at in (0, len(found) // 2, len(found) - 1):
+        assert rows.locate({**question, "index": found[at]["index"]}) == at
+    assert rows.locate({"query": "no-such-thing", "index": 0}) == -1
+
+
+def test_changes_are_named_with_their_sign(rows: FlowRows, replay: Replay) -> None:
+    by_index = {row["index"]: row for row in page(rows)[1]}
+    changed = replay.exchanges.query("outcome == 'changed'")
+    assert len(changed)
+    for index in changed["index"]:
+        assert ["add", "hello"] in by_index[index]["changes"]
+        assert by_index[index]["counts"]["add"] >= 1
+
+
+def test_a_refusal_keeps_what_the_upstream_had_answered(rows: FlowRows, replay: Replay) -> None:
+    _, found = page(rows, outcome="limited")
+    for row in found:
+        captured = replay.capture[row["index"]].response
+        assert row["down"] == 429
+        assert row["up"] == (captured.status if captured else None)
+        assert row["reason"].startswith("429 by token_bucket")
+
+
+def test_long_and_hostile_paths_are_cut(hostile_replay: Replay) -> None:
+    _, found = page(FlowRows(hostile_replay))
+    assert all(len(row["path"]) <= 1024 for row in found)
+    assert any(row["path_cut"] for row in found)
+
+
+def test_a_page_of_many_exchanges_is_quick(sample_capture: Any, sample_filter: Callable[[str], Any]) -> None:
+    """Paging and filtering must keep up with a hand that scrolls."""
+    from workbench.capture import open_capture
+    from workbench.chain import Chain
+
+    replay = Chain(sample_filter("add_header")).replay(open_capture(sample_capture.with_name("edge.mitm")))
+    rows = FlowRows(replay)
+    page(rows, query="toys")
+    began = time.perf_counter()
+    for first in range(0, 500, 100):
+        page(rows, query="toys", first=first, count=100)
+    assert time.perf_counter() - began < 1
