@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from workbench.analysis.calls import ExchangeRows
@@ -78,7 +79,7 @@ def test_real_stages_join_without_a_gap(replayed: Any) -> None:
     for view in replayed:
         for stages in (view.request, view.response):
             reached = [stage for stage in stages if stage.reached]
-            for before, after in zip(reached, reached[1:], strict=False):
+            for before, after in pairwise(reached):
                 assert [(line.name, line.before) for line in sorted_by_place(after)] == list(before.headers)
                 assert tuple((line.name, line.after) for line in after.changes if line.after is not None) == after.headers
         if view.result["local_response"] is None:

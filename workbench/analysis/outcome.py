@@ -1,4 +1,4 @@
-"""One exchange's result as other programs read it: a plain object for JSON, its fields fixed (README, "Results for machines").
+"""One exchange's result as other programs read it: a plain object for JSON, its fields fixed: other tools rely on them.
 
 Header names and values are UTF-8, or latin-1 where they are not; lists keep order and repeats. Nothing is escaped: it is data.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
+from textwrap import wrap
 from typing import TypeAlias
 
 import numpy as np
@@ -250,7 +251,7 @@ def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) ->
         return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
     outcomes = "   ".join(paint(f"{name} {words.count(n)}", _COLOURS.get(name, "")) for name, n in summary.outcomes)
-    lines = [paint(words.shorten(summary.head, width), "1"), words.shorten(summary.facts, width), outcomes]
+    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), outcomes]
     for section in summary.sections:
         lines += ["", paint(section.title, "1"), *_table(section, width, paint)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -266,9 +267,9 @@ def _table(section: Section, width: int, paint: Paint) -> list[str]:
         return _table(section.without(section.first_to_go[0]), width, paint)
     while over > 0:
         at = long if widths[long] > _NARROW else widths.index(max(widths))
-        cut = min(over, max(widths[at] - _NARROW, 1))
-        widths[at] -= cut
-        over -= cut
+        less = min(over, max(widths[at] - _NARROW, 1))
+        widths[at] -= less
+        over -= less
     lines = []
     for number, row in enumerate(table):
         cells = []
