@@ -23,7 +23,7 @@ from .binary import shown
 from .compose import Composition, Vm, VmsUsedUp, core_interface
 from .faults import describe
 from .module import FilterModule
-from .watchdog import Verdict, Watchdog
+from .watchdog import Runs, Verdict, Watchdog
 
 __all__ = ["Batch", "FilterSpec", "Settings", "replay"]
 
@@ -109,11 +109,14 @@ def replay(
     run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total)
     with _interruptible(run.cancel), run.watchdog:
         try:
-            run.begin(batches)
-        except _Cancelled:
-            run.trace.complete = False
-            run.drain()
-    run.report(final=True)
+            try:
+                run.begin(batches)
+            except _Cancelled:
+                run.trace.complete = False
+                run.drain()
+            run.report(final=True)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            raise _core_failed(error) from error
     return run.trace
 
 
@@ -159,6 +162,11 @@ class _Failed(Exception):
         self.message = message
 
 
+def _core_failed(error: Exception) -> ReplayError:
+    text = " ".join(str(error).split())
+    return ReplayError(f"the host core failed: {shown(text, 400)}", remedy="This is a fault of the workbench: report it")
+
+
 class _Run:
     """One replay while it goes on."""
 
@@ -176,7 +184,7 @@ class _Run:
         self.settings = settings
         self.cancel = cancel
         self.host = Composition(settings.most_vms)
-        self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel)
+        self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         # filters with the same id, VM configuration and code share one VM, as in Envoy
         self.keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
@@ -237,8 +245,12 @@ class _Run:
         try:
             return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            failure = self._failure(error)
-            raise FilterLoadError(f"cannot be started: {failure.message}", where=str(spec.path)) from None
+            if self.host.watch.runs is not Runs.FILTER:
+                self.host.unwind()
+                what = "its start section calls the host, which does not know its memory yet"
+            else:
+                what = self._failure(error).message
+            raise FilterLoadError(f"cannot be started: {what}", where=str(spec.path), remedy="Build it as a reactor or a command") from None
 
     def _try_start(self, number: int, name: str, *args: int) -> None:
         """One step of a filter's start. A failure ends the replay, unless the user wants it anyway."""
@@ -302,7 +314,7 @@ class _Run:
 
     def _failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError) -> _Failed:
         """Brings the core back in order after a trap, and says what it means; raises unless it is a filter's failure."""
-        verdict, in_host = self.watchdog.verdict, self.host.watch.host_runs
+        verdict, in_host = self.watchdog.verdict, self.host.watch.runs is not Runs.FILTER
         self.watchdog.clear()
         self.host.unwind()
         if verdict is Verdict.CANCELLED:
@@ -310,7 +322,7 @@ class _Run:
         if verdict is Verdict.FAULT:
             raise ReplayError("the watchdog failed") from self.watchdog.fault
         if in_host:
-            raise ReplayError(f"the host core failed: {shown(str(error), 400)}", remedy="This is a fault of the workbench: report it")
+            raise _core_failed(error)
         memory, limit = self.host.memory_entered()
         return _Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, limit))
 
