@@ -146,7 +146,8 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None: a handler that Python did not set and cannot put back
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 class _Cancelled(Exception):
@@ -319,6 +320,7 @@ class _Run:
         verdict, in_host = self.watchdog.verdict, self.host.watch.runs is not Runs.FILTER
         self.watchdog.clear()
         self.host.unwind()
+        error.__traceback__ = None  # a frame of wasmtime's in it points back: the circle would keep the store until the next collection
         if verdict is Verdict.CANCELLED:
             raise _Cancelled
         if verdict is Verdict.FAULT:
