@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .chain import Chain, Filter
     from .replay import Replay
 
-__all__ = ["main"]
+__all__ = ["main", "tour_chain"]
 
 _POLICIES = ("closed", "open", "reload", "restart")
 _TOUR = ("notebooks", "00_tour.ipynb")
@@ -297,7 +297,8 @@ def _root() -> Path:
     )
 
 
-def _tour_chain(root: Path) -> Chain:
+def tour_chain(root: Path) -> Chain:
+    """The chain of the tour: basic_auth, token_bucket, add_header."""
     from .chain import Chain, Filter
 
     def filter_(name: str, config: Any = None) -> Filter:
@@ -312,7 +313,7 @@ def _tour(args: argparse.Namespace) -> int:
     root = _root()
     capture = open_capture(root.joinpath(*_TOUR_CAPTURE))
     with _Progress(sys.stderr, capture.path.name, True) as progress:
-        replay = _tour_chain(root).replay(capture, progress=progress.show)
+        replay = tour_chain(root).replay(capture, progress=progress.show)
     _print_summary(replay, sys.stdout)
     sys.stdout.flush()
     if sys.stdin.isatty() and sys.stdout.isatty():

@@ -126,3 +126,61 @@ def exchange(index: int, body: bytes = b"", response: bytes = b"") -> Exchange:
     """A captured exchange to go with it."""
     request = Request(b"GET", b"https", b"api.toystore.com", b"/toys", b"HTTP/1.1", (), body, (), START, START)
     return Exchange(index, request, Response(200, b"OK", b"HTTP/1.1", (), response, (), START, START))
+
+
+def every_ending() -> TraceWriter:
+    """A chain `auth`, `limit`, `hello`, and an exchange for each way in which one can end."""
+    w = TraceWriter("auth", "limit", "hello")
+    limits = pack_pairs(((b":status", b"429"), (b"x-ratelimit-limit", b"5, 5;w=10"), (b"x-ratelimit-remaining", b"0")))
+
+    def answer(
+        index: int, filter: int, status: int, details: bytes, pairs: bytes = b"\0\0\0\0", body: bytes = b"", grpc: int = NONE
+    ) -> None:
+        w.hostcall("proxy_send_local_response", filter, index, (status, grpc), details, body, pairs)
+        noted = details.replace(b" ", b"_")
+        w.event(Event.LOCAL_RESPONSE, index, (grpc, 0), noted, body, pairs, result=status, filter=filter, parent=w.callback_row)
+        w.downstream(index, status, own=body)
+
+    w.request(0)
+    w.callback("proxy_on_request_headers", 0, 0, 4, 1)
+    w.hostcall("proxy_get_header_map_value", 0, 0, (0,), b"authorization", b"Basic eA==")
+    w.upstream(0)
+    w.response(0, 200, 2)
+    w.callback("proxy_on_response_headers", 2, 0, 1, 0)
+    w.hostcall("proxy_add_header_map_value", 2, 0, (2,), b"hello", b"world", b"", fields(b"world"))
+    w.event(Event.MAP, 0, (2,), pack_pairs(((b":status", b"200"), (b"hello", b"world"))), filter=2, parent=w.callback_row)
+    w.downstream(0, 200, 2, (b"hello", b"world"))
+    w.event(Event.END, 0)
+
+    w.request(1, method=b"POST")
+    w.callback("proxy_on_request_headers", 1, 1, 4, 1, result=1)
+    w.hostcall("proxy_log", 1, 1, (2,), b"limited")
+    answer(1, 1, 429, b"Too many requests", limits, b"slow down")
+
+    w.request(2, b"/productpage")
+    w.callback("proxy_on_request_headers", 0, 2, 4, 1, result=1)
+    answer(2, 0, 401, b"No credentials")
+
+    w.request(3)
+    w.callback("proxy_on_request_headers", 0, 3, 4, 1, flags=0)
+    w.event(Event.FAILURE, 3, (1, 2, 1), b"unreachable", b"proxy_on_request_headers", filter=0, parent=w.callback_row)
+    w.event(Event.LOCAL_RESPONSE, 3, (14, 1), b"wasm_fail_stream", b"", pack_pairs(((b":status", b"503"),)), result=503, filter=0)
+    w.downstream(3, 503, own=b"")
+
+    w.request(4, method=b"OPTIONS")
+    w.callback("proxy_on_request_headers", 0, 4, 4, 1, result=1)
+    answer(4, 0, 204, b"preflight")
+
+    w.request(5)
+    w.upstream(5)
+    w.event(Event.LOCAL_RESPONSE, 5, (NONE, 2), b"upstream_reset", b"gone", pack_pairs(((b":status", b"503"),)), result=503)
+    w.downstream(5, 503, own=b"gone")
+
+    w.request(6)
+    w.callback("proxy_on_request_headers", 1, 6, 4, 1)
+    w.hostcall("proxy_set_shared_data", 1, 6, (7,), b"tokens", b"\x04\0\0\0\0\0\0\0")
+    w.hostcall("proxy_replace_header_map_value", 1, 6, (0,), b"x-user", b"a", fields(b"a"), fields(b"a"))
+    w.upstream(6)
+    w.response(6, 200, 2)
+    w.downstream(6, 200, 2)
+    return w

@@ -98,6 +98,20 @@ def test_a_request_that_envoy_gave_up_counts_as_not_sent() -> None:
     assert found.cause == "the message ended before its content-length"
 
 
+def test_a_body_longer_than_its_content_length_is_what_was_written_or_what_is_taken() -> None:
+    response = replace(seen(RESPONSE, b"ok", {"date", "connection"}), excess=b"more")
+    longer = replace(OBSERVED, downstream_response=response)
+    digest = hashlib.sha256(b"okmore").hexdigest()
+    assert differences(lambda o: None, longer) == []
+    assert differences(lambda o: o["downstream_response"].update(body_size=6, body_sha256=digest), longer) == []
+    (found,) = differences(lambda o: o["downstream_response"].update(body_size=6), longer)
+    assert found.what == "body"
+
+
+def test_trailers_beside_a_content_length_cannot_be_seen() -> None:
+    assert differences(lambda o: o["downstream_response"].update(trailers=[["x-t", "1"]])) == []
+
+
 def test_a_request_sent_twice_is_told() -> None:
     (found,) = compare([replace(OBSERVED, upstream_requests=2)], [OBSERVED], [OURS])
     assert (found.what, found.envoy) == ("times sent", 2)

@@ -136,6 +136,22 @@ def test_a_stream_left_paused_is_given_up_in_time(wat: Any, tmp_path: Path, exch
     assert (observed.failure, observed.status, observed.upstream_requests) == ("timeout", 0, 0)
 
 
+def test_a_request_shorter_than_its_content_length_is_not_answered(wat: Any, tmp_path: Path, exchange: Make, replayed: Untouched) -> None:
+    functions = f"""
+      (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+        (drop (call $set_buffer (i32.const 0) (i32.const 0) (i32.const -1) {wat.text(b"x")}))
+        (i32.const 0))
+    """
+    chain = [FilterSpec("shortens", wat.build(tmp_path / "shortens.wasm", functions))]
+    one = exchange(method=b"POST", headers=((b"Host", b"toys.example"), (b"Content-Length", b"9")), body=b"something")
+    (observed,), baseline = run_envoy([one], chain, timeout=0.3), run_envoy([one], [])
+    assert observed.failure == "timeout"
+    assert observed.upstream_request is not None
+    assert (observed.upstream_request.body, observed.upstream_request.complete) == (b"x", False)
+    last = compare([observed], baseline, [replayed(one)])[-1]
+    assert (last.what, last.cause) == ("reached", "the upstream waits for the rest of a request that is shorter than its content-length")
+
+
 def test_a_trap_is_a_503_and_its_line_is_in_the_log(wat: Any, tmp_path: Path, exchange: Make, replayed: Untouched) -> None:
     functions = '(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) unreachable)'
     wasm = wat.build(tmp_path / "traps.wasm", functions)

@@ -30,7 +30,7 @@ def read(data: bytes, *, to_end: bool = True, empty: bool = False, more: bool = 
 
 def test_a_head_keeps_order_case_repeats_and_bytes() -> None:
     message, _ = read(b"HTTP/1.1 200 A b\r\nX-B: 1\r\nx-a:\t v\xe9 \r\nX-b:2\r\nno colon\r\nEmpty:\r\n\r\n")
-    assert message.head.start == (b"HTTP/1.1", b"200", b"A b")
+    assert (message.head.start, message.head.status) == (b"HTTP/1.1 200 A b", 200)
     assert message.head.fields == ((b"X-B", b"1"), (b"x-a", b"v\xe9"), (b"X-b", b"2"), (b"no colon", b""), (b"Empty", b""))
 
 
@@ -51,6 +51,11 @@ def test_a_body_ends_where_its_framing_says(framing: bytes, body: bytes, excess:
 def test_without_framing_a_request_and_a_response_to_head_have_no_body() -> None:
     assert read(b"GET / HTTP/1.1\r\n\r\nnext", to_end=False)[0].excess == b"next"
     assert read(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", empty=True)[0].complete
+
+
+def test_a_request_line_with_spaces_in_its_target() -> None:
+    head = read(b"GET /a b HTTP/1.1\r\n\r\n", to_end=False)[0].head
+    assert (head.method, head.target) == (b"GET", b"/a b")
 
 
 def test_trailers_are_kept() -> None:

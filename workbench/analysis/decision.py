@@ -165,7 +165,8 @@ def _given_headers(row: Row) -> list[tuple[str, str]]:
 
 def _left(said: dict[str, int | None]) -> str:
     of = f" of {said['limit']}" if said.get("limit") is not None else ""
-    return f"{said['remaining']}{of} left"
+    reset = f", full again in {said['reset']} s" if said.get("reset") else ""
+    return f"{said['remaining']}{of} left{reset}"
 
 
 def _rate_limit(headers: Iterable[tuple[str, str]]) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""One exchange's result as other programs read it: a plain object for JSON, its fields fixed (README, "Results for machines").
+"""One exchange's result as other programs read it: a plain object for JSON, its fields fixed: other tools rely on them.
 
 Header names and values are UTF-8, or latin-1 where they are not; lists keep order and repeats. Nothing is escaped: it is data.
 """
@@ -12,7 +12,7 @@ from typing import Protocol, TypedDict
 
 from ..capture.exchange import Exchange
 from ..capture.packing import unpack_pairs
-from ..trace.records import NONE, Event
+from ..trace.records import NONE, Event, ResponseSource
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, log_line
@@ -46,7 +46,10 @@ class StatusMessage(Message):
 
 
 class LocalResponse(TypedDict):
-    """A response made in the chain; `filter` and `callback` are null where the proxy itself made it."""
+    """A response made in the chain; `filter` and `callback` are null where the proxy itself made it.
+
+    `grpc_status` is the number that a filter gave, null if none or the host answered for it; `details` has `_` for white space.
+    """
 
     status: int
     filter: str | None
@@ -240,7 +243,7 @@ def _local_response(rows: ExchangeRows) -> LocalResponse | None:
         "status": row.result,
         "filter": rows.trace.filter_name(row),
         "callback": rows.callback(row) or None,
-        "grpc_status": None if row.a == NONE else row.a,
+        "grpc_status": None if row.a == NONE or row.b != ResponseSource.FILTER else row.a,
         "details": words.text(row.fields[0]) if row.fields else "",
     }
 

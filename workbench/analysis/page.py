@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["exchange_html", "summary_html"]
 
-_ROWS = 200
+_ROWS, _CHARACTERS = 200, 300
 _BOX = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:20px;max-width:100%;overflow-x:auto"
 _CELL = "padding:1px 12px 1px 0;border:0;text-align:{};white-space:nowrap;max-width:44em;overflow:hidden;text-overflow:ellipsis"
 _CODE = "font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;unicode-bidi:isolate"
 _LINE = "border-bottom:1px solid color-mix(in srgb,currentColor 20%,transparent)"
-_TABLE = "border-collapse:collapse;margin:0 0 8px;font-variant-numeric:tabular-nums"
+_TABLE = "border-collapse:collapse;font-size:13px;margin:0 0 8px;font-variant-numeric:tabular-nums"
 _SIGNS = {"added": "+", "removed": "\u2212", "changed": "~", "moved": "⇅", "unchanged": ""}
 
 
 def text(value: object) -> str:
     """The one way in which anything gets into a page."""
-    return escape(words.visible(str(value)), quote=True)
+    return escape(words.shorten(words.visible(str(value)), _CHARACTERS), quote=True)
 
 
 def summary_html(summary: Summary) -> str:
@@ -68,7 +68,7 @@ def exchange_html(view: ExchangeView) -> str:
         if rows:
             parts.append(_table(title, ("", "header", "value", "where"), rows))
     calls = [row for call in view.calls for row in _call_rows(call, 0)]
-    parts.append(_table("Calls", ("clock", "call", "real time"), calls, frozenset(("clock", "real time"))))
+    parts.append(_table("Calls", ("clock", "filter", "call", "real time"), calls, frozenset(("clock", "real time"))))
     if len(calls) > _ROWS:
         parts.append(f"<div>{text(f'and {words.count(len(calls) - _ROWS)} more')}</div>")
     return f'<div style="{_BOX}">{"".join(parts)}</div>'
@@ -89,10 +89,11 @@ def _header_rows(stages: Sequence[Stage]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _call_rows(call: Call, depth: int) -> list[tuple[str, str, str]]:
+def _call_rows(call: Call, depth: int) -> list[tuple[str, str, str, str]]:
     what = call.message if call.kind in ("event", "log") else call.title
     if call.kind == "log":
         what = f"{call.level}: {what}"
     cost = words.duration(call.filter_ns + call.host_ns) if call.kind != "event" else ""
-    row = (f"+{words.duration(call.clock_ns)}", "\u2003" * depth + words.shorten(what, 200), cost)
+    who = "" if call.filter is None else str(call.filter + 1)
+    row = (f"+{words.duration(call.clock_ns)}", who, "\u2003" * depth + words.shorten(what, 200), cost)
     return [row, *(below for child in call.children for below in _call_rows(child, depth + 1))]

@@ -148,7 +148,8 @@ def _local_stage(rows: ExchangeRows, local: Row, before: list[Stage]) -> Stage:
     changes = tuple(diff_headers(before[-1].headers, headers)) if before else ()
     place = local.filter if who is not None else None
     body = local.fields[1] if len(local.fields) > 1 else b""
-    return Stage("local", f"{who or 'proxy'} answered", place, True, headers, changes, len(body), body, local.result)
+    label = f"answered for {who}, which failed" if local.b == ResponseSource.FAILURE else f"{who or 'proxy'} answered"
+    return Stage("local", label, place, True, headers, changes, len(body), body, local.result)
 
 
 def _end(stages: list[Stage], place: str, label: str, last: Row, capture: Exchanges, status: int | None) -> Stage:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from textwrap import wrap
 from typing import TypeAlias
 
 import numpy as np
@@ -32,13 +33,23 @@ FIRST, INTERESTING, GROUPS = 8, 12, 12
 
 @dataclass(frozen=True)
 class Section:
-    """A small table: `columns` are heads, those in `right` are numbers; `more` says what was left out."""
+    """A small table: `columns` are heads, those in `right` are numbers; `more` says what was left out.
+
+    `first_to_go` are the columns that a narrow page does without, in that order.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: frozenset[str] = frozenset()
     more: str = ""
+    first_to_go: tuple[str, ...] = ()
+
+    def without(self, name: str) -> Section:
+        """The same table without a column."""
+        at = self.columns.index(name)
+        rows = tuple(row[:at] + row[at + 1 :] for row in self.rows)
+        return replace(self, columns=self.columns[:at] + self.columns[at + 1 :], rows=rows, first_to_go=self.first_to_go[1:])
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,8 @@ def _exchanges(trace: Trace, facts: Facts) -> Section:
         rows.append(_line(trace, facts, at))
         last = at
     columns = ("#", "time", "method", "path", "status", "outcome", "changes", "filter", "host")
-    return Section("Exchanges", columns, tuple(rows), frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen)))
+    right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
+    return Section("Exchanges", columns, tuple(rows), right, more, ("time", "host", "changes"))
 
 
 def _line(trace: Trace, facts: Facts, at: int) -> tuple[str, ...]:
@@ -126,27 +138,35 @@ _SIGNS = {"proxy_add_header_map_value": "+", "proxy_replace_header_map_value": "
 def _changes(trace: Trace, facts: Facts) -> Section:
     """Changes grouped by filter, part, call and header name."""
     names = [call.name for call in trace.schema.hostcalls]
-    groups: Counter[tuple[int, int, int, bytes]] = Counter()
+    groups: Counter[tuple[int, str, int, bytes]] = Counter()
     for first, records, blob in trace.blocks():
         at = facts.changed[np.searchsorted(facts.changed, first) : np.searchsorted(facts.changed, first + len(records))] - first
         octets = bytes(blob)
         for place, code, kind, start in zip(*(records[name][at].tolist() for name in ("filter", "code", "a", "blob")), strict=True):
-            named = names[code] in _SIGNS
-            size = int.from_bytes(octets[start : start + 4], "little") if named else 0
-            groups[place, code, kind, octets[start + 4 : start + 4 + size]] += 1
+            sign, name = _SIGNS.get(names[code], ""), b""
+            if sign:
+                end = start + 4 + int.from_bytes(octets[start : start + 4], "little")
+                name = octets[start + 4 : end]
+                if sign == "~":
+                    # replacing what is not there adds it: the list of values before lies behind name and value
+                    before = end + 4 + int.from_bytes(octets[end : end + 4], "little")
+                    sign = "~" if any(octets[before : before + 4]) else "+"
+            groups[place, sign or names[code], kind, name] += 1
     rows = []
-    for (place, code, kind, name), n in groups.most_common(GROUPS):
-        if names[code] == "proxy_set_buffer_bytes":
+    for (place, sign, kind, name), n in groups.most_common(GROUPS):
+        if sign == "proxy_set_buffer_bytes":
             part, what = ("request_body", "response_body")[kind], "~ body"
+        elif sign == "proxy_set_header_map_pairs":
+            part, what = MUTATION_PARTS[kind], "~ all"
         else:
-            part, what = MUTATION_PARTS[kind], f"{_SIGNS.get(names[code], '~')} {words.visible(words.text(name)) or 'all'}"
+            part, what = MUTATION_PARTS[kind], f"{sign} {words.visible(words.text(name))}"
         rows.append((_filter(trace, place), part, what, words.count(n)))
     return Section("Changes", ("filter", "part", "change", "times"), tuple(rows), frozenset(("times",)), _rest(groups))
 
 
 def _filter(trace: Trace, place: int) -> str:
-    """A filter as its place in the chain from 1, and its name."""
-    return f"{place + 1} {words.visible(trace.filters[place])}" if place < len(trace.filters) else "proxy"
+    """A filter as its place in the chain from 1, and its name; a VM starts before it has a filter."""
+    return f"{place + 1} {words.visible(trace.filters[place])}" if place < len(trace.filters) else "VM"
 
 
 def _decisions(trace: Trace, facts: Facts) -> Section:
@@ -191,7 +211,9 @@ def _times(trace: Trace) -> Section:
     rows.sort(key=lambda row: -row[0])
     columns = ("filter", "callback", "count", "p50", "p99", "total", "in filter", "in host")
     right = frozenset(columns[2:])
-    return Section("Real time per callback, on this machine", columns, tuple(row for _, row in rows[:GROUPS]), right, _rest(rows))
+    return Section(
+        "Real time per callback, on this machine", columns, tuple(row for _, row in rows[:GROUPS]), right, _rest(rows), _TIMES_GO
+    )
 
 
 def _failures(trace: Trace) -> Section:
@@ -203,7 +225,7 @@ def _failures(trace: Trace) -> Section:
         for seq in (chosen + first).tolist():
             row = trace.row(seq)
             message, callback = (*(words.text(each) for each in row.fields), "", "")[:2]
-            key = (row.filter, words.short_name(callback), words.failure(row.a), message)
+            key = (row.filter, words.visible(words.short_name(callback)), words.failure(row.a), message)
             groups[key] += 1
             first_of.setdefault(key, row)
     rows = []
@@ -213,10 +235,12 @@ def _failures(trace: Trace) -> Section:
         at = f"#{where}" if where != NONE else "start"
         rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
     columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
-    return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups))
+    return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
 
 
 _COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}
+_NARROW = 16
+_TIMES_GO = ("in host", "in filter", "count")
 _WIDE = ("path", "first", "message", "problem", "change")
 
 
@@ -227,19 +251,25 @@ def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) ->
         return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
     outcomes = "   ".join(paint(f"{name} {words.count(n)}", _COLOURS.get(name, "")) for name, n in summary.outcomes)
-    lines = [paint(words.shorten(summary.head, width), "1"), words.shorten(summary.facts, width), outcomes]
+    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), outcomes]
     for section in summary.sections:
         lines += ["", paint(section.title, "1"), *_table(section, width, paint)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _table(section: Section, width: int, paint: Paint) -> list[str]:
-    """Columns as wide as their widest cell; what does not fit is taken from the one that holds long text."""
+    """Columns as wide as their widest cell; what does not fit is taken from the one that holds long text, then from the widest."""
     table = [section.columns, *section.rows]
     widths = [max(len(row[at]) for row in table) for at in range(len(section.columns))]
-    long = next((at for at, name in enumerate(section.columns) if name in _WIDE), len(widths) - 1)
-    spare = width - 2 - sum(widths) - 2 * (len(widths) - 1)
-    widths[long] = max(min(widths[long], 12), widths[long] + min(spare, 0))
+    long = next((at for at, name in enumerate(section.columns) if name in _WIDE), widths.index(max(widths)))
+    over = sum(widths) + 2 * len(widths) - width
+    if over > max(widths[long] - _NARROW, 0) and section.first_to_go:
+        return _table(section.without(section.first_to_go[0]), width, paint)
+    while over > 0:
+        at = long if widths[long] > _NARROW else widths.index(max(widths))
+        less = min(over, max(widths[at] - _NARROW, 1))
+        widths[at] -= less
+        over -= less
     lines = []
     for number, row in enumerate(table):
         cells = []

@@ -48,10 +48,10 @@ async def fetch(exchange: Exchange, port: int, *, tls: ssl.SSLContext | None, ti
     try:
         wire = Wire(reader, timeout)
         head = await wire.head()
-        while re.fullmatch(rb"1\d\d", head.start[1]) and head.start[1] != b"101":
+        while 100 <= head.status < 200 and head.status != 101:
             head = await wire.head()
         message = Message(head)
-        empty = exchange.request.method == b"HEAD" or head.start[1] in (b"101", b"204", b"304")
+        empty = exchange.request.method == b"HEAD" or head.status in (101, 204, 304)
         await wire.body(message, to_end=True, empty=empty)
     except Broken as broken:
         failure = str(broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -44,9 +45,9 @@ def compare(observed: Sequence[Observed], baseline: Sequence[Observed], replayed
     """Every difference between a replay and real Envoy, in capture order.
 
     `replayed` are the JSON objects of `workbench replay --jsonl`; `observed` is `run_envoy` with the same exchanges and chain,
-    `baseline` the same without filters: a header that Envoy itself added there is not counted unless ours has it too. The order of
-    pseudo headers and `:scheme` cannot be seen from outside and are not compared. A request that Envoy began to send and gave up
-    counts as not sent when ours sent none.
+    `baseline` the same without filters: a header that Envoy itself added there is not counted unless ours has it too. A message that
+    Envoy began to send and never ended counts as not sent when ours sent none. Not compared is what HTTP/1.1 does not show: the order
+    of pseudo headers, `:scheme`, and trailers beside a content-length.
     Raises ReplayError for an object that is not of that form.
     """
     plain = {seen.exchange: seen for seen in baseline}
@@ -102,10 +103,8 @@ class _One:
         return None
 
     def _upstream(self) -> Iterable[Difference]:
-        ours, seen = self.result["upstream_request"], self.seen.upstream_request
-        if ours is None and seen is not None and not seen.complete:
-            seen = None
-        yield from self._message("upstream_request", ours, seen, self.plain.upstream_request)
+        ours = self.result["upstream_request"]
+        yield from self._message("upstream_request", ours, self.seen.upstream_request, self.plain.upstream_request)
         if ours is not None and self.seen.upstream_requests > 1:
             cause = "Envoy sends a request again when a filter continues a stream that is not paused"
             yield self._difference("upstream_request", "times sent", 1, self.seen.upstream_requests, cause)
@@ -123,15 +122,18 @@ class _One:
 
     def _message(self, side: Side, ours: Mapping[str, Any] | None, seen: Seen | None, plain: Seen | None) -> Iterable[Difference]:
         if ours is None or seen is None:
-            if (ours is None) != (seen is None):
+            if (ours is None) != (seen is None or not seen.complete):
                 yield self._difference(side, "reached", ours is not None, seen is not None, self._status_cause())
             return
         yield from self._headers(side, _pairs(ours["headers"]), list(seen.headers), plain)
-        body, envoy_body = (ours["body_size"], ours["body_sha256"]), (len(seen.body), seen.body_sha256)
-        if body != envoy_body:
-            yield self._difference(side, "body", body, envoy_body, self._body_cause(seen))
+        body = (ours["body_size"], ours["body_sha256"])
+        taken, written = seen.body, seen.body + seen.excess
+        # A body longer than its content-length: what was written and what the peer takes of it are both true.
+        if body not in (_size_and_hash(taken), _size_and_hash(written)):
+            cause = "" if seen.complete else "the message ended before its content-length"
+            yield self._difference(side, "body", body, _size_and_hash(taken), cause)
         trailers = _pairs(ours["trailers"])
-        if trailers != list(seen.trailers):
+        if trailers != list(seen.trailers) and (seen.trailers or "content-length" not in dict(seen.headers)):
             yield self._difference(side, "trailers", trailers, list(seen.trailers))
 
     def _headers(self, side: Side, ours: _Pairs, envoy: _Pairs, plain: Seen | None) -> Iterable[Difference]:
@@ -158,6 +160,9 @@ class _One:
             yield self._difference(side, "header order", [name for name, _ in ours], [name for name, _ in envoy])
 
     def _status_cause(self) -> str:
+        request = self.seen.upstream_request
+        if self.seen.failure == "timeout" and request is not None and not request.complete:
+            return "the upstream waits for the rest of a request that is shorter than its content-length"
         if self.seen.failure and self.seen.downstream_response is None:
             return f"the client got no answer from Envoy: {self.seen.failure}"
         trap = next((line for line in self.seen.log if " failed: " in line and "Function:" in line), "")
@@ -168,13 +173,6 @@ class _One:
             return "Envoy finds no route for a request whose x-forwarded-proto a filter removed"
         return ""
 
-    def _body_cause(self, seen: Seen) -> str:
-        if seen.excess:
-            return f"content-length is smaller than the body: {len(seen.excess)} bytes more were sent"
-        if not seen.complete:
-            return "the message ended before its content-length"
-        return ""
-
 
 def _header_cause(name: str, ours: list[str], envoy: list[str], plain: Seen | None) -> str:
     if len(ours) > 1 and envoy == [",".join(ours)]:
@@ -182,6 +180,10 @@ def _header_cause(name: str, ours: list[str], envoy: list[str], plain: Seen | No
     if plain is not None and envoy == _values(list(plain.headers), name):
         return "Envoy has the same without any filter"
     return ""
+
+
+def _size_and_hash(body: bytes) -> tuple[int, str]:
+    return len(body), hashlib.sha256(body).hexdigest()
 
 
 def _pairs(headers: Iterable[Sequence[str]]) -> _Pairs:

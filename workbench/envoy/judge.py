@@ -120,7 +120,7 @@ async def _run(
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             tls.check_hostname = False
             tls.load_verify_locations(certificate[0])
-        upstream = await stack.enter_async_context(Upstream(stall=min(1.0, timeout / 2)))
+        upstream = await stack.enter_async_context(Upstream(patience=2 * timeout))
         config = bootstrap(filters, upstream.port, certificate=certificate, clusters=clusters)
         envoy = stack.enter_context(EnvoyProcess(config, concurrency=concurrency, wasm_log_level=wasm_log_level))
         envoy.new_log()
@@ -145,13 +145,14 @@ async def _one(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls:
     if answer is None:
         envoy.check()
     request = received[0] if received else None
-    status = answer.head.start[1] if answer is not None else b""
+    if request is not None and not request.complete:
+        await upstream.settle()
     response = exchange.response
     return Observed(
         exchange.index,
         None if request is None else _seen(request, _request_headers(request), _sent_names(exchange.request.headers)),
         len(received),
-        int(status) if status.isdigit() else 0,
+        0 if answer is None else answer.head.status,
         None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
         failure,
         tuple(envoy.new_log()),
@@ -159,9 +160,8 @@ async def _one(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls:
 
 
 def _request_headers(message: Message) -> Pairs:
-    method, path, _ = message.head.start
     host = values(message.head.fields, b"host")
-    pseudo: Pairs = ((b":method", method), (b":path", path))
+    pseudo: Pairs = ((b":method", message.head.method), (b":path", message.head.target))
     if host:
         pseudo += ((b":authority", b",".join(host)),)
     return pseudo + tuple(pair for pair in message.head.fields if pair[0].lower() != b"host")

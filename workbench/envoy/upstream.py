@@ -18,16 +18,16 @@ class Upstream:
     """A loopback HTTP/1.1 server for one exchange at a time.
 
     The driver says with `expect` which exchange is on its way; every request that arrives until the next `expect` belongs to it,
-    whatever a filter made of its path or headers. Nothing is added to an answer. One whose capture has no response gets none: the
-    connection is closed. `stall` bounds the wait for a body that does not come, after which the answer is sent all the same.
+    whatever a filter made of its path or headers. Nothing is added to an answer. A request that is not whole gets none, and one whose
+    capture has no response neither: the connection is closed. `patience` bounds the wait for the rest of a request, in seconds.
     """
 
-    def __init__(self, stall: float = 1.0) -> None:
-        self._stall = stall
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         self._server: asyncio.Server | None = None
         self._exchange: Exchange | None = None
         self._received: list[Message] = []
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def port(self) -> int:
@@ -43,28 +43,34 @@ class Upstream:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._server is not None
         self._server.close()
-        for writer in list(self._writers):
+        for writer in self._serving.values():
             writer.transport.abort()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=2)
 
     def expect(self, exchange: Exchange) -> list[Message]:
         """From now on requests belong to `exchange`; the list fills with them as they arrive, the first one first."""
         self._exchange, self._received = exchange, []
         return self._received
 
+    async def settle(self) -> None:
+        """Wait, at most a second, until what is still arriving has ended, so that the list holds all of it."""
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=1)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        exchange, received = self._exchange, self._received
-        wire = Wire(reader, self._stall)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = writer
+        wire = Wire(reader, self._patience)
         try:
             message = Message(await wire.head())
+            # Only now: Envoy may have opened the connection for an exchange that then needed none.
+            exchange, received = self._exchange, self._received
             received.append(message)
-            closed = False
-            try:
-                await wire.body(message, to_end=False)
-            except Broken as broken:
-                closed = str(broken) != "timeout"
-            if exchange is not None and exchange.response is not None and not closed:
-                answer, framed = _answer(message.head.start[0], exchange.response)
+            await wire.body(message, to_end=False)
+            if exchange is not None and exchange.response is not None:
+                answer, framed = _answer(message.head.method, exchange.response)
                 writer.write(answer)
                 await writer.drain()
                 if framed:
@@ -72,7 +78,7 @@ class Upstream:
         except (Broken, OSError, TimeoutError):
             pass  # seen in the message: it is not complete
         finally:
-            self._writers.discard(writer)
+            del self._serving[task]
             writer.close()
 
 

@@ -24,10 +24,26 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A start line in its three parts and the fields in order, names in the case they came in."""
+    """A start line and the fields in order, names in the case they came in."""
 
-    start: tuple[bytes, bytes, bytes]
+    start: bytes
     fields: Pairs
+
+    @property
+    def method(self) -> bytes:
+        """A request's method."""
+        return self.start.partition(b" ")[0]
+
+    @property
+    def target(self) -> bytes:
+        """A request's target; a filter can have put spaces into it."""
+        return self.start.partition(b" ")[2].rpartition(b" ")[0]
+
+    @property
+    def status(self) -> int:
+        """A response's status, 0 where it is no number."""
+        text = self.start.split(b" ", 2)[1]
+        return int(text) if text.isdigit() else 0
 
 
 @dataclass(slots=True)
@@ -90,10 +106,9 @@ class Wire:
     async def head(self) -> Head:
         """The next head. Lines without a colon are kept as a name with an empty value."""
         first, *lines = (await self._until(b"\r\n\r\n", MAX_HEAD)).split(b"\r\n")
-        parts = first.split(b" ", 2)
-        if len(parts) < 2:
+        if b" " not in first:
             raise Broken("no HTTP")
-        return Head((parts[0], parts[1], parts[2] if len(parts) > 2 else b""), _fields(lines))
+        return Head(first, _fields(lines))
 
     async def body(self, message: Message, *, to_end: bool, empty: bool = False) -> None:
         """Read what follows the head into `message`. `to_end`: without framing the body goes on until the peer closes (a response);
