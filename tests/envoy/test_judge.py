@@ -167,6 +167,25 @@ def test_a_trap_is_a_503_and_its_line_is_in_the_log(wat: Any, tmp_path: Path, ex
     assert found[0].cause.startswith("the filter trapped in Envoy: proxy_on_request_headers failed")
 
 
+def test_an_exchange_that_crashes_envoy_is_named_and_the_others_go_on(
+    wat: Any, tmp_path: Path, exchange: Make, replayed: Untouched
+) -> None:
+    # Continuing a response that is not there makes Envoy 1.40 fall with a segmentation fault.
+    functions = """
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (if (i32.eqz (local.get 2)) (then (drop (call $continue (i32.const 1)))))
+        (i32.const 0))
+    """
+    chain = [FilterSpec("crashes", wat.build(tmp_path / "crashes.wasm", functions))]
+    posted = exchange(1, method=b"POST", headers=((b"Host", b"toys.example"), (b"Content-Length", b"3")), body=b"abc", start_ms=1)
+    some = [exchange(0), posted, exchange(2, start_ms=2)]
+    observed = run_envoy(some, chain)
+    assert ["signal 11" in one.crash for one in observed] == [False, True, False]
+    assert (observed[0].status, observed[2].status) == (200, 200)
+    (found,) = compare(observed, run_envoy(some, []), map(replayed, some))
+    assert (found.exchange, found.what) == (1, "crashed")
+
+
 def test_configuration_and_environment_reach_the_filter_exactly(wat: Any, tmp_path: Path, exchange: Make) -> None:
     functions = """
       (func (export "proxy_on_configure") (param i32 i32) (result i32)
