@@ -1,4 +1,4 @@
-"""Compilers as the builds call them, for the sample filters and the host core alike: nothing of the building machine stays in the result."""
+"""Compilers as the builds call them, for the sample filters and the core alike; nothing of this machine stays in the result."""
 
 from __future__ import annotations
 

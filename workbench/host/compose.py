@@ -23,9 +23,10 @@ from ..errors import FilterLoadError, ReplayError
 from ..trace.records import Schema
 from .abi import BRIDGE, HostInterface
 from .binary import WasmBinary, shown
+from .clock import clock_function
 from .compiled import compiled, engine
 from .module import FilterModule
-from .wat import BRIDGE_WAT, CLOCK_WAT, WITHOUT_RESULT, core_exports, gate_wat, imports_wat
+from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, gate_wat, imports_wat
 from .watchdog import Watch
 
 __all__ = ["Composition", "Vm", "VmsUsedUp", "core_interface"]
@@ -78,7 +79,6 @@ class Composition:
         self.store = wasmtime.Store(engine())
         self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=4 * most_vms + 10, memories=most_vms + 10)
         self.store.set_epoch_deadline(1 << 60)  # until a watchdog takes over
-        self.store.set_wasi(wasmtime.WasiConfig())
         self.vms: list[Vm] = []
         self._most_vms = most_vms
         self._code: dict[tuple[str, int], wasmtime.Module] = {}
@@ -88,10 +88,7 @@ class Composition:
         self._watch_page: wasmtime.Memory = gate["watch"]
         self.watch = Watch(_address(self._watch_page, self.store))
         self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(wasmtime.Limits(*_CORE_PAGES)))
-        linker = wasmtime.Linker(engine())
-        linker.define_wasi()
-        clock = linker.instantiate(self.store, compiled(bytes(wasmtime.wat2wasm(CLOCK_WAT)))).exports(self.store)
-        given = {("env", "memory"): self.memory, ("clock", "now"): clock["now"]}
+        given = {("env", "memory"): self.memory, ("clock", "now"): clock_function(self.store)}
         given |= {("guest", each.name): gate[each.name] for each in self.interface.guest}
         self._core = self._instance(data, given)
         self._stack: wasmtime.Global = self._core["__stack_pointer"]
