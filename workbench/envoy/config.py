@@ -11,7 +11,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from workbench.errors import ConfigError
 
@@ -24,6 +24,9 @@ PLAIN, TLS = "plain", "tls"
 
 _TYPE = "type.googleapis.com/"
 _POLICIES = {"closed": "FAIL_CLOSED", "open": "FAIL_OPEN", "reload": "FAIL_RELOAD"}
+
+
+FailurePolicy: TypeAlias = Literal["closed", "open", "reload"]
 
 
 class Plugin(Protocol):
@@ -64,7 +67,7 @@ class FilterSpec:
     configuration: bytes = b""
     vm_id: str = ""
     vm_configuration: bytes = b""
-    failure_policy: Literal["closed", "open", "reload"] = "closed"
+    failure_policy: FailurePolicy = "closed"
     fail_open_old: bool = False
     allow_on_headers_stop_iteration: bool = False
     env: tuple[tuple[str, str], ...] = field(default=())
@@ -72,9 +75,8 @@ class FilterSpec:
     @classmethod
     def of(cls, filter: Plugin) -> FilterSpec:
         """What Envoy is told of a chain's filter. Raises ConfigError for the failure policy `restart`, which Envoy has not."""
-        policy = filter.failure_policy
-        if policy != "closed" and policy != "open" and policy != "reload":
-            raise _no_policy(filter.name, policy)
+        if filter.failure_policy not in _POLICIES:
+            raise _no_policy(filter.name, filter.failure_policy)
         return cls(
             filter.name,
             filter.path,
@@ -82,7 +84,7 @@ class FilterSpec:
             filter.config,
             filter.vm_id,
             filter.vm_config,
-            policy,
+            cast(FailurePolicy, filter.failure_policy),
             filter.fail_open,
             filter.allow_on_headers_stop_iteration,
             filter.env,
