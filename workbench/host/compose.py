@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import wasmtime
 
 from ..capture.exchange import Pairs
@@ -124,6 +125,12 @@ class Composition:
     def read(self, at: int, size: int) -> bytes:
         """Bytes of the core's memory."""
         return ctypes.string_at(_address(self.memory, self.store) + at, size)
+
+    def take(self, at: int, size: int) -> memoryview:
+        """The same for some megabytes: numpy asks the system for large pages, which halves the price of a copy."""
+        copy = np.empty(size, np.uint8)
+        ctypes.memmove(copy.ctypes.data, _address(self.memory, self.store) + at, size)
+        return copy.data
 
     def size(self) -> int:
         """Bytes of the core's memory; safe to ask while wasm runs."""

@@ -374,10 +374,11 @@ class _Run:
 
     def drain(self) -> None:
         """Take over what the core has recorded."""
-        records = self.host.read(self.host.call("records_ptr"), self.host.call("records_len"))
-        if records:
-            self.trace.append(records, self.host.read(self.host.call("blob_ptr"), self.host.call("blob_len")))
-        self.host.call("trace_clear")
+        call = self.host.call
+        if size := call("records_len"):
+            records = self.host.take(call("records_ptr"), size)
+            self.trace.append(records, self.host.take(call("blob_ptr"), call("blob_len")))
+        call("trace_clear")
 
     def report(self, final: bool = False) -> None:
         """Tell the user's callback how far the replay is, unless it has just been told."""
