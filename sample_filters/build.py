@@ -6,20 +6,18 @@ wasmtime package for `trace_every_call`. Only who changes a filter needs them: w
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from sample_filters.sources import source_files, sources_hash, stamp
+from sample_filters.toolchain import cargo_build, run_tool
 from workbench.errors import WorkbenchError
 
-__all__ = ["FILTERS", "HERE", "SHARED_RUST", "build", "built_path", "expected_stamp", "main"]
+__all__ = ["FILTERS", "HERE", "build", "built_path", "expected_stamp", "main"]
 
 HERE = Path(__file__).parent
-SHARED_RUST = ("Cargo.toml", "Cargo.lock")
+_SHARED_RUST = ("Cargo.toml", "Cargo.lock", "local_response/Cargo.toml", "local_response/src/lib.rs")
 _RUST_TARGET = "wasm32-wasip1"
 
 
@@ -29,10 +27,10 @@ def built_path(name: str) -> Path:
 
 
 def expected_stamp(name: str) -> str:
-    """The hash that a build of today's sources carries; that of a Rust filter covers the workspace's files too."""
+    """The hash that a build of today's sources carries; that of a Rust filter covers what the workspace shares too."""
     paths = source_files(HERE / name)
     if FILTERS[name] is _rust:
-        paths += [HERE / shared for shared in SHARED_RUST]
+        paths += [HERE / shared for shared in _SHARED_RUST]
     return sources_hash(paths, HERE)
 
 
@@ -50,19 +48,12 @@ def _go(name: str) -> bytes:
     output = HERE / "target" / f"{name}.wasm"
     output.parent.mkdir(exist_ok=True)
     command = ["go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-w", "-o", str(output), "."]
-    _run(command, folder, {"GOOS": "wasip1", "GOARCH": "wasm"})
+    run_tool(command, folder, {"GOOS": "wasip1", "GOARCH": "wasm"})
     return output.read_bytes()
 
 
 def _rust(name: str) -> bytes:
-    # cargo-wasm builds the standard library as well, where rustup has no wasm targets
-    cargo = "cargo-wasm" if shutil.which("cargo-wasm") else "cargo"
-    # panic messages name source files: without this they would name this machine's folders
-    home = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
-    flags = f"--remap-path-prefix={home}=/cargo --remap-path-prefix={HERE}=/sample_filters {os.environ.get('RUSTFLAGS', '')}"
-    command = [cargo, "build", "--release", "--locked", "--target", _RUST_TARGET, "-p", name]
-    _run(command, HERE, {"RUSTFLAGS": flags.strip(), "CARGO_TARGET_DIR": str(HERE / "target")})
-    return (HERE / "target" / _RUST_TARGET / "release" / f"{name}.wasm").read_bytes()
+    return (cargo_build(HERE, _RUST_TARGET, "-p", name) / f"{name}.wasm").read_bytes()
 
 
 def _wat(name: str) -> bytes:
@@ -76,17 +67,12 @@ def _wat(name: str) -> bytes:
 
 FILTERS: dict[str, Callable[[str], bytes]] = {
     "add_header": _go,
+    "basic_auth": _rust,
+    "body_rewrite": _rust,
+    "token_bucket": _rust,
     "trace_every_call": _wat,
 }
 """Every sample filter and how it is built."""
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    if shutil.which(command[0]) is None:
-        raise WorkbenchError(f"`{command[0]}` is not on PATH", where=folder.name, remedy="Install it; the module's docstring says which.")
-    done = subprocess.run(command, cwd=folder, env=os.environ | environment, check=False)
-    if done.returncode:
-        raise WorkbenchError(f"`{' '.join(command)}` gave {done.returncode}", where=folder.name, remedy="Its own words are above.")
 
 
 def main(names: list[str]) -> int:

@@ -1,3 +1,52 @@
-"""Filter Workbench: what a Proxy-Wasm filter does to captured traffic, seen from a notebook."""
+"""Filter Workbench: replay captured mitmproxy traffic through Proxy-Wasm filters and see what they changed, decided and cost.
+
+    import workbench as wb
+
+    capture = wb.open_capture("captures/toystore.mitm")
+    chain = wb.Chain(wb.Filter("sample_filters/add_header/add_header.wasm"))
+    replay = chain.replay(capture)
+    replay[12]
+
+Names are loaded when they are first used: `import workbench` brings in no WebAssembly engine, no proxy and no notebook library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import CaptureError, ConfigError, FilterLoadError, ReplayError, WorkbenchError
+
+if TYPE_CHECKING:
+    from .capture import open_capture
+    from .chain import Chain, Filter
+    from .replay import Replay, compare
+    from .widgets import Workbench
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CaptureError", "Chain", "ConfigError", "Filter", "FilterLoadError", "Replay", "ReplayError", "Workbench", "WorkbenchError",
+    "compare", "open_capture",
+]  # fmt: skip
+
+_LAZY = {
+    "Chain": "chain",
+    "Filter": "chain",
+    "Replay": "replay",
+    "Workbench": "widgets",
+    "compare": "replay",
+    "open_capture": "capture",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

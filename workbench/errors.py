@@ -1,15 +1,16 @@
 """Every exception the workbench raises, drawn as a tree.
 
-    WorkbenchError            something the user can mend; the text names the file, the place and the remedy
-    ├── CaptureError          a capture that cannot be read
-    ├── FilterLoadError       a module that no host could load, or that refuses its configuration
-    ├── ConfigError           a chain description, JSON or YAML that is wrong
-    └── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
+WorkbenchError            something the user can mend; the text names the file, the place and the remedy
+├── CaptureError          a capture that cannot be read
+├── FilterLoadError       a module that no host could load, or that refuses its configuration
+├── ConfigError           a chain description, JSON or YAML that is wrong
+├── EnvoyError            real Envoy is missing, does not start or stops
+└── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
 """
 
 from __future__ import annotations
 
-__all__ = ["CaptureError", "ConfigError", "FilterLoadError", "ReplayError", "WorkbenchError"]
+__all__ = ["CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "ReplayError", "WorkbenchError"]
 
 
 class WorkbenchError(Exception):
@@ -36,6 +37,10 @@ class FilterLoadError(WorkbenchError):
 
 class ConfigError(WorkbenchError):
     """A chain, a configuration file or a JSON text that is wrong."""
+
+
+class EnvoyError(WorkbenchError):
+    """Real Envoy, the judge, is not installed, refuses to start, or stops."""
 
 
 class ReplayError(WorkbenchError):

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import resource
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mitmproxy.io import FlowReader
+from mitmproxy.io import FlowReader, tnetstring
 
 from workbench.capture import open_capture
 from workbench.capture.flow import decode, nanoseconds, readable_version
@@ -137,18 +138,29 @@ DAMAGE = {
     "type": lambda flow: flow["request"].update(method=7),
     "field": lambda flow: flow["request"].update(headers=[[b"a"]]),
     "missing": lambda flow: flow["request"].pop("path"),
-    "certificate": lambda flow: flow["client_conn"].update(certificate_list=[b"no certificate"]),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_what_mitmproxy_cannot_take_is_one_clear_error(kind: str, burst: Path) -> None:
-    from mitmproxy.io import tnetstring
-
     flow, *_ = states(burst)
     DAMAGE[kind](flow)
     with pytest.raises(ValueError):
         decode(tnetstring.dumps(turned(flow)), 0, 1, 1)
+
+
+def test_a_flow_of_millions_of_values_is_refused_but_a_body_may_look_like_one(burst: Path) -> None:
+    size, _, rest = burst.read_bytes().partition(b":")
+    first = rest[: int(size)]
+    swollen = b"4:many;9000000:" + b"0:]" * 3_000_000 + b"]" + first
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="more than 2000000 values"):
+        decode(b"%d:%s}" % (len(swollen), swollen), 0, 1, 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    flow, *_ = states(burst)
+    flow["comment"], flow["request"]["content"] = "not in today's layout", b"0:]" * 3_000_000
+    exchange, _ = decode(tnetstring.dumps(turned(flow)), 0, 1, 1)
+    assert len(exchange.request.body) == 9_000_000
 
 
 def test_versions() -> None:
@@ -167,9 +179,12 @@ def test_an_older_flow_is_brought_up_to_date(burst: Path, tmp_path: Path) -> Non
     assert exchange == open_capture(burst)[0]
 
 
-def test_mitmproxy_is_imported_only_to_decode() -> None:
+def test_mitmproxy_is_imported_only_where_it_is_needed(burst: Path, tmp_path: Path) -> None:
+    first, *_ = states(burst)
+    odd = write(tmp_path / "odd.mitm", [{**first, "comment": "edited"}])
     code = (
-        "import sys; from workbench.capture import open_capture; capture = open_capture(sys.argv[1]); len(capture); capture.start_ns;"
-        "assert 'mitmproxy' not in sys.modules and 'wasmtime' not in sys.modules; capture[0]; assert 'mitmproxy' in sys.modules"
+        "import sys; from workbench.capture import open_capture; capture = open_capture(sys.argv[1]); capture.start_ns; list(capture);"
+        "assert 'mitmproxy' not in sys.modules and 'wasmtime' not in sys.modules;"
+        "open_capture(sys.argv[2])[0]; assert 'mitmproxy' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, str(CAPTURES / "burst.mitm")], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(burst), str(odd)], check=True, timeout=60)

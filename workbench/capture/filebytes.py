@@ -37,12 +37,18 @@ class FileBytes:
 
     def read(self, at: int, size: int) -> bytes:
         """Up to `size` bytes from place `at`; fewer at the end of the file."""
-        with self._lock:
-            self._file.seek(at)
-            data = self._file.read(max(0, min(size, len(self) - at)))
-            while 0 < len(data) < min(size, len(self) - at) and (more := self._file.read(size - len(data))):
-                data += more
+        size = max(0, min(size, len(self) - at))
+        data = self._piece(at, size)
+        while 0 < len(data) < size and (more := self._piece(at + len(data), size - len(data))):
+            data += more
         return data
+
+    def _piece(self, at: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, at)
+        with self._lock:  # Windows has one position only
+            self._file.seek(at)
+            return self._file.read(size)
 
     def find(self, sub: bytes, start: SupportsIndex, end: SupportsIndex, /) -> int:
         """Like `bytes.find`; meant for short ranges."""

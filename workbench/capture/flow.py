@@ -1,26 +1,30 @@
-"""One mitmproxy flow as an exchange. The only file that imports mitmproxy, and not before the first flow is decoded."""
+"""One mitmproxy flow as an exchange.
+
+The only file that imports mitmproxy, and not before there is a flow that `layout` cannot read: an old, edited or odd one.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import math
-import struct
 from typing import TYPE_CHECKING, Any
 
+from . import layout
+from .attributes import Ends, attributes
 from .exchange import Exchange, Pairs, Request, Response
+from .tnetstring import DICT, entries, span
 
 if TYPE_CHECKING:
-    from mitmproxy import connection, http
+    from mitmproxy import http
 
-__all__ = ["CURRENT_VERSION", "decode", "nanoseconds", "readable_version"]
+__all__ = ["CURRENT_VERSION", "decode", "decode_by_mitmproxy", "nanoseconds", "readable_version"]
 
 CURRENT_VERSION = 21
 """The flow format that mitmproxy 10 to 12 write; for any other, mitmproxy itself is asked whether it can read it."""
 
-_PROTOCOLS = {"HTTP/2.0": "HTTP/2", "HTTP/3.0": "HTTP/3"}
-"""Envoy's `request.protocol` where mitmproxy writes it otherwise."""
-_TLS = {"QUICv1": "TLSv1.3"}
-"""QUIC is TLS 1.3 (RFC 9001), and Envoy names it so."""
+_NO_REQUEST_BODY = "the request's body was not recorded"
+_NO_RESPONSE_BODY = "the response's body was not recorded"
+_NO_RESPONSE = "no response was recorded"
+_NULL = ord("~")
+_MOST_VALUES = 2_000_000
 
 
 def readable_version(version: int | tuple[int, ...]) -> bool:
@@ -35,7 +39,7 @@ def readable_version(version: int | tuple[int, ...]) -> bool:
 
 def nanoseconds(seconds: float | None) -> int | None:
     """Unix time in seconds as nanoseconds; None for what is no time after 1970 that fits 63 bits."""
-    if seconds is None or not math.isfinite(seconds) or not 0 < seconds < 1 << 33:
+    if seconds is None or not 0 < seconds < 1 << 33:  # nor is NaN between them
         return None
     return round(seconds * 1e9)
 
@@ -45,26 +49,105 @@ def decode(raw: bytes, index: int, connection: int, start_ns: int) -> tuple[Exch
 
     `index`, `connection` and `start_ns` are the index's; ValueError says what is wrong with the flow.
     """
+    where = layout.locate(raw)
+    if where is not None:
+        try:
+            return _read(raw, where, index, connection, start_ns)
+        except (ValueError, IndexError):
+            pass  # mitmproxy says better what is wrong, if anything is
+    return decode_by_mitmproxy(raw, index, connection, start_ns)
+
+
+def _read(raw: bytes, where: layout.Layout, index: int, connection: int, start_ns: int) -> tuple[Exchange, tuple[str, ...]]:
+    lost: tuple[str, ...] = ()
+    request_end, _, trailers, body, fields, version, _ = where.request
+    if raw[body[1]] == _NULL:
+        lost += (_NO_REQUEST_BODY,)
+    headers = layout.fields(raw[fields[0] : fields[1]])
+    end_ns = _time(request_end) or start_ns
+    request = Request(
+        where.method,
+        where.scheme,
+        _authority(where.authority, headers, version) or where.host + b":" + where.port,
+        raw[where.path[0] : where.path[1]],
+        version,
+        headers,
+        raw[body[0] : body[1]],
+        layout.fields(raw[trailers[0] : trailers[1]]),
+        start_ns,
+        end_ns,
+    )
+    response = None
+    if where.response is not None:
+        response_end, response_start, trailers, body, fields, answered, _ = where.response
+        if raw[body[1]] == _NULL:
+            lost += (_NO_RESPONSE_BODY,)
+        first_ns = _time(response_start) or end_ns
+        response = Response(
+            where.status,
+            where.reason,
+            answered,
+            layout.fields(raw[fields[0] : fields[1]]),
+            raw[body[0] : body[1]],
+            layout.fields(raw[trailers[0] : trailers[1]]),
+            first_ns,
+            _time(response_end) or first_ns,
+        )
+    (first, last), client, server = where.error, where.client, where.server
+    error = (layout.error_text(raw[first:last]) if first < last else "") or ("" if response else _NO_RESPONSE)
+    ends = layout.ends(raw[client[0] : client[1]], raw[server[0] : server[1]])
+    return Exchange(index, request, response, connection, attributes(ends, connection, version), error), lost
+
+
+def _time(text: bytes) -> int | None:
+    return nanoseconds(float(text)) if text else None
+
+
+def _authority(authority: bytes, headers: Pairs, version: bytes) -> bytes:
+    """HTTP/1 says it in Host, later versions in a field of their own."""
+    if version in (b"HTTP/2.0", b"HTTP/3", b"HTTP/3.0"):
+        return authority
+    for name, value in headers:
+        if name.lower() == b"host":
+            return value
+    return authority
+
+
+def decode_by_mitmproxy(raw: bytes, index: int, connection: int, start_ns: int) -> tuple[Exchange, tuple[str, ...]]:
+    """The same by mitmproxy's own means, for any flow that it can read."""
     flow = _load(raw)
     lost = []
     if flow.request.raw_content is None:
-        lost.append("the request's body was not recorded")
+        lost.append(_NO_REQUEST_BODY)
     if flow.response is not None and flow.response.raw_content is None:
-        lost.append("the response's body was not recorded")
+        lost.append(_NO_RESPONSE_BODY)
     if flow.websocket is not None:
         lost.append("the WebSocket messages after its upgrade are not replayed")
     error = flow.error.msg if flow.error else ""
     if flow.response is None and not error:
-        error = "no response was recorded"
+        error = _NO_RESPONSE
     request = _request(flow.request, start_ns)
     response = None if flow.response is None else _response(flow.response, request.end_ns)
-    return Exchange(index, request, response, connection, _attributes(flow, connection), error), tuple(lost)
+    client, server = flow.client_conn, flow.server_conn
+    ends = Ends(
+        client.peername,
+        client.sockname,
+        server.peername,
+        server.sockname,
+        bool(client.certificate_list),
+        (client.sni or "") if client.tls else "",
+        client.tls_version,
+        server.tls_version,
+    )
+    return Exchange(index, request, response, connection, attributes(ends, connection, request.http_version), error), tuple(lost)
 
 
 def _load(raw: bytes) -> http.HTTPFlow:
     from mitmproxy import flow, http
     from mitmproxy.io import compat, tnetstring
 
+    if _values(raw) > _MOST_VALUES:
+        raise ValueError(f"it holds more than {_MOST_VALUES} values")
     try:
         state: Any = tnetstring.loads(raw)
         loaded = flow.Flow.from_state(compat.migrate_flow(state))
@@ -78,18 +161,26 @@ def _load(raw: bytes) -> http.HTTPFlow:
     return loaded
 
 
+def _values(raw: bytes) -> int:
+    """At most how many values a flow holds, bodies not looked into: each has a colon, and three bytes can become an object of 60."""
+    count = raw.count(b":")
+    if count > _MOST_VALUES:
+        for key, kind, first, last in entries(raw, *span(raw, 0, len(raw))):
+            if kind == DICT and key in (b"request", b"response"):
+                count -= sum(raw.count(b":", a, b) for name, _, a, b in entries(raw, first, last) if name == b"content")
+    return count
+
+
 def _request(message: http.Request, start_ns: int) -> Request:
     data = message.data
-    authority = data.authority
-    if not message.is_http2 and not message.is_http3:
-        authority = next((value for name, value in data.headers.fields if name.lower() == b"host"), authority)
+    headers = _fields(data.headers)
     return Request(
         method=data.method,
         scheme=data.scheme,
-        authority=authority or f"{data.host}:{data.port}".encode(),
+        authority=_authority(data.authority, headers, data.http_version) or f"{data.host}:{data.port}".encode(),
         path=data.path,
         http_version=data.http_version,
-        headers=_fields(data.headers),
+        headers=headers,
         body=data.content or b"",
         trailers=_fields(data.trailers),
         start_ns=start_ns,
@@ -119,40 +210,3 @@ def _fields(headers: http.Headers | None) -> Pairs:
     if not all(len(pair) == 2 and all(isinstance(part, bytes) for part in pair) for pair in fields):
         raise ValueError("its header fields are no pairs of bytes")
     return fields
-
-
-def _attributes(flow: http.HTTPFlow, number: int) -> Pairs:
-    """Envoy's attributes as far as the capture knows them, serialised as Envoy does (int64 and uint64 little-endian, bool a byte)."""
-    client, server = flow.client_conn, flow.server_conn
-    protocol = flow.request.http_version
-    found = [
-        *_address(b"source", client.peername),
-        *_address(b"destination", client.sockname),
-        *_address(b"upstream", server.peername),
-        *((b"upstream\0local_address", text) for _, text in _address(b"", server.sockname)[:1]),
-        (b"connection\0id", struct.pack("<Q", number)),
-        (b"connection\0mtls", b"\1" if client.certificate_list else b"\0"),
-        (b"connection\0requested_server_name", (client.sni or "").encode() if client.tls else b""),
-        *_tls_version(b"connection", client),
-        *_tls_version(b"upstream", server),
-        (b"request\0protocol", _PROTOCOLS.get(protocol, protocol).encode()),
-    ]
-    return tuple(found)
-
-
-def _address(owner: bytes, address: tuple[Any, ...] | None) -> list[tuple[bytes, bytes]]:
-    """`OWNER.address` as ip:port (an IPv6 address in brackets) and `OWNER.port`; nothing where mitmproxy knew none."""
-    try:
-        host, port = (address or ())[:2]
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return []
-    if not 0 < port < 1 << 16:
-        return []
-    text = f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
-    return [(owner + b"\0address", text.encode()), (owner + b"\0port", struct.pack("<q", port))]
-
-
-def _tls_version(owner: bytes, conn: connection.Connection) -> list[tuple[bytes, bytes]]:
-    version = conn.tls_version
-    return [(owner + b"\0tls_version", _TLS.get(version, version).encode())] if version else []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import CaptureError
-from . import flow
+from . import flow, layout
 from .exchange import Exchange
 from .filebytes import FileBytes
 from .tnetstring import DICT, Readable, entries, number, span
@@ -37,6 +37,7 @@ _NESTED = b"6:backup;"
 """A flow may hold its older self, which is no exchange."""
 _Kind: TypeAlias = tuple[str, str]
 """What a flow is, in the singular, and why it is skipped."""
+_Times: TypeAlias = tuple[int | None, int | None, bytes]
 _HTTP: _Kind = ("HTTP flow", "")
 _MOST_KEYS, _MOST_CANDIDATES, _MOST_NOTES = 64, 5000, 100
 RECORD = "Record a capture with: mitmdump -w FILE"
@@ -192,8 +193,11 @@ class FlowFile:
             # always twice as far as before, so that numbering connections costs little in all
             for place in range(len(self._starts), min(len(self), max(index + 1, 2 * len(self._starts), 64))):
                 offset, size = self._offsets[place], self._sizes[place]
-                data, at, end = (self._data.read(offset, size), 0, size) if size <= _BLOCK else (self._data, offset, offset + size)
-                start, last, connection = _times(data, at, end)
+                if size <= _BLOCK:
+                    raw = self._data.read(offset, size)
+                    start, last, connection = _quick_times(raw) or _times(raw, 0, size)
+                else:
+                    start, last, connection = _times(self._data, offset, offset + size)
                 known = start or (self._starts[-1] if self._starts else 0)
                 self._end_ns = max(self._end_ns, last or known)
                 self._connections.append(hash(connection))
@@ -202,13 +206,14 @@ class FlowFile:
 
     def _connection(self, index: int) -> int:
         """Connections count from 1 in the order in which the file names them."""
-        import numpy as np
+        numbers = self._numbers
+        if numbers is None:
+            import numpy as np
 
-        with self._lock:
-            if self._numbers is None:
+            with self._lock:
                 _, first, which = np.unique(np.array(self._connections, np.int64), return_index=True, return_inverse=True)
-                self._numbers = np.argsort(np.argsort(first))[which] + 1
-            return int(self._numbers[index])
+                numbers = self._numbers = np.argsort(np.argsort(first))[which] + 1
+        return int(numbers[index])
 
     def _lose(self, what: str, index: int) -> None:
         if len(self._lost) < _MOST_NOTES:
@@ -239,7 +244,19 @@ def _kind(data: Readable, at: int, size: int) -> _Kind:
     return (f"{name.upper()} flow" if name in _OTHER_KINDS else "flow"), " (only HTTP is replayed)"
 
 
-def _times(data: Readable, at: int, end: int) -> tuple[int | None, int | None, bytes]:
+def _quick_times(raw: bytes) -> _Times | None:
+    """`_times` for a flow as mitmproxy writes it today."""
+    where = layout.locate(raw)
+    try:
+        if where is None or not (connection := layout.connection_id(raw[slice(*where.client)])):
+            return None
+        last = (where.response and where.response.end) or where.request.end
+        return flow.nanoseconds(float(where.request.start)), flow.nanoseconds(float(last)) if last else None, connection
+    except ValueError:
+        return None
+
+
+def _times(data: Readable, at: int, end: int) -> _Times:
     """Start of the request, end of the exchange (nanoseconds, None where unknown), and what identifies the connection."""
     start = request_end = response_end = None
     connection = b""

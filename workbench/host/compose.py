@@ -15,24 +15,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import wasmtime
 
 from ..capture.exchange import Pairs
 from ..capture.packing import pack_pairs, pack_str
-from ..errors import ReplayError
+from ..errors import FilterLoadError, ReplayError
 from ..trace.records import Schema
 from .abi import BRIDGE, HostInterface
-from .binary import WasmBinary
+from .binary import WasmBinary, shown
+from .clock import clock_function
 from .compiled import compiled, engine
 from .module import FilterModule
-from .wat import BRIDGE_WAT, CLOCK_WAT, WITHOUT_RESULT, core_exports, gate_wat, imports_wat
+from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, gate_wat, imports_wat
 from .watchdog import Watch
 
 __all__ = ["Composition", "Vm", "VmsUsedUp", "core_interface"]
 
 _CORE = Path(__file__).with_name("core.wasm")
-_CORE_PAGES = 64  # to start with; it grows as it needs
-_MOST_TABLE_ENTRIES = 1 << 20
+_CORE_PAGES = 64, 32768  # to start with, and at most: 2 GiB
+_MOST_TABLE_ENTRIES = 1 << 17
 _MOST_LEFT_BEHIND = 2 << 30
 _MADV_DONTNEED = 4
 _NUMBER_TYPE = wasmtime.GlobalType(wasmtime.ValType.i32(), False)
@@ -45,10 +47,11 @@ class VmsUsedUp(Exception):
 
 @dataclass(frozen=True)
 class Vm:
-    """A filter's VM: its number in the core, and its memory. `interception` is the table of its host functions, slots as `core_exports`."""
+    """A filter's VM by its number in the core. `interception` is the table of the host functions it calls, slots as `wat.core_exports`."""
 
     number: int
     module: FilterModule
+    exports: _Exports
     memory: wasmtime.Memory
     interception: wasmtime.Table
 
@@ -77,19 +80,16 @@ class Composition:
         self.store = wasmtime.Store(engine())
         self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=4 * most_vms + 10, memories=most_vms + 10)
         self.store.set_epoch_deadline(1 << 60)  # until a watchdog takes over
-        self.store.set_wasi(wasmtime.WasiConfig())
         self.vms: list[Vm] = []
         self._most_vms = most_vms
+        self._code: dict[tuple[str, int], wasmtime.Module] = {}
         self._left_behind = 0
         gate = self._instance(bytes(wasmtime.wat2wasm(gate_wat(self.interface.guest, most_vms))), {})
         self._gate_table: wasmtime.Table = gate["table"]
         self._watch_page: wasmtime.Memory = gate["watch"]
         self.watch = Watch(_address(self._watch_page, self.store))
-        self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(wasmtime.Limits(_CORE_PAGES, None)))
-        linker = wasmtime.Linker(engine())
-        linker.define_wasi()
-        clock = linker.instantiate(self.store, compiled(bytes(wasmtime.wat2wasm(CLOCK_WAT)))).exports(self.store)
-        given = {("env", "memory"): self.memory, ("clock", "now"): clock["now"]}
+        self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(wasmtime.Limits(*_CORE_PAGES)))
+        given = {("env", "memory"): self.memory, ("clock", "now"): clock_function(self.store)}
         given |= {("guest", each.name): gate[each.name] for each in self.interface.guest}
         self._core = self._instance(data, given)
         self._stack: wasmtime.Global = self._core["__stack_pointer"]
@@ -126,6 +126,16 @@ class Composition:
         """Bytes of the core's memory."""
         return ctypes.string_at(_address(self.memory, self.store) + at, size)
 
+    def take(self, at: int, size: int) -> memoryview:
+        """The same for some megabytes: numpy asks the system for large pages, which halves the price of a copy."""
+        copy = np.empty(size, np.uint8)
+        ctypes.memmove(copy.ctypes.data, _address(self.memory, self.store) + at, size)
+        return copy.data
+
+    def size(self) -> int:
+        """Bytes of the core's memory; safe to ask while wasm runs."""
+        return self.memory.data_len(self.store)
+
     def unwind(self) -> None:
         """After a trap: give the core its stack back, whose frames were dropped without running."""
         self._stack.set_value(self.store, self._stack_base)
@@ -134,11 +144,12 @@ class Composition:
     def add_vm(self, module: FilterModule, vm_id: bytes = b"", vm_config: bytes = b"", env: Pairs = ()) -> Vm:
         """Instantiate a filter as a further VM and tell the core of it; nothing in it has run but a wasm start section.
 
-        Raises `VmsUsedUp`, or wasmtime's error where the start section traps or the memory cannot be had.
+        Raises `FilterLoadError` for invalid code, `VmsUsedUp`, and wasmtime's error where the start section traps or memory is wanting.
         """
         number = len(self.vms)
         if number >= self._most_vms or self._left_behind > _MOST_LEFT_BEHIND:
             raise VmsUsedUp
+        code = self._compiled(module)
         known = self.interface.imports(module.abi)
         head = struct.pack("<IIQ", number, module.abi, self._export_bits(module))
         self.call_with("vm_add", head + pack_str(vm_id) + pack_str(vm_config) + pack_pairs(env))
@@ -150,7 +161,6 @@ class Composition:
         for each in module.binary.imports:
             function = known[each.module, each.name]
             wanted.append(imports[function.export if each.type == function.type else WITHOUT_RESULT + function.export])
-        code = compiled(module.code)
         with self.watch.filter_call():
             filter_: _Exports = wasmtime.Instance(self.store, code, wanted).exports(self.store)
         memory: wasmtime.Memory = filter_["memory"]
@@ -160,9 +170,19 @@ class Composition:
         functions |= {each.slot: filter_[name] for name, each in module.called.items()}
         for slot, function in functions.items():
             self._gate_table.set(self.store, row + slot, function)
-        vm = Vm(number, module, memory, imports["table"])
+        vm = Vm(number, module, filter_, memory, imports["table"])
         self.vms.append(vm)
         return vm
+
+    def _compiled(self, module: FilterModule) -> wasmtime.Module:
+        key = module.sha256, module.memory_limit
+        if key not in self._code:
+            try:
+                self._code[key] = compiled(module.code)
+            except wasmtime.WasmtimeError as error:
+                reason = shown(" ".join(str(error).split()), 300)
+                raise FilterLoadError(f"invalid code: {reason}", where=str(module.path), remedy="Build or copy it again") from None
+        return self._code[key]
 
     def _export_bits(self, module: FilterModule) -> int:
         return sum(1 << bit for bit, callback in enumerate(self.schema.callbacks) if callback.name in module.called)

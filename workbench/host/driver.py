@@ -17,19 +17,20 @@ import wasmtime
 
 from ..capture.packing import pack_str
 from ..errors import FilterLoadError, ReplayError
-from ..trace.records import FailureKind, Kind, Policy
+from ..trace.records import FailureKind, Policy
 from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, Vm, VmsUsedUp, core_interface
 from .faults import describe
 from .module import FilterModule
-from .watchdog import Verdict, Watchdog
+from .watchdog import Runs, Verdict, Watchdog
 
 __all__ = ["Batch", "FilterSpec", "Settings", "replay"]
 
 _TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
 _PROGRESS_S = 0.1
 _LOGS_SHOWN = 5
+_ROWS_LOOKED_AT = 1000
 _DONE, _TRACE_FULL, _NEEDS_VM = 0, 1, 2
 
 
@@ -107,12 +108,14 @@ def replay(
     settings = settings or Settings()
     modules = _load(filters)
     run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total)
-    with _interruptible(run.cancel), run.watchdog:
-        try:
+    try:
+        with _interruptible(run.cancel), run.watchdog:
             run.begin(batches)
-        except _Cancelled:
-            run.trace.complete = False
-            run.drain()
+    except _Cancelled:
+        run.trace.complete = False
+    except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+        raise _core_failed(error) from error
+    run.drain()
     run.report(final=True)
     return run.trace
 
@@ -143,7 +146,8 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None: a handler that Python did not set and cannot put back
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 class _Cancelled(Exception):
@@ -157,6 +161,11 @@ class _Failed(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def _core_failed(error: Exception) -> ReplayError:
+    text = " ".join(str(error).split())
+    return ReplayError(f"the host core failed: {shown(text, 400)}", remedy="This is a fault of the workbench: report it")
 
 
 class _Run:
@@ -175,8 +184,8 @@ class _Run:
         self.modules = modules
         self.settings = settings
         self.cancel = cancel
-        self.host = Composition(settings.most_vms)
-        self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel)
+        self.host = Composition(max(settings.most_vms, len(filters)))
+        self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         # filters with the same id, VM configuration and code share one VM, as in Envoy
         self.keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
@@ -196,7 +205,7 @@ class _Run:
         start = batch.start_ns if batch else 0
         self.host.call_with(
             "configure",
-            struct.pack("<QQIIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level, 0),
+            struct.pack("<QQIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level),
         )
         self._start()
         while batch is not None:
@@ -205,7 +214,6 @@ class _Run:
             self._feed(batch, following.start_ns if following else -1)
             batch = following
         self._drive("finish")
-        self.drain()
 
     def _feed(self, batch: Batch, horizon: int) -> None:
         at = self.host.put(batch.data)
@@ -232,13 +240,19 @@ class _Run:
                 self._try_start(number, "filter_start", number, home.number)
 
     def _new_vm(self, number: int) -> Vm:
-        spec, module = self.filters[number], self.modules[number]
+        # what belongs to the VM and not to its key is that of the first filter in it, as in Envoy
+        first = self.keys.index(self.keys[number])
+        spec, module = self.filters[first], self.modules[first]
         env = tuple((name.encode(), value.encode()) for name, value in spec.env)
         try:
             return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            failure = self._failure(error)
-            raise FilterLoadError(f"cannot be started: {failure.message}", where=str(spec.path)) from None
+            if self.host.watch.runs is not Runs.FILTER:
+                self.host.unwind()
+                what = "its start section calls the host, which does not know its memory yet"
+            else:
+                what = self._failure(error).message
+            raise FilterLoadError(f"cannot be started: {what}", where=str(spec.path), remedy="Build it as a reactor or a command") from None
 
     def _try_start(self, number: int, name: str, *args: int) -> None:
         """One step of a filter's start. A failure ends the replay, unless the user wants it anyway."""
@@ -257,11 +271,12 @@ class _Run:
             raise self._load_error(number, message)
 
     def _load_error(self, number: int, message: str) -> FilterLoadError:
-        callback, logs = "", []
-        for row in self.trace.rows():
+        callback, logs = "its start", []
+        for seq in range(max(0, len(self.trace) - _ROWS_LOOKED_AT), len(self.trace)):
+            row = self.trace.row(seq)
             name = self.trace.name(row)
-            if row.kind == Kind.CALLBACK:
-                callback = name
+            if name == "failure":
+                callback = row.fields[1].decode()
             elif name in ("proxy_log", "fd_write") and row.fields:
                 logs.append(shown(row.fields[-1].decode("utf-8", "replace").strip(), 300))
         text = f"filter {self.filters[number].name}: {message}, in {callback}"
@@ -302,15 +317,16 @@ class _Run:
 
     def _failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError) -> _Failed:
         """Brings the core back in order after a trap, and says what it means; raises unless it is a filter's failure."""
-        verdict, in_host = self.watchdog.verdict, self.host.watch.host_runs
+        verdict, in_host = self.watchdog.verdict, self.host.watch.runs is not Runs.FILTER
         self.watchdog.clear()
         self.host.unwind()
+        error.__traceback__ = None  # a frame of wasmtime's in it points back: the circle would keep the store until the next collection
         if verdict is Verdict.CANCELLED:
             raise _Cancelled
         if verdict is Verdict.FAULT:
             raise ReplayError("the watchdog failed") from self.watchdog.fault
         if in_host:
-            raise ReplayError(f"the host core failed: {shown(str(error), 400)}", remedy="This is a fault of the workbench: report it")
+            raise _core_failed(error)
         memory, limit = self.host.memory_entered()
         return _Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, limit))
 
@@ -358,10 +374,11 @@ class _Run:
 
     def drain(self) -> None:
         """Take over what the core has recorded."""
-        records = self.host.read(self.host.call("records_ptr"), self.host.call("records_len"))
-        if records:
-            self.trace.append(records, self.host.read(self.host.call("blob_ptr"), self.host.call("blob_len")))
-        self.host.call("trace_clear")
+        call = self.host.call
+        if size := call("records_len"):
+            records = self.host.take(call("records_ptr"), size)
+            self.trace.append(records, self.host.take(call("blob_ptr"), call("blob_len")))
+        call("trace_clear")
 
     def report(self, final: bool = False) -> None:
         """Tell the user's callback how far the replay is, unless it has just been told."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from ctypes import byref
 
 import wasmtime
@@ -13,7 +12,7 @@ from wasmtime._trap import Frame, FrameList
 
 from ..trace.records import FailureKind
 from .binary import shown
-from .watchdog import Verdict
+from .watchdog import HOST_BYTES_A_CALL, Verdict
 
 __all__ = ["describe"]
 
@@ -42,7 +41,9 @@ def describe(
     `memory` is how many bytes the filter had. A refused `memory.grow` leaves no mark of its own, so an abort counts as want of memory
     where the filter had half of its limit or more (the next doubling is what is refused) or its allocator gave up.
     """
-    names = [_name(frame) for frame in _frames(error)]
+    names = _names(error)
+    if verdict is Verdict.MEMORY:
+        return FailureKind.MEMORY, _placed(f"made the host hold more than {HOST_BYTES_A_CALL >> 20} MiB in one call", names)
     if verdict is Verdict.TIMEOUT:
         return FailureKind.TIMEOUT, _placed(f"ran for longer than {limit_s:g} s", names)
     code = error.trap_code if isinstance(error, wasmtime.Trap) else None
@@ -63,20 +64,20 @@ def _frames(error: wasmtime.Trap | wasmtime.WasmtimeError) -> list[Frame]:
     return [Frame._from_ptr(frames.vec.data[i], frames) for i in range(frames.vec.size)]
 
 
-def _name(frame: Frame) -> str:
-    if (frame.module_name or "").startswith("workbench."):
-        return ""
-    name = frame.func_name
-    return shown(_RUST_HASH.sub("", name), 80) if name else f"function {frame.func_index}"
+def _names(error: wasmtime.Trap | wasmtime.WasmtimeError) -> list[str]:
+    """The filter's functions, innermost first: behind the gate come the host's."""
+    names = []
+    for frame in _frames(error):
+        if frame.module_name == "workbench.gate":
+            break
+        if frame.module_name != "workbench.imports":
+            name = frame.func_name
+            names.append(shown(_RUST_HASH.sub("", name), 80) if name else f"function {frame.func_index}")
+    return names
 
 
 def _placed(cause: str, names: list[str]) -> str:
     """The cause with the innermost functions of the filter, those of the language's own panic machinery left out."""
-    places = list(_telling(names))[:_MOST_FRAMES]
+    telling = [name for name in names if not _MACHINERY.search(name)]
+    places = list(dict.fromkeys(telling or names))[:_MOST_FRAMES]
     return f"{cause}, in {' < '.join(places)}" if places else cause
-
-
-def _telling(names: list[str]) -> Iterator[str]:
-    given = [name for name in names if name]
-    telling = [name for name in given if not _MACHINERY.search(name)]
-    return iter(dict.fromkeys(telling or given))

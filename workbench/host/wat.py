@@ -1,7 +1,6 @@
 """The small modules between the core and the filters, as WAT text generated from the core's own types.
 
 gate     once: the core's calls into filters, jumps through one table with a row a VM
-clock    once: wasmtime's native clock behind the one function that the core imports
 imports  for each VM: the filter's calls into the core; compiled once, the VM's number is a global that it imports
 bridge   for each VM: copies between the filter's memory and the core's
 """
@@ -12,22 +11,14 @@ from collections.abc import Sequence
 
 from .abi import BRIDGE, Abi, GuestFunction, HostFunction, HostInterface
 from .binary import FuncType
+from .watchdog import Runs
 
-__all__ = ["BRIDGE_WAT", "CLOCK_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "imports_wat"]
+__all__ = ["BRIDGE_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "imports_wat"]
 
 WITHOUT_RESULT = "void "
 """Before the name of an import's variant that gives no result."""
 
 _PROBE_VALUES = 2048
-
-CLOCK_WAT = """
-(module $workbench.clock
-  (import "wasi_snapshot_preview1" "clock_time_get" (func $get (param i32 i64 i32) (result i32)))
-  (memory (export "memory") 1 1)
-  (func (export "now") (result i64)
-    (drop (call $get (i32.const 1) (i64.const 1) (i32.const 0)))
-    (i64.load (i32.const 0))))
-"""
 
 BRIDGE_WAT = """
 (module $workbench.bridge
@@ -58,20 +49,21 @@ BRIDGE_WAT = """
 def gate_wat(guest: Sequence[GuestFunction], vms: int) -> str:
     """The gate for at most `vms` VMs: exports each guest function, `table`, and the page `watch`.
 
-    `watch`: i32 at 0 says whether the host (1) or a filter (0) runs, i64 at 8 counts the calls into filters, i32 at 16 is the VM
-    entered last; the rest stays 0. The allocator runs within a hostcall, so it belongs to the call that is counted already.
+    `watch` (see `watchdog.Watch`): i32 at 0 says who runs, i64 at 8 counts the calls into filters, i32 at 16 is the VM entered last,
+    i32 at 24 asks the filter to end; the rest stays 0. The allocator runs within a hostcall, so it belongs to the call counted already.
     """
-    parts = ['(module $workbench.gate (memory (export "watch") 1 1) (data (i32.const 0) "\\01")']
+    parts = ['(module $workbench.gate (memory (export "watch") 1 1)', f'(data (i32.const 0) "\\{Runs.HOST.value:02x}")']
     parts.append(f'(table (export "table") {vms * len(guest)} funcref)')
     for each in guest:
         # the VM's number is the first parameter, so the filter's own begin at 1
         values = "".join(f"(local.get {i}) " for i in range(1, len(each.type.params) + 1))
         index = f"(i32.add (i32.mul (local.get 0) (i32.const {len(guest)})) (i32.const {each.slot}))"
         call = f"(call_indirect (type $t{each.slot}) {values}{index})"
-        count = "(i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 1)))" if each.name != "malloc" else ""
         if each.name not in BRIDGE:
-            enter = f"(i32.store (i32.const 16) (local.get 0)) (i32.store (i32.const 0) (i32.const 0)) {count}"
-            call = f"{enter} {call} (i32.store (i32.const 0) (i32.const 1))"
+            nested = each.name == "malloc"
+            count = "" if nested else "(i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 1)))"
+            enter = f"(i32.store (i32.const 16) (local.get 0)) {_runs(Runs.FILTER)} {count}"
+            call = f"{enter} {call} {_runs(Runs.HOSTCALL if nested else Runs.HOST)}"
         parts.append(f"(type $t{each.slot} {_func(each.type)})")
         parts.append(f'(func (export "{each.name}") (param i32) {_signature(each.type)} {call})')
     return "\n".join(parts) + ")"
@@ -82,7 +74,8 @@ def imports_wat(interface: HostInterface) -> str:
 
     Exports NAME (through the table, whose slots follow `core_exports`) and `direct NAME` (always the core's), named as in the core.
     Before the core is entered a probe takes 32 KiB of native stack and gives it back: where a filter has used the stack up, it
-    runs out here, in the filter's name, and not in the middle of the core's work.
+    runs out here, in the filter's name, and not in the middle of the core's work. After it has been left comes the place where
+    the watchdog can end a filter that spends its time in hostcalls.
     """
     functions = core_exports(interface)
     parts = ["(module $workbench.imports"]
@@ -97,8 +90,9 @@ def imports_wat(interface: HostInterface) -> str:
     for slot, each in enumerate(functions):
         values = "".join(f"(local.get {i}) " for i in range(len(each.type.params)))
         parts.append(
-            f'(func $direct{slot} (export "direct {each.export}") (type $t{slot}) (call $probe) (i32.store (i32.const 0) (i32.const 1))'
-            f" (call $core{slot} (global.get $vm) {values}) (i32.store (i32.const 0) (i32.const 0)))"
+            f'(func $direct{slot} (export "direct {each.export}") (type $t{slot}) (call $probe) {_runs(Runs.HOSTCALL)}'
+            f" (call $core{slot} (global.get $vm) {values}) {_runs(Runs.FILTER)}"
+            " (if (i32.load (i32.const 24)) (then (unreachable))))"
         )
         parts.append(f'(func $f{slot} (export "{each.export}") (type $t{slot}) (call_indirect (type $t{slot}) {values}(i32.const {slot})))')
         if each.export in lenient:
@@ -110,6 +104,10 @@ def imports_wat(interface: HostInterface) -> str:
 def core_exports(interface: HostInterface) -> list[HostFunction]:
     """The host functions, each of the core's exports once."""
     return list({each.export: each for each in interface.host}.values())
+
+
+def _runs(who: Runs) -> str:
+    return f"(i32.store (i32.const 0) (i32.const {who.value}))"
 
 
 def _signature(type_: FuncType) -> str:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import Enum, IntEnum
 from types import TracebackType
 from typing import Any
 
 import wasmtime
 from wasmtime import _bindings as raw
 
-__all__ = ["Verdict", "Watch", "Watchdog"]
+__all__ = ["HOST_BYTES_A_CALL", "Runs", "Verdict", "Watch", "Watchdog"]
+
+HOST_BYTES_A_CALL = 256 << 20
+"""By so much the host's memory may grow during one call into a filter: a flood of log lines or shared data ends there."""
 
 _TICK_S = 0.01
 _PATIENCE = 200  # ticks for which a cancelled run may stay in the host before it is stopped there
@@ -31,22 +35,33 @@ class Verdict(Enum):
     """Why the watchdog ended a call."""
 
     TIMEOUT = "timeout"
+    MEMORY = "memory"
     CANCELLED = "cancelled"
     FAULT = "fault"
 
 
+class Runs(IntEnum):
+    """Who runs: the first word of the watch page."""
+
+    FILTER = 0
+    HOST = 1
+    HOSTCALL = 2
+    """The host, on behalf of a filter's call."""
+
+
 class Watch:
-    """The gate's page that says who runs; it never moves, so it is read in place while wasm runs."""
+    """The gate's page that says who runs; it never moves, so it is read and written in place while wasm runs."""
 
     def __init__(self, address: int) -> None:
-        self._host = ctypes.c_int32.from_address(address)
+        self._runs = ctypes.c_int32.from_address(address)
         self._calls = ctypes.c_int64.from_address(address + 8)
         self._vm = ctypes.c_uint32.from_address(address + 16)
+        self._stop = ctypes.c_int32.from_address(address + 24)
 
     @property
-    def host_runs(self) -> bool:
-        """False while a filter runs, and after a trap inside one."""
-        return self._host.value != 0
+    def runs(self) -> Runs:
+        """Who runs; after a trap, who ran."""
+        return Runs(self._runs.value)
 
     @property
     def calls(self) -> int:
@@ -58,39 +73,49 @@ class Watch:
         """The VM entered last."""
         return self._vm.value
 
+    def stop_after_hostcall(self) -> None:
+        """The filter traps when the hostcall that runs now is done."""
+        self._stop.value = 1
+
     def host_again(self) -> None:
-        """After a trap: the host runs."""
-        self._host.value = 1
+        """After a trap: the host runs, and nothing is to stop."""
+        self._stop.value = 0
+        self._runs.value = Runs.HOST
 
     @contextmanager
     def filter_call(self) -> Iterator[None]:
         """Marks a call into a filter that does not go through the gate; after a trap the mark stays, as it does there."""
         self._calls.value += 1
-        self._host.value = 0
+        self._runs.value = Runs.FILTER
         yield
-        self._host.value = 1
+        self._runs.value = Runs.HOST
 
 
 class Watchdog:
     """Watches one store while it is entered as a context manager.
 
     `limit_s` bounds one call into a filter, its hostcalls included, in seconds of processor time: a busy machine, a debugger or
-    a sleeping laptop fails no filter. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
+    a sleeping laptop fails no filter. `host_bytes` tells the size of the host's memory, whose growth within one call is bounded
+    too. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
     """
 
-    def __init__(self, store: wasmtime.Store, watch: Watch, limit_s: float, cancel: threading.Event) -> None:
+    def __init__(self, store: wasmtime.Store, watch: Watch, host_bytes: Callable[[], int], limit_s: float, cancel: threading.Event) -> None:
         self.verdict: Verdict | None = None
         self.fault: BaseException | None = None
         self._engine = store.engine
         self._watch = watch
+        self._host_bytes = host_bytes
         self._limit_ns = int(limit_s * 1e9)
         self._cancel = cancel
         self._patience = _PATIENCE
         self._call = -1
         self._since = 0
+        self._bytes = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._callback = _Callback(self._on_tick)
+        # kept here and knowing this object only weakly: a circle would keep the store, and all its memory, until the next collection
+        this = weakref.ref(self)
+        self._callback = _Callback(lambda context, data, delta, kind: _on_tick(this, delta, kind))
         _set_callback(store.ptr(), self._callback, None, ctypes.cast(0, _Finalizer))
         store.set_epoch_deadline(1)
 
@@ -114,24 +139,46 @@ class Watchdog:
         while not self._stop.wait(_TICK_S):
             self._engine.increment_epoch()
 
-    def _on_tick(self, context: Any, data: Any, delta: Any, kind: Any) -> int:
-        # nothing may be raised through the native frames below
-        try:
-            delta[0], kind[0] = 1, 0
-            self.verdict = self._judge()
-        except BaseException as error:
-            self.verdict, self.fault = Verdict.FAULT, error
-        if self.verdict is None:
-            return 0
-        message = f"ended by the watchdog: {self.verdict.value}"
-        return ctypes.cast(raw.wasmtime_error_new(ctypes.create_string_buffer(message.encode())), ctypes.c_void_p).value or 0
-
-    def _judge(self) -> Verdict | None:
-        now, call, in_host = time.thread_time_ns(), self._watch.calls, self._watch.host_runs
+    def _ends_now(self) -> bool:
+        """True where the running wasm is to trap at once; a hostcall is let through to its end first."""
+        now, call, runs = time.thread_time_ns(), self._watch.calls, self._watch.runs
         if call != self._call:
-            self._call, self._since = call, now
+            self._call, self._since, self._bytes = call, now, self._host_bytes()
+        verdict = self._judge(now)
+        if verdict is None:
+            return False
+        if runs is Runs.HOST:
+            # between two calls only a cancelled run is ended, and late: it could leave a record half written
+            self._patience -= verdict is Verdict.CANCELLED
+            if self._patience > 0:
+                return False
+        self.verdict = verdict
+        if runs is Runs.HOSTCALL:
+            self._watch.stop_after_hostcall()
+            return False
+        return True
+
+    def _judge(self, now: int) -> Verdict | None:
         if self._cancel.is_set():
-            self._patience -= 1
-            # in the host it would leave a record half written
-            return None if in_host and self._patience > 0 else Verdict.CANCELLED
-        return Verdict.TIMEOUT if not in_host and now - self._since > self._limit_ns else None
+            return Verdict.CANCELLED
+        if self._host_bytes() - self._bytes > HOST_BYTES_A_CALL:
+            return Verdict.MEMORY
+        return Verdict.TIMEOUT if now - self._since > self._limit_ns else None
+
+
+def _on_tick(this: weakref.ref[Watchdog], delta: Any, kind: Any) -> int:
+    """The store's callback: a pointer to an error, or 0 for one more tick. Nothing may be raised through the native frames below."""
+    watchdog = this()
+    if watchdog is None:
+        return 0
+    try:
+        delta[0], kind[0] = 1, 0
+        ends = watchdog._ends_now()
+    except BaseException as error:
+        watchdog.verdict, watchdog.fault, ends = Verdict.FAULT, error, True
+    return _error("ended by the watchdog") if ends else 0
+
+
+def _error(message: str) -> int:
+    pointer = raw.wasmtime_error_new(ctypes.create_string_buffer(message.encode()))
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0

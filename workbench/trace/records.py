@@ -76,14 +76,17 @@ class Event(IntEnum):
     BODY = 4
     """What a filter sees of a body after a callback that changed it. a 0 request or 1 response, b size before; bytes after."""
     UPSTREAM_REQUEST = 5
-    """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, body (empty if c), pairs trailers."""
+    """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, body (empty if c),
+    pairs trailers."""
     DOWNSTREAM_RESPONSE = 6
     """What the client gets. result status, a body size, c 1 where the body is the captured one, d 1 where the stream was reset
     before its end; pairs headers, body (empty if c), pairs trailers."""
     LOCAL_RESPONSE = 7
-    """A response made here. result HTTP status, a gRPC status or NONE, b ResponseSource, c 1 where it had no effect; details, body, pairs given headers."""
+    """A response made here. result HTTP status, a gRPC status or NONE, b ResponseSource, c 1 where it had no effect; details, body,
+    pairs headers: as the response filters see them, or where it had no effect as they were given."""
     FAILURE = 8
-    """A filter failed, or suffers from an earlier failure of its VM. a FailureKind, b Policy, c Effect, parent the callback; message, callback name."""
+    """A filter failed, or suffers from an earlier failure of its VM. a FailureKind, b Policy, c Effect, parent the callback; message,
+    callback name."""
     PAUSE = 9
     """A filter paused a direction. a 0 request or 1 response, b 0 headers, 1 body, 2 trailers, c what it returned."""
     RESUME = 10
@@ -137,7 +140,8 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Hostcall:
-    """`args` name a to d of the row; `fields` the blob's fields. A field called `before` or `after` is a list, see `split_values`."""
+    """`args` name a to d of the row; `fields` the blob's fields. A field called `before` or `after` is a list, see
+    `split_values`; those of proxy_set_header_map_pairs are whole maps, as pairs."""
 
     name: str
     args: tuple[str, ...]

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from .records import NONE, RECORD, Event, Kind, Schema, split_fields
 __all__ = ["Row", "Trace"]
 
 Records = npt.NDArray[np.void]
+Bytes: TypeAlias = bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -27,8 +28,7 @@ class _Segment:
     blob: memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a trace as plain numbers, its blob's fields split. `seq` is its number in the trace."""
 
     seq: int
@@ -51,6 +51,12 @@ class Row:
     fields: tuple[bytes, ...]
 
 
+def _row(seq: int, numbers: tuple[int, ...], data: memoryview) -> Row:
+    kind, filter_, code, flags, exchange, context, parent, time, blob, size, result, a, b, c, d, ns, other, vm = numbers
+    fields = tuple(split_fields(data[blob : blob + size])) if size else ()
+    return Row(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
+
+
 @dataclass
 class Trace:
     """What a replay left behind. `filters` are the names of the chain's filters in order; a cancelled replay is not `complete`.
@@ -67,8 +73,8 @@ class Trace:
     _bytes: int = 0
     _file: IO[bytes] | None = None
 
-    def append(self, records: bytes, blob: bytes) -> None:
-        """Take over a segment: whole rows, and the blob they point into."""
+    def append(self, records: Bytes, blob: Bytes) -> None:
+        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
             rows, view = self._spill(records, blob)
@@ -79,15 +85,16 @@ class Trace:
         for name in ("_order", "_starts"):
             self.__dict__.pop(name, None)
 
-    def _spill(self, records: bytes, blob: bytes) -> tuple[Records, memoryview]:
+    def _spill(self, records: Bytes, blob: Bytes) -> tuple[Records, memoryview]:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")
+            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
         at = self._file.seek(0, 2)
         self._file.write(records)
         self._file.write(blob)
         self._file.flush()
-        whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),))
-        return whole[: len(records)].view(RECORD), memoryview(whole[len(records) :])
+        # as a plain array: a memmap makes an object of its own of every row that is read
+        whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),)).view(np.ndarray)
+        return whole[: len(records)].view(RECORD), whole[len(records) :].data
 
     def __len__(self) -> int:
         return self._rows
@@ -100,6 +107,10 @@ class Trace:
     def segments(self) -> Iterator[tuple[int, Records]]:
         """Number of the first row, and the rows, of each segment: for work by columns that must stay within memory."""
         return ((segment.first, segment.records) for segment in self._segments)
+
+    def blocks(self) -> Iterator[tuple[int, Records, memoryview]]:
+        """As `segments`, with the blob that the segment's rows point into."""
+        return ((segment.first, segment.records, segment.blob) for segment in self._segments)
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column over all rows."""
@@ -116,10 +127,7 @@ class Trace:
     def row(self, seq: int) -> Row:
         """Row number `seq`."""
         segment, at = self._locate(seq)
-        r = segment.records[at].item()
-        kind, filter_, code, flags, exchange, context, parent, time, blob, size, result, a, b, c, d, ns, other, vm = r
-        fields = tuple(split_fields(segment.blob[blob : blob + size])) if size else ()
-        return Row(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
+        return _row(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
     def _order(self) -> npt.NDArray[np.intp]:
@@ -134,15 +142,24 @@ class Trace:
     def exchanges(self) -> npt.NDArray[np.uint32]:
         """The indexes of the exchanges in the trace, in order."""
         exchanges, _ = self._starts
-        return exchanges[exchanges != NONE]
+        # rows of no exchange sort last
+        return exchanges[:-1] if len(exchanges) and exchanges[-1] == NONE else exchanges
 
     def rows(self, exchange: int = NONE) -> list[Row]:
         """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""
         exchanges, starts = self._starts
-        at = int(np.searchsorted(exchanges, exchange))
+        # a key of the column's own type: numpy would else convert the column, at every call
+        at = int(np.searchsorted(exchanges, np.uint32(exchange)))
         if at == len(exchanges) or exchanges[at] != exchange:
             return []
-        return [self.row(int(seq)) for seq in self._order[starts[at] : starts[at + 1]]]
+        rows, left = [], self._order[starts[at] : starts[at + 1]]
+        while len(left):
+            segment, _ = self._locate(int(left[0]))
+            here = left[: int(np.searchsorted(left, segment.first + len(segment.records)))]
+            numbers = segment.records[here - segment.first].tolist()
+            rows += [_row(seq, row, segment.blob) for seq, row in zip(here.tolist(), numbers, strict=True)]
+            left = left[len(here) :]
+        return rows
 
     def name(self, row: Row) -> str:
         """The callback's or hostcall's name in the ABI, or the event's."""

@@ -163,7 +163,7 @@ pub fn recover(kind: u32, message: &[u8]) {
     if let Some((slot, pending)) = active.stream {
         // a reply that the filter asked for before it fell comes second: the failure's own wins
         crate::hostcalls::control::drop_answers(slot);
-        stream::tell_failure(slot, active.filter, kind, message, active.row, pending.phase == stream::Phase::End);
+        crate::failure::tell_failure(slot, active.filter, kind, message, active.row, pending.phase == stream::Phase::End);
         core().trapped = Some((slot, pending));
     } else {
         root_failure(active.filter, kind, message, active.row);

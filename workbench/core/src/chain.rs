@@ -2,10 +2,11 @@
 //! Rules: Envoy's filter manager and its Wasm context (results of headers, body and trailers callbacks).
 
 use crate::call::{callback, Callback};
-use crate::events::Event as Planned;
+use crate::departure;
+use crate::failure;
 use crate::local;
 use crate::state::{core, EARLIER, RESTART};
-use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::stream::{self, Bytes, Pause, Pending, Phase, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row, NONE};
 
 /// What a filter's callback came to.
@@ -19,10 +20,10 @@ enum Verdict {
 pub fn perform(slot: u32, work: Work) {
     let count = core().filters.len() as u32;
     match work {
-        Work::End { step, filter } => stream::end_step(slot, step, filter),
-        Work::Headers { dir, pos, eos } if pos == count => leave_headers(slot, dir, eos),
-        Work::Data { dir, pos, bytes, eos } if pos == count => leave_data(slot, dir, bytes, eos),
-        Work::Trailers { dir, pos } if pos == count => leave_trailers(slot, dir),
+        Work::End { step, filter } => departure::end_step(slot, step, filter),
+        Work::Headers { dir, pos, eos } if pos == count => departure::leave_headers(slot, dir, eos),
+        Work::Data { dir, pos, bytes, eos } if pos == count => departure::leave_data(slot, dir, bytes, eos),
+        Work::Trailers { dir, pos } if pos == count => departure::leave_trailers(slot, dir),
         Work::Headers { dir, pos, eos } => headers(slot, dir, pos, eos),
         Work::Data { dir, pos, bytes, eos } => data(slot, dir, pos, bytes, eos),
         Work::Trailers { dir, pos } => trailers(slot, dir, pos),
@@ -61,7 +62,7 @@ fn gate(slot: u32, dir: usize, pos: u32, again: impl FnOnce() -> Work) -> Gate {
         if !began || s.local && dir == RESPONSE {
             return Gate::Skip;
         }
-        stream::tell_failure(slot, filter, EARLIER, &message, NONE, false);
+        failure::tell_failure(slot, filter, EARLIER, &message, NONE, false);
         let state = &mut core().streams[slot as usize].filters[filter as usize];
         if fresh && !state.failure_answered {
             // the stream goes on in the fresh VM, in a context that has seen nothing of it yet
@@ -355,157 +356,4 @@ pub fn resume(slot: u32, filter: u32, dir: usize) -> bool {
     c.trace.push(row, |_| {});
     c.ready.push_back(slot);
     true
-}
-
-impl Stream {
-    /// The direction's headers did not end it: body or trailers came or come.
-    fn awaits_body(&self, dir: usize) -> bool {
-        let body = self.bodies[dir];
-        let none = body.0 == body.1 && !self.has_trailers[dir];
-        if dir == RESPONSE && (self.local || self.head || matches!(self.status, 204 | 304)) {
-            return false;
-        }
-        !none || crate::message::is_chunked(self.list(dir * 2))
-    }
-
-    fn put(&mut self, dir: usize, bytes: Bytes) {
-        let sink = &mut self.sink[dir];
-        let start = self.bodies[dir].0;
-        if sink.own.is_none() {
-            match bytes {
-                Bytes::Captured(from, to) if from == start + sink.passed || from == to => {
-                    sink.passed += to - from;
-                    return;
-                }
-                _ => sink.own = Some(self.record[start as usize..(start + sink.passed) as usize].to_vec()),
-            }
-        }
-        if let Some(own) = &mut sink.own {
-            own.extend_from_slice(bytes.get(&self.record));
-        }
-    }
-}
-
-fn leave_headers(slot: u32, dir: usize, eos: bool) {
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    if dir == REQUEST {
-        let map = &s.maps[0];
-        let routed = map.get(b":path").is_some_and(|path| path.first() == Some(&b'/')) && map.get(b"x-forwarded-proto").is_some_and(|v| !v.is_empty());
-        if !routed {
-            return local::answer_for_proxy(slot, 404, b"", b"route_not_found");
-        }
-        if map.get(b":method").is_none() {
-            let details = b"filter_removed_required_request_headers{missing_required_header:_:method}";
-            return local::answer_for_proxy(slot, 503, b"missing required header: :method", details);
-        }
-        // an answer that came before the request was whole keeps its distance to the request's start
-        if s.has_response && s.times[2] < s.times[1] && !s.response_planned {
-            s.response_planned = true;
-            let (at, life) = (c.now + s.times[2].saturating_sub(s.times[0]), s.life);
-            c.events.plan(at, Planned::Response { slot, life });
-        }
-    } else if !s.maps[2].get(b":status").is_some_and(|v| !v.is_empty() && v.iter().all(u8::is_ascii_digit)) {
-        let details = b"filter_removed_required_response_headers{missing_required_header:_:status}";
-        return local::answer_for_proxy(slot, 502, b"missing required header: :status", details);
-    }
-    if dir == RESPONSE {
-        s.code = status(s);
-    }
-    s.sink[dir].headers = true;
-    if eos {
-        complete(slot, dir);
-    }
-}
-
-fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
-    core().streams[slot as usize].put(dir, bytes);
-    if eos {
-        complete(slot, dir);
-    }
-}
-
-fn leave_trailers(slot: u32, dir: usize) {
-    let s = &mut core().streams[slot as usize];
-    s.has_trailers[dir] |= s.trailers_added[dir];
-    complete(slot, dir);
-}
-
-/// A message has left the chain whole.
-fn complete(slot: u32, dir: usize) {
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    s.sink[dir].ended = true;
-    write_out(slot, dir, false);
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    if dir == RESPONSE {
-        return end(slot);
-    }
-    if s.response_planned {
-        return;
-    }
-    s.response_planned = true;
-    let life = s.life;
-    let latency = if s.has_response { s.times[2].saturating_sub(s.times[1]) } else { 0 };
-    c.events.plan(c.now + latency, Planned::Response { slot, life });
-}
-
-fn status(s: &Stream) -> u32 {
-    s.maps[2].get(b":status").and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.parse().ok()).unwrap_or(0)
-}
-
-/// Records what the upstream or the client got.
-pub fn write_out(slot: u32, dir: usize, reset: bool) {
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    let captured = s.bodies[dir].1 - s.bodies[dir].0;
-    let sink = &s.sink[dir];
-    let as_captured = sink.own.is_none() && sink.passed == captured && !(dir == RESPONSE && s.local);
-    let empty: &[u8] = b"";
-    let start = s.bodies[dir].0;
-    let body: &[u8] = match &sink.own {
-        Some(own) => own,
-        None if as_captured => empty,
-        None => &s.record[start as usize..(start + sink.passed) as usize],
-    };
-    let size = if as_captured { captured } else { body.len() as u32 };
-    let event = if dir == REQUEST { Event::UpstreamRequest } else { Event::DownstreamResponse };
-    let row = Row {
-        exchange: s.exchange,
-        result: if dir == REQUEST { 0 } else { status(s) as i32 },
-        args: [size, 0, u32::from(as_captured), u32::from(reset)],
-        ..Row::event(event, c.now)
-    };
-    let (headers, trailers) = (&s.maps[HEADERS[dir]], &s.maps[TRAILERS[dir]]);
-    let with_trailers = s.has_trailers[dir] || s.trailers_added[dir];
-    let leaves = |name: &[u8]| dir == REQUEST || !crate::message::stays_behind(name);
-    c.trace.push(row, |f| {
-        f.with(|out| {
-            let left = headers.iter().filter(|(name, _)| leaves(name));
-            crate::packed::write_pairs(out, left.clone(), left.count());
-        });
-        f.bytes(if as_captured { empty } else { body });
-        f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
-    });
-}
-
-/// The connection to the client ends where it stands.
-pub fn cut(slot: u32) {
-    if core().streams[slot as usize].sink[RESPONSE].headers {
-        write_out(slot, RESPONSE, true);
-    }
-    end(slot);
-}
-
-/// Nothing more comes: log, done and delete are what is left.
-pub fn end(slot: u32) {
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    if std::mem::replace(&mut s.ending, true) || !s.live {
-        return;
-    }
-    s.work.clear();
-    s.work.push_back(Work::End { step: 0, filter: 0 });
-    c.ready.push_back(slot);
 }

@@ -1,6 +1,6 @@
 //! Envoy's header map: order and repeats kept, names in lower case, pseudo headers first, inline names one entry only.
 
-use crate::packed;
+
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -130,9 +130,23 @@ impl HeaderMap {
         serialise_pairs(self.iter(), self.len())
     }
 
-    /// The pair list as the trace has it.
+    /// The pair list as the trace has it. Entries mostly lie one behind the other, so runs of them are copied whole.
     pub fn write(&self, out: &mut Vec<u8>) {
-        packed::write_pairs(out, self.iter(), self.len());
+        out.reserve(4 + 8 * self.entries.len() + self.bytes.len());
+        out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
+        for e in &self.entries {
+            let sizes = u64::from(e.name.1 - e.name.0) | u64::from(e.value.1 - e.value.0) << 32;
+            out.extend_from_slice(&sizes.to_le_bytes());
+        }
+        let mut run = (0, 0);
+        for part in self.entries.iter().flat_map(|e| [e.name, e.value]) {
+            if part.0 != run.1 {
+                out.extend_from_slice(self.part(run));
+                run.0 = part.0;
+            }
+            run.1 = part.1;
+        }
+        out.extend_from_slice(self.part(run));
     }
 
     /// Sets the first entry's value where it stands, or adds one.
@@ -230,6 +244,7 @@ fn parse_strict(data: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
 }
 
 /// A name in lower case, as every access makes it.
-pub fn lower(name: &[u8]) -> Vec<u8> {
-    name.to_ascii_lowercase()
+pub fn lower(mut name: Vec<u8>) -> Vec<u8> {
+    name.make_ascii_lowercase();
+    name
 }

@@ -1,9 +1,12 @@
 //! A Proxy-Wasm host that is itself a wasm module. README.md says how it is composed; this file is its door to Python,
 //! and the pump that takes events in the order of virtual time.
 
+mod arrival;
 mod call;
 mod chain;
+mod departure;
 mod events;
+mod failure;
 mod guest;
 mod headers;
 mod hostcalls;
@@ -210,11 +213,11 @@ fn next_event() -> bool {
         let (record, start) = record_at(at);
         if planned.is_none_or(|time| time > start) {
             c.now = c.now.max(start);
-            if stream::wants_reload(c) {
+            if arrival::wants_reload(c) {
                 return true;
             }
             c.input.0 = at + 4 + record.len() as u32;
-            let slot = stream::arrive(record);
+            let slot = arrival::arrive(record);
             core().ready.push_back(slot);
             return true;
         }
@@ -232,15 +235,15 @@ fn next_event() -> bool {
     let c = core();
     c.now = c.now.max(time);
     match event {
-        Event::RequestBody { slot, life, from } if current(slot, life) => stream::deliver_body(slot, stream::REQUEST, from),
+        Event::RequestBody { slot, life, from } if current(slot, life) => arrival::deliver_body(slot, stream::REQUEST, from),
         Event::Response { slot, life } if current(slot, life) => {
             if c.streams[slot as usize].has_response {
-                stream::respond(slot);
+                arrival::respond(slot);
             } else {
                 local::upstream_failed(slot);
             }
         }
-        Event::ResponseBody { slot, life, from } if current(slot, life) => stream::deliver_body(slot, stream::RESPONSE, from),
+        Event::ResponseBody { slot, life, from } if current(slot, life) => arrival::deliver_body(slot, stream::RESPONSE, from),
         Event::Tick { filter, generation } => root::tick(filter, generation),
         Event::QueueReady { vm, root, token } => root::queue_ready(vm, root, token),
         _ => {}
@@ -258,7 +261,7 @@ fn abandon() -> bool {
     let c = core();
     let waiting: Vec<u32> = (0..c.streams.len() as u32).filter(|&slot| c.streams[slot as usize].live).collect();
     for &slot in &waiting {
-        chain::end(slot);
+        departure::end(slot);
     }
     !waiting.is_empty()
 }

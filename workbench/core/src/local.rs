@@ -1,7 +1,7 @@
 //! Responses made here instead of the upstream's: by a filter, for a failed filter, or by the proxy itself.
 //! Rules: Envoy's `sendLocalReply`, in `source/common/http/utility.cc` and `filter_manager.cc`.
 
-use crate::chain;
+use crate::departure;
 use crate::headers::{self, Side};
 use crate::state::core;
 use crate::stream::{Bytes, Work, REQUEST, RESPONSE};
@@ -74,7 +74,7 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
         record_ignored(slot, filter, &reply, parent);
         if !ignored {
             core().streams[slot as usize].details = reply.details;
-            chain::cut(slot);
+            departure::cut(slot);
         }
         return;
     }
@@ -137,7 +137,7 @@ fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool, head: bool) {
     map.clear(Side::Response);
     map.push(b":status", if grpc { b"200".to_vec() } else { reply.code.to_string().into_bytes() }.as_slice());
     for (name, value) in &reply.pairs {
-        let name = headers::lower(name);
+        let name = name.to_ascii_lowercase();
         if name != b":status" {
             map.add(&name, value);
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chain;
+use crate::departure;
 use crate::events::Event as Planned;
 use crate::headers::parse_pairs;
 use crate::local::{self, Reply};
@@ -28,7 +29,7 @@ pub fn run_actions() {
             Action::Close { slot, life } => {
                 if alive(slot, life) {
                     core().streams[slot as usize].details = b"wasm_close_stream".to_vec();
-                    chain::cut(slot);
+                    departure::cut(slot);
                 }
             }
             Action::Answer { slot, life, filter, reply, row } => {

@@ -62,7 +62,7 @@ fn touch(touched: Touched) {
 pub extern "C" fn proxy_get_header_map_value(vm: u32, map: u32, name: u32, name_n: u32, value_out: u32, size_out: u32) -> u32 {
     hostcall(vm, Call::GetHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let name = lower(&h.input(name, name_n)?);
+        let name = lower(h.input(name, name_n)?);
         let old = core().vms[vm as usize].abi == ABI_01;
         let (reach, slot, filter) = reach(h, map);
         if reach == Reach::No {
@@ -125,7 +125,7 @@ fn change(h: &mut Host, map: u32, name: &[u8], value: Option<&[u8]>, with: impl 
 pub extern "C" fn proxy_add_header_map_value(vm: u32, map: u32, name: u32, name_n: u32, value: u32, value_n: u32) -> u32 {
     hostcall(vm, Call::AddHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let (name, value) = (lower(&h.input(name, name_n)?), h.input(value, value_n)?);
+        let (name, value) = (lower(h.input(name, name_n)?), h.input(value, value_n)?);
         change(h, map, &name, Some(&value), |headers| headers.add(&name, &value))
     })
 }
@@ -134,7 +134,7 @@ pub extern "C" fn proxy_add_header_map_value(vm: u32, map: u32, name: u32, name_
 pub extern "C" fn proxy_replace_header_map_value(vm: u32, map: u32, name: u32, name_n: u32, value: u32, value_n: u32) -> u32 {
     hostcall(vm, Call::ReplaceHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let (name, value) = (lower(&h.input(name, name_n)?), h.input(value, value_n)?);
+        let (name, value) = (lower(h.input(name, name_n)?), h.input(value, value_n)?);
         change(h, map, &name, Some(&value), |headers| headers.replace(&name, &value))
     })
 }
@@ -143,7 +143,7 @@ pub extern "C" fn proxy_replace_header_map_value(vm: u32, map: u32, name: u32, n
 pub extern "C" fn proxy_remove_header_map_value(vm: u32, map: u32, name: u32, name_n: u32) -> u32 {
     hostcall(vm, Call::RemoveHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let name = lower(&h.input(name, name_n)?);
+        let name = lower(h.input(name, name_n)?);
         change(h, map, &name, None, |headers| headers.remove(&name))
     })
 }
@@ -178,7 +178,7 @@ pub extern "C" fn proxy_set_header_map_pairs(vm: u32, map: u32, pairs: u32, size
         let side = headers.side;
         headers.clear(side);
         for (name, value) in pairs {
-            headers.add(&lower(name), value);
+            headers.add(&name.to_ascii_lowercase(), value);
         }
         core().trace.add_field(row, |f| {
             f.with(|out| headers.write(out));

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import wasmtime
+
+from workbench.chain import Chain, Filter
+from workbench.errors import ConfigError, FilterLoadError
+from workbench.trace.records import Policy
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (None, b""),
+        ({"limit": 5, "names": ["ä"], "on": True}, '{"limit":5,"names":["ä"],"on":true}'.encode()),
+        ([1, 2], b"[1,2]"),
+        ({}, b"{}"),
+        ("plain ä", "plain ä".encode()),
+        (b"\xff\x00", b"\xff\x00"),
+    ],
+)
+def test_configuration_becomes_bytes(config: object, expected: bytes) -> None:
+    filter_ = Filter("some/limiter.wasm", config, vm_config=config)  # type: ignore[arg-type]
+    assert filter_.config == filter_.vm_config == expected
+
+
+@pytest.mark.parametrize("config", [{"when": object()}, {"limit": float("nan")}])
+def test_configuration_that_is_no_json_is_refused(config: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="config cannot be written as JSON"):
+        Filter("limiter.wasm", config)
+
+
+def test_a_filter_is_named_like_its_file() -> None:
+    assert Filter("some/limiter.wasm").name == "limiter"
+    assert Filter("some/limiter.wasm", name="first").name == "first"
+
+
+def test_unknown_policies_and_keywords_are_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown failure_policy 'shut'") as caught:
+        Filter("limiter.wasm", failure_policy="shut")
+    assert "restart" in caught.value.remedy
+    with pytest.raises(ConfigError, match="both"):
+        Filter("limiter.wasm", failure_policy="open", fail_open=True)
+    with pytest.raises(TypeError, match="limit"):
+        Filter("limiter.wasm", limit=5)  # type: ignore[call-arg]
+
+
+def test_policies_have_their_numbers() -> None:
+    assert {name: Filter("f.wasm", failure_policy=name).policy for name in ("closed", "open", "reload", "restart")} == {
+        "closed": Policy.CLOSED,
+        "open": Policy.OPEN,
+        "reload": Policy.RELOAD,
+        "restart": Policy.RESTART,
+    }
+
+
+def test_equal_filters_are_one_key() -> None:
+    one = Filter("f.wasm", {"a": 1}, env={"A": "1"})
+    assert one == Filter("f.wasm", '{"a":1}', env={"A": "1"})
+    assert len({one, Filter("f.wasm", b'{"a":1}', env=[("A", "1")]), Filter("f.wasm", {"a": 2})}) == 2
+
+
+def test_sha256_is_that_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "f.wasm"
+    path.write_bytes(b"one")
+    filter_ = Filter(path)
+    assert filter_.sha256 == hashlib.sha256(b"one").hexdigest()
+    path.write_bytes(b"two")
+    assert filter_.sha256 == hashlib.sha256(b"two").hexdigest()
+    path.unlink()
+    with pytest.raises(FilterLoadError, match="No such file"):
+        _ = filter_.sha256
+
+
+def test_names_in_a_chain_are_one_each() -> None:
+    chain = Chain("a.wasm", Filter("b.wasm"), "a.wasm", Filter("x/a.wasm", {"on": 1}))
+    assert [each.name for each in chain] == ["a", "b", "a-2", "a-3"]
+    assert chain["a-3"].config == b'{"on":1}'
+    assert chain[-1] is chain[3]
+
+
+def test_a_filter_is_swapped_by_name_place_or_likeness() -> None:
+    chain = Chain(Filter("a.wasm", {"keep": 1}, root_id="r"), Filter("b.wasm"))
+    by_name = chain.with_filter("a_v2.wasm", "a")
+    assert (by_name["a"].path, by_name["a"].config, by_name["a"].root_id) == (Path("a_v2.wasm"), b'{"keep":1}', "r")
+    assert chain["a"].path == Path("a.wasm")
+    by_place = chain.with_filter(Filter("c.wasm", {"own": 2}), 1)
+    assert (by_place["b"].path, by_place["b"].config) == (Path("c.wasm"), b'{"own":2}')
+    assert chain.with_filter("elsewhere/b.wasm")["b"].path == Path("elsewhere/b.wasm")
+    assert Chain("only.wasm").with_filter("other.wasm")["only"].path == Path("other.wasm")
+    with pytest.raises(ConfigError, match="no filter named 'c'"):
+        chain.with_filter("c.wasm")
+    with pytest.raises(ConfigError, match="no filter 7"):
+        chain.with_filter("c.wasm", 7)
+
+
+def test_a_chain_has_an_end() -> None:
+    with pytest.raises(ConfigError, match="254"):
+        Chain(*["f.wasm"] * 255)
+
+
+def test_a_capture_goes_through_a_chain(repo: Path, tmp_path: Path, sample_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.capture import open_capture
+
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "ten_hostcalls.wasm"
+    path.write_bytes(bytes(wasmtime.wat2wasm((repo / "tests/filters/ten_hostcalls.wat").read_text())))
+    capture = open_capture(sample_capture)
+    seen: list[tuple[int, int]] = []
+    replay = Chain(path).replay(capture, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(capture), len(capture))
+    assert len(replay) == len(capture)
+    assert replay.digest() == Chain(path).replay(capture).digest()

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workbench.capture import open_capture
+from workbench.cli import main
+
+REPO = Path(__file__).resolve().parents[1]
+CAPTURE = str(REPO / "captures" / "burst.mitm")
+ADD_HEADER = str(REPO / "sample_filters" / "add_header" / "add_header.wasm")
+TOKEN_BUCKET = str(REPO / "sample_filters" / "token_bucket" / "token_bucket.wasm")
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Runs a command line that must end with status 2 and one line on standard error, which it gives."""
+
+    def run(*words: str) -> str:
+        assert main(list(words)) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("workbench: ") and err.endswith("\n") and err.count("\n") == 1
+        return err
+
+    return run
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_replay_prints_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("burst.mitm through add_header\n")
+    assert "15 exchanges" in out and "+ hello" in out
+    assert err == ""
+
+
+def test_options_belong_to_the_filter_before_them(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    words = ["replay", CAPTURE, "--filter", ADD_HEADER, "--config", '{"header": "x-one", "value": "1"}', "--filter", ADD_HEADER]
+    words += ["--config", '{"header": "x-two", "value": "2"}', "--jsonl", str(out), "--quiet"]
+    assert main(words) == 0
+    response = lines(out)[0]["downstream_response"]
+    assert isinstance(response, dict)
+    assert [pair for pair in response["headers"] if pair[0].startswith("x-")] == [["x-two", "2"], ["x-one", "1"]]
+
+
+def test_a_file_gives_its_bytes_as_they_are(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_bytes(b'\n{"header": "x-file", "value": "caf\xc3\xa9"}\n\n')
+    out = tmp_path / "out.jsonl"
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--config", f"@{config}", "--jsonl", str(out), "--quiet"]) == 0
+    response = lines(out)[0]["downstream_response"]
+    assert isinstance(response, dict) and ["x-file", "café"] in response["headers"]
+
+
+def test_results_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --jsonl - standard output holds nothing but the results; the summary goes to standard error."""
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["exchange"] for line in out.splitlines()] == list(range(15))
+    assert "burst.mitm through add_header" in err
+
+
+def test_limits_decide_nothing_about_the_status(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    assert main(["replay", CAPTURE, "--filter", TOKEN_BUCKET, "--jsonl", str(out), "--quiet"]) == 0
+    kinds = [one["decision"]["kind"] for one in lines(out)]  # type: ignore[index]
+    assert kinds.count("limited") >= 3 and kinds.count("allowed") >= 5
+
+
+def test_a_failing_filter_is_a_result(tmp_path: Path) -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    filter = tmp_path / "trap_third.wasm"
+    filter.write_bytes(wasmtime.wat2wasm((REPO / "tests" / "filters" / "trap_third.wat").read_text()))
+    out = tmp_path / "out.jsonl"
+    words = ["replay", CAPTURE, "--filter", str(filter), "--jsonl", str(out), "--quiet"]
+    assert main(words) == 0
+    errors = [one["error"] for one in lines(out)]
+    assert [error["kind"] if error else None for error in errors[:4]] == [None, None, "trap", "earlier"]  # type: ignore[index]
+    assert main([*words[:4], "--failure-policy", "restart", *words[4:]]) == 0
+    again = [one["error"] for one in lines(out)]
+    assert [error["policy"] if error else None for error in again[:4]] == [None, None, "restart", None]  # type: ignore[index]
+
+
+def test_settings_reach_the_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import workbench.chain
+
+    seen: dict[str, object] = {}
+    real = workbench.chain.Chain.replay
+
+    def replay(self: workbench.chain.Chain, capture: object, **settings: object) -> object:
+        seen.update(settings)
+        return real(self, capture, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(workbench.chain.Chain, "replay", replay)
+    words = ["replay", CAPTURE, "--filter", ADD_HEADER, "--limit-ms", "250", "--seed", "7", "--chunk-size", "100", "--quiet"]
+    assert main(words) == 0
+    assert (seen["callback_limit_s"], seen["seed"], seen["chunk_size"]) == (0.25, 7, 100)
+
+
+def test_filters_that_cannot_be_used(refused: Refused, tmp_path: Path) -> None:
+    text = tmp_path / "text.wasm"
+    text.write_text("(module)")
+    assert "no filter is given" in refused("replay", CAPTURE)
+    assert "missing.wasm" in refused("replay", CAPTURE, "--filter", "missing.wasm")
+    assert "text.wasm" in refused("replay", CAPTURE, "--filter", str(text))
+    assert "--config belongs to the --filter before it" in refused("replay", CAPTURE, "--config", "{}", "--filter", ADD_HEADER)
+    assert "--root-id belongs to" in refused("replay", "--root-id", "x", CAPTURE, "--filter", ADD_HEADER)
+    assert "--config is given twice" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--config", "{}", "--config", "{}")
+    assert "--failure-policy" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--failure-policy", "maybe")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{", "at line 1 column 2"),
+        ('{"a": 1,\n "b": }', "at line 2 column 7"),
+        ("", "at line 1 column 1"),
+        ("NaN", "NaN is no JSON value"),
+        ("[" * 100_000, "is not JSON"),
+        ("@", "--config @"),
+        ("@no/such/file", "No such file"),
+        ("@" + str(REPO), "--config @"),
+    ],
+)
+def test_configurations_that_cannot_be_used(refused: Refused, given: str, said: str) -> None:
+    assert said in refused("replay", CAPTURE, "--filter", ADD_HEADER, f"--config={given}")
+
+
+def test_captures_and_outputs_that_cannot_be_used(refused: Refused, tmp_path: Path) -> None:
+    assert "nowhere.mitm" in refused("replay", "nowhere.mitm", "--filter", ADD_HEADER)
+    assert "\\x1b" in refused("replay", "no\x1b[31m\nwhere", "--filter", ADD_HEADER)
+    assert "its folder does not exist" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path / "a" / "b"))
+    assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path))
+    assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", CAPTURE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("nonsense",), ("replay",), ("replay", CAPTURE, "--filter"), ("replay", CAPTURE, "--filter", ADD_HEADER, "--limit-ms", "0"),
+        ("replay", CAPTURE, "--filter", ADD_HEADER, "--seed", "x"), ("replay", CAPTURE, "--filter", ADD_HEADER, "--chunk-size", "-1"),
+        ("replay", CAPTURE, "--filt", ADD_HEADER), ("inspect",), ("inspect", CAPTURE),
+    ],
+)  # fmt: skip
+def test_command_lines_that_cannot_be_used(refused: Refused, words: tuple[str, ...]) -> None:
+    refused(*words)
+
+
+def test_inspect(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", TOKEN_BUCKET]) == 0
+    out, _ = capsys.readouterr()
+    assert "ABI        0.2.1" in out
+    assert "imports from env" in out and "  proxy_get_header_map_value" in out
+    assert "proxy_on_request_headers" in out.split("called by the host")[1]
+
+
+def command(*words: str, cwd: Path = REPO) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, (str(REPO), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *words], cwd=cwd, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+def test_as_a_command(tmp_path: Path) -> None:
+    """No traceback, from anywhere; `--help` and `--version` are answers."""
+    done = command("replay", "nowhere", "--filter", ADD_HEADER, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert command("--version").stdout.startswith("workbench ")
+    shown = command("replay", "--help")
+    assert shown.returncode == 0 and "--failure-policy" in shown.stdout
+
+
+def test_a_reader_that_goes_away() -> None:
+    words = [sys.executable, "-m", "workbench", "replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", "-", "--quiet"]
+    with subprocess.Popen(words, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 141
+
+
+def test_a_terminal_has_a_bar_and_colours() -> None:
+    """The real command on a real pseudo-terminal."""
+    leader, follower = pty.openpty()
+    words = [sys.executable, "-m", "workbench", "replay", str(REPO / "captures" / "edge.mitm"), "--filter", ADD_HEADER]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    environment.pop("NO_COLOR", None)
+    run = subprocess.Popen(words, cwd=REPO, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    seen = b""
+    while True:
+        try:
+            data = os.read(leader, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+    os.close(leader)
+    assert run.wait() == 0
+    text = seen.decode()
+    total = len(open_capture(REPO / "captures" / "edge.mitm"))
+    assert f"edge.mitm [{'█' * 24}] {total} of {total}, " in text
+    assert "\x1b[1mExchanges\x1b[0m" in text
+
+
+def test_the_tour_needs_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
+    import workbench.cli
+
+    monkeypatch.setattr(workbench.cli, "__file__", str(tmp_path / "site" / "workbench" / "cli.py"))
+    monkeypatch.chdir(tmp_path)
+    assert "Run it in a clone of the repository" in refused("tour")
+
+
+def test_import_is_light() -> None:
+    heavy = "mitmproxy wasmtime pandas plotly ipywidgets anywidget numpy IPython"
+    code = (
+        f"import sys, workbench; dir(workbench); bad = [n for n in {heavy.split()!r} if n in sys.modules]; "
+        "assert not bad, bad; import workbench.cli; bad = [n for n in sys.modules if n in bad]; assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
+
+
+def test_public_names() -> None:
+    import workbench as wb
+
+    for name in set(wb.__all__) - {"Workbench"}:
+        assert getattr(wb, name).__name__ == name
+    assert set(wb.__all__) <= set(dir(wb))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = wb.nonsense
+
+
+@pytest.mark.slow
+def test_the_tour_without_a_terminal() -> None:
+    """Replays, executes the notebook, and says where the page lies."""
+    done = command("tour")
+    assert done.returncode == 0, done.stderr
+    assert "toystore.mitm through basic_auth → token_bucket → add_header" in done.stdout
+    page = REPO / "out" / "00_tour.html"
+    assert str(page) in done.stdout
+    assert "token_bucket" in page.read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-state+json" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_tour_at_a_terminal(tmp_path: Path) -> None:
+    """Opens the notebook in a real JupyterLab, which ends with the terminal's Ctrl-C."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "BROWSER": "true", "JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    words = [sys.executable, "-m", "workbench", "tour"]
+    run = subprocess.Popen(
+        words, cwd=REPO, stdin=follower, stdout=follower, stderr=follower, env=environment, start_new_session=True, preexec_fn=_own_terminal
+    )
+    os.close(follower)
+    seen, last = b"", time.monotonic()
+    try:
+        while run.poll() is None and time.monotonic() - last < 60:
+            if select.select([leader], [], [], 1)[0]:
+                try:
+                    seen += os.read(leader, 65536)
+                except OSError:
+                    break
+            elif b"is running at" in seen and b"received signal" not in seen:
+                # the terminal's own Ctrl-C; another one skips JupyterLab's question
+                os.write(leader, b"\x03")
+        status = run.wait(20)
+    finally:
+        run.kill()
+        os.close(leader)
+    assert status == 0, seen.decode()
+    assert b"Exchanges" in seen and b"received signal 2" in seen
+
+
+def _own_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

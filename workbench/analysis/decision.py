@@ -1,0 +1,276 @@
+"""What filters decided on an exchange, told from the calls that show it. The rules, the first that holds:
+
+error    a filter failed on the exchange, or suffers from an earlier failure of its VM.
+limited  a filter answered with 429, or with gRPC status ResourceExhausted.
+denied   a filter answered with another status from 400 on, or with gRPC PermissionDenied or Unauthenticated.
+none     a filter answered with a status below 400 (a redirect, a preflight), or the proxy itself answered (the upstream failed,
+         a body is over the buffer limit): an answer, not a verdict.
+allowed  nobody answered in the upstream's stead, and a filter showed that it had judged, in this order of weight:
+         it wrote a `ratelimit-*` or `x-ratelimit-*` response header (draft-ietf-httpapi-ratelimit-headers and its forerunners);
+         it asked a rate-limit or authorisation service over gRPC (`…RateLimitService`, `…Authorization`) and let the request go;
+         it wrote shared data in the request phase and is one that limits other exchanges of this replay (a counter was drawn);
+         it read `authorization` and is one that denies other exchanges of this replay.
+none     otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..capture.packing import unpack_pairs
+from ..trace.records import NONE, Kind, ResponseSource
+from ..trace.trace import Records, Row, Trace
+from . import words
+from .calls import ExchangeRows, arguments, callback_row, shown
+from .facts import Facts, Ints, Outcome, lookup, outcome_of_local
+
+__all__ = ["Decision", "Judges", "all_decisions", "allowed_decision", "answered_decision", "decide", "verdict_calls"]
+
+_HEADER = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)(?:-\w+)?")
+_SERVICES = re.compile(r"ratelimit|authorization", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*(\d{1,18})")
+_SIGNALS = (
+    "proxy_add_header_map_value",
+    "proxy_replace_header_map_value",
+    "proxy_grpc_call",
+    "proxy_grpc_stream",
+    "proxy_set_shared_data",
+    "proxy_get_header_map_value",
+)
+_RESPONSE_HEADERS = 2
+_REQUEST = "proxy_on_request_"
+_LOOK_BACK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`kind` is limited, allowed, denied, error or none. `seq` is the row that shows it, -1 where none does.
+
+    `limit`, `remaining` and `reset` are what the filter said in rate-limit headers (requests, requests, seconds); `status` is what
+    it answered.
+    """
+
+    exchange: int
+    kind: str
+    filter: str | None = None
+    reason: str = ""
+    seq: int = -1
+    status: int | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset: int | None = None
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The filters (by place) that answered exchanges of this replay themselves: what they let pass, they judged."""
+
+    limiters: frozenset[int]
+    deniers: frozenset[int]
+
+    @classmethod
+    def of(cls, facts: Facts) -> Judges:
+        """Told from the local responses of the whole replay."""
+        by = {
+            kind: frozenset(int(place) for place in np.unique(facts.local_filter[(facts.outcome == kind) & (facts.local >= 0)]))
+            for kind in (Outcome.LIMITED, Outcome.DENIED)
+        }
+        return cls(by[Outcome.LIMITED], by[Outcome.DENIED])
+
+
+def decide(rows: ExchangeRows, judges: Judges) -> Decision:
+    """The decision on one exchange."""
+    failure, local = rows.failure(), rows.local_response()
+    if failure is not None:
+        return _of_failure(rows.trace, failure)
+    if local is not None:
+        return _of_local(rows.trace, local)
+    calls = (row for name, row in rows.hostcalls if name in _SIGNALS)
+    weighed = [(weight, row) for row in calls if (weight := _weighed(rows.trace, row, judges)) is not None]
+    return _of_signals(rows.trace, rows.index, weighed)
+
+
+def all_decisions(trace: Trace, facts: Facts) -> Iterator[Decision]:
+    """The decision on every exchange that has one, in the order of capture indexes; those of kind none are left out."""
+    judges = Judges.of(facts)
+    signals = verdict_calls(trace, judges)
+    for at, exchange in enumerate(facts.exchange.tolist()):
+        if facts.failure[at] >= 0 or facts.local[at] >= 0:
+            found = answered_decision(trace, facts, at)
+        elif exchange in signals:
+            found = allowed_decision(trace, exchange, signals[exchange])
+        else:
+            continue
+        if found.kind != "none":
+            yield found
+
+
+def answered_decision(trace: Trace, facts: Facts, at: int) -> Decision:
+    """The decision on an exchange, at place `at` of the facts, that failed or was answered in the chain."""
+    if facts.failure[at] >= 0:
+        return _of_failure(trace, trace.row(int(facts.failure[at])))
+    return _of_local(trace, trace.row(int(facts.local[at])))
+
+
+def allowed_decision(trace: Trace, exchange: int, calls: Sequence[tuple[int, int]]) -> Decision:
+    """The decision on an exchange that nobody answered, from what `verdict_calls` found."""
+    return _of_signals(trace, exchange, [(weight, trace.row(seq)) for weight, seq in calls])
+
+
+def _of_failure(trace: Trace, row: Row) -> Decision:
+    message = shown(row.fields[0]) if row.fields else ""
+    name = trace.filter_name(row)
+    kind, policy = words.failure(row.a), words.policy(row.b)
+    where = words.short_name(words.text(row.fields[1])) if len(row.fields) > 1 else ""
+    reason = f"{kind} in {words.visible(where)}" if where else kind
+    return Decision(row.exchange, "error", name, f"{reason}: {message} ({policy}: {words.effect(row.c)})", row.seq)
+
+
+def _of_local(trace: Trace, row: Row) -> Decision:
+    outcome = outcome_of_local(row.result, row.a, row.b)
+    kind = {Outcome.LOCAL: "none"}.get(outcome, outcome.name.lower())
+    name = trace.filter_name(row) if row.b != ResponseSource.PROXY else None
+    said = _rate_limit(_given_headers(row))
+    grpc = f", gRPC {words.grpc_status(row.a)}" if row.a != NONE else ""
+    reason = f"{row.result}{grpc} by {words.visible(name or 'the proxy')}"
+    why = [words.shorten(shown(part), 200) for part in (_details(trace, row),) if part]
+    if not why and len(row.fields) > 1 and row.fields[1]:
+        why = [words.shorten(shown(row.fields[1]), 120)]
+    if said.get("remaining") is not None:
+        why.append(_left(said))
+    reason += ": " + "; ".join(why) if why else ""
+    return Decision(row.exchange, kind, name, reason, row.seq, row.result, **said)
+
+
+def _details(trace: Trace, row: Row) -> bytes:
+    """The details as the filter wrote them: in the event white space has become `_`, as in Envoy's access log."""
+    if row.parent != NONE:
+        for seq in range(row.seq - 1, max(row.parent, row.seq - _LOOK_BACK), -1):
+            call = trace.row(seq)
+            if call.kind == Kind.HOSTCALL and trace.name(call) == "proxy_send_local_response" and call.exchange == row.exchange:
+                return call.fields[0] if call.fields else b""
+    return row.fields[0] if row.fields else b""
+
+
+def _given_headers(row: Row) -> list[tuple[str, str]]:
+    if len(row.fields) < 3 or not row.fields[2]:
+        return []
+    pairs, _ = unpack_pairs(row.fields[2])
+    return [(words.text(name).lower(), words.text(value)) for name, value in pairs]
+
+
+def _left(said: dict[str, int | None]) -> str:
+    of = f" of {said['limit']}" if said.get("limit") is not None else ""
+    reset = f", full again in {said['reset']} s" if said.get("reset") else ""
+    return f"{said['remaining']}{of} left{reset}"
+
+
+def _rate_limit(headers: Iterable[tuple[str, str]]) -> dict[str, int | None]:
+    """Limit, remaining and reset from rate-limit headers; of several windows the first counts."""
+    said: dict[str, int | None] = {}
+    for name, value in headers:
+        match, number = _HEADER.fullmatch(name), _NUMBER.match(value)
+        if match and number:
+            said.setdefault(match[1], int(number[1]))
+    return said
+
+
+def _weight(call: str, map_type: int, text: bytes, place: int, in_request: bool, judges: Judges) -> int | None:
+    """Weight of what a hostcall says of a verdict (0 the most), None if nothing. `text` is the header's or the service's name."""
+    if call in _SIGNALS[:2]:
+        return 0 if map_type == _RESPONSE_HEADERS and _HEADER.fullmatch(words.text(text).lower()) else None
+    if call in _SIGNALS[2:4]:
+        return 1 if _SERVICES.search(words.text(text)) else None
+    if call == "proxy_set_shared_data":
+        return 2 if place in judges.limiters and in_request else None
+    return 3 if place in judges.deniers and text.lower() == b"authorization" and in_request else None
+
+
+def _weighed(trace: Trace, row: Row, judges: Judges) -> int | None:
+    if row.result != 0:
+        return None
+    name, callback = trace.name(row), callback_row(trace, row)
+    in_request = callback is not None and trace.name(callback).startswith(_REQUEST)
+    at = 1 if name in _SIGNALS[2:4] else 0
+    return _weight(name, row.a, row.fields[at] if len(row.fields) > at else b"", row.filter, in_request, judges)
+
+
+_ALLOWED = (
+    "let pass",
+    "let pass after asking {service}",
+    "drew its counter in shared data and let pass",
+    "read authorization and let pass",
+)
+
+
+def _of_signals(trace: Trace, exchange: int, weighed: Sequence[tuple[int, Row]]) -> Decision:
+    if not weighed:
+        return Decision(exchange, "none")
+    weight, row = min(weighed, key=lambda pair: pair[0])
+    given, said = arguments(trace, row), {}
+    reason = _ALLOWED[weight]
+    if weight == 0:
+        said = _rate_limit(_written(trace, (each for at, each in weighed if at == 0 and each.filter == row.filter)))
+        reason += f", {_left(said)}" if said.get("remaining") is not None else ""
+    elif weight == 1:
+        reason = reason.format(service=words.visible(_text(given.get("service", b""))))
+    name = trace.filter_name(row)
+    return Decision(exchange, "allowed", name, f"{words.visible(name or '')} {reason}", row.seq, None, **said)
+
+
+def _written(trace: Trace, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        given = arguments(trace, row)
+        yield _text(given.get("name", b"")).lower(), _text(given.get("value", b""))
+
+
+def _text(value: int | bytes) -> str:
+    return words.text(value) if isinstance(value, bytes) else ""
+
+
+def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int]]]:
+    """For each exchange, weight and row number of the hostcalls that show a verdict.
+
+    Few kinds of calls occur in many rows, so each kind (call, filter, header or service) is weighed once.
+    """
+    names = [call.name for call in trace.schema.hostcalls]
+    codes = [names.index(name) if name in names else NONE for name in _SIGNALS]
+    request = lookup(code for code, call in enumerate(trace.schema.callbacks) if call.name.startswith(_REQUEST))
+    found: dict[int, list[tuple[int, int]]] = {}
+    known: dict[tuple[int, int, bytes, int, bool], int | None] = {}
+    for first, rows, blob in trace.blocks():
+        code, place = rows["code"], rows["filter"]
+        may = (lookup(codes[:2])[code] & (rows["a"] == _RESPONSE_HEADERS)) | lookup(codes[2:4])[code]
+        may |= (code == codes[4]) & lookup(judges.limiters)[place]
+        may |= (code == codes[5]) & lookup(judges.deniers)[place]
+        at = np.flatnonzero(may & (rows["kind"] == Kind.HOSTCALL) & (rows["result"] == 0) & (rows["exchange"] != NONE))
+        columns = [rows[name][at].tolist() for name in ("code", "a", "filter", "exchange", "blob")]
+        in_request = request[_parent_codes(trace, first, rows, at)].tolist()
+        for seq, number, map_type, by, exchange, start, early in zip((at + first).tolist(), *columns, in_request, strict=True):
+            skip = int.from_bytes(blob[start : start + 4], "little") + 4 if number in codes[2:4] else 0
+            size = int.from_bytes(blob[start + skip : start + skip + 4], "little")
+            text = bytes(blob[start + skip + 4 : start + skip + 4 + size]) if number != codes[4] else b""
+            key = (number, map_type, text, by, early)
+            if key not in known:
+                known[key] = _weight(names[number], map_type, text, by, early, judges)
+            weight = known[key]
+            if weight is not None:
+                found.setdefault(exchange, []).append((weight, seq))
+    return found
+
+
+def _parent_codes(trace: Trace, first: int, rows: Records, at: Ints) -> Ints:
+    """Code of the callback that each row at `at` belongs to, 255 for none; almost always it lies in the same segment."""
+    inside = rows["parent"][at].astype(np.int64) - first
+    here = (inside >= 0) & (inside < len(rows))
+    here[here] = rows["kind"][inside[here]] == Kind.CALLBACK
+    codes = np.full(len(at), 255, np.int64)
+    codes[here] = rows["code"][inside[here]]
+    for place in np.flatnonzero(~here).tolist():
+        found = callback_row(trace, trace.row(first + int(at[place])))
+        codes[place] = found.code if found is not None else 255
+    return codes

@@ -1,0 +1,282 @@
+"""A replay on one page: what ran, what became of the exchanges, what changed, who decided, what it cost, what went wrong.
+
+`summarise` collects it from columns, so that a hundred thousand exchanges take well under a second; `summary_text` and
+`page.summary_html` only lay it out. Captured text in a `Summary` is escaped for display.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass, field, replace
+from textwrap import wrap
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..capture.packing import unpack_pairs
+from ..trace.records import NONE, Event, Kind
+from ..trace.trace import Row, Trace
+from . import words
+from .calls import MUTATION_PARTS
+from .decision import Judges, allowed_decision, answered_decision, verdict_calls
+from .facts import Facts, Outcome
+
+__all__ = ["Section", "Summary", "summarise", "summary_text"]
+
+Paint: TypeAlias = Callable[[str, str], str]
+
+FIRST, INTERESTING, GROUPS = 8, 12, 12
+"""Exchanges shown from the beginning, exchanges shown for what became of them, and lines of any other table."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A small table: `columns` are heads, those in `right` are numbers; `more` says what was left out.
+
+    `first_to_go` are the columns that a narrow page does without, in that order.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: frozenset[str] = frozenset()
+    more: str = ""
+    first_to_go: tuple[str, ...] = ()
+
+    def without(self, name: str) -> Section:
+        """The same table without a column."""
+        at = self.columns.index(name)
+        rows = tuple(row[:at] + row[at + 1 :] for row in self.rows)
+        return replace(self, columns=self.columns[:at] + self.columns[at + 1 :], rows=rows, first_to_go=self.first_to_go[1:])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`head` is what ran, `facts` the counts in one line, `outcomes` name and number of each outcome that occurs."""
+
+    head: str
+    facts: str
+    outcomes: tuple[tuple[str, int], ...]
+    sections: tuple[Section, ...] = field(default=())
+
+
+def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), complete: bool = True) -> Summary:
+    """Collect the page. `source` names the capture, `problems` are its own, `complete` is False for a replay that was stopped."""
+    chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
+    head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
+    counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
+    host, filters = int(facts.host_ns.sum()), int(facts.filter_ns.sum())
+    line = [
+        _plural(len(facts), "exchange"),
+        _plural(int(facts.callbacks.sum()), "callback"),
+        _plural(int(facts.hostcalls.sum()), "hostcall"),
+        _plural(int(facts.changes.sum()), "change"),
+        f"{words.duration(filters)} in filters, {words.duration(host)} in the host",
+    ]
+    sections = [
+        _exchanges(trace, facts),
+        _changes(trace, facts),
+        _decisions(trace, facts),
+        _times(trace),
+        _failures(trace),
+        Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
+    ]
+    shown = tuple((outcome.name.lower(), counts[outcome]) for outcome in Outcome if counts[outcome])
+    return Summary(head, " · ".join(line), shown, tuple(section for section in sections if section.rows))
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{words.count(n)} {noun}{'' if n == 1 else 's'}"
+
+
+def _rest(rows: Sized, shown: int = GROUPS) -> str:
+    return f"and {words.count(len(rows) - shown)} more" if len(rows) > shown else ""
+
+
+def _exchanges(trace: Trace, facts: Facts) -> Section:
+    """The first exchanges, and the first of each kind that is worth a look."""
+    chosen = set(range(min(FIRST, len(facts))))
+    for outcome in (Outcome.ERROR, Outcome.LIMITED, Outcome.DENIED, Outcome.LOCAL):
+        chosen.update(np.flatnonzero(facts.outcome == outcome)[: INTERESTING // 4].tolist())
+    rows: list[tuple[str, ...]] = []
+    last = -1
+    for at in sorted(chosen):
+        if at > last + 1:
+            rows.append(("…", "", "", "", "", "", "", "", ""))
+        rows.append(_line(trace, facts, at))
+        last = at
+    columns = ("#", "time", "method", "path", "status", "outcome", "changes", "filter", "host")
+    right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
+    return Section("Exchanges", columns, tuple(rows), right, more, ("time", "host", "changes"))
+
+
+def _line(trace: Trace, facts: Facts, at: int) -> tuple[str, ...]:
+    row = int(facts.request[at])
+    pseudo = dict(unpack_pairs(trace.row(row).fields[0])[0]) if row >= 0 else {}
+    method, path = (words.visible(words.text(pseudo.get(name, b""))) for name in (b":method", b":path"))
+    upstream, status = int(facts.upstream_status[at]), int(facts.status[at])
+    both = f"{upstream} → {status or '–'}" if upstream and upstream != status else str(status or "–")
+    clock = str(np.datetime64(int(facts.time[at]), "ns").astype("datetime64[ms]")).partition("T")[2]
+    return (
+        str(facts.exchange[at]),
+        clock,
+        method,
+        path,
+        both,
+        Outcome(int(facts.outcome[at])).name.lower(),
+        str(facts.changes[at] or ""),
+        words.duration(int(facts.filter_ns[at])),
+        words.duration(int(facts.host_ns[at])),
+    )
+
+
+_SIGNS = {"proxy_add_header_map_value": "+", "proxy_replace_header_map_value": "~", "proxy_remove_header_map_value": "\u2212"}
+
+
+def _changes(trace: Trace, facts: Facts) -> Section:
+    """Changes grouped by filter, part, call and header name."""
+    names = [call.name for call in trace.schema.hostcalls]
+    groups: Counter[tuple[int, str, int, bytes]] = Counter()
+    for first, records, blob in trace.blocks():
+        at = facts.changed[np.searchsorted(facts.changed, first) : np.searchsorted(facts.changed, first + len(records))] - first
+        octets = bytes(blob)
+        for place, code, kind, start in zip(*(records[name][at].tolist() for name in ("filter", "code", "a", "blob")), strict=True):
+            sign, name = _SIGNS.get(names[code], ""), b""
+            if sign:
+                end = start + 4 + int.from_bytes(octets[start : start + 4], "little")
+                name = octets[start + 4 : end]
+                if sign == "~":
+                    # replacing what is not there adds it: the list of values before lies behind name and value
+                    before = end + 4 + int.from_bytes(octets[end : end + 4], "little")
+                    sign = "~" if any(octets[before : before + 4]) else "+"
+            groups[place, sign or names[code], kind, name] += 1
+    rows = []
+    for (place, sign, kind, name), n in groups.most_common(GROUPS):
+        if sign == "proxy_set_buffer_bytes":
+            part, what = ("request_body", "response_body")[kind], "~ body"
+        elif sign == "proxy_set_header_map_pairs":
+            part, what = MUTATION_PARTS[kind], "~ all"
+        else:
+            part, what = MUTATION_PARTS[kind], f"{sign} {words.visible(words.text(name))}"
+        rows.append((_filter(trace, place), part, what, words.count(n)))
+    return Section("Changes", ("filter", "part", "change", "times"), tuple(rows), frozenset(("times",)), _rest(groups))
+
+
+def _filter(trace: Trace, place: int) -> str:
+    """A filter as its place in the chain from 1, and its name; a VM starts before it has a filter."""
+    return f"{place + 1} {words.visible(trace.filters[place])}" if place < len(trace.filters) else "VM"
+
+
+def _decisions(trace: Trace, facts: Facts) -> Section:
+    """How often each filter decided what, with the words of the first such decision."""
+    counts: Counter[tuple[str, int]] = Counter()
+    reasons: dict[tuple[str, int], str] = {}
+    for outcome, by in ((Outcome.ERROR, facts.failure_filter), (Outcome.LIMITED, facts.local_filter), (Outcome.DENIED, facts.local_filter)):
+        at = np.flatnonzero(facts.outcome == outcome)
+        for place in np.unique(by[at]).tolist():
+            mine = at[by[at] == place]
+            counts[outcome.name.lower(), place] = len(mine)
+            reasons[outcome.name.lower(), place] = answered_decision(trace, facts, int(mine[0])).reason
+    answered = set(facts.exchange[(facts.local >= 0) | (facts.failure >= 0)].tolist())
+    for exchange, calls in verdict_calls(trace, Judges.of(facts)).items():
+        if exchange not in answered:
+            place = trace.row(min(calls)[1]).filter
+            counts["allowed", place] += 1
+            if ("allowed", place) not in reasons:
+                reasons["allowed", place] = allowed_decision(trace, exchange, calls).reason
+    rows = [(kind, _filter(trace, place), words.count(n), reasons[kind, place]) for (kind, place), n in counts.most_common(GROUPS)]
+    return Section("Decisions", ("decision", "filter", "times", "first"), tuple(rows), frozenset(("times",)), _rest(counts))
+
+
+def _times(trace: Trace) -> Section:
+    """Real time of each callback of each filter, in the filter and in the host."""
+    parts: dict[int, list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]]] = {}
+    for _, records in trace.segments():
+        chosen = records[records["kind"] == Kind.CALLBACK]
+        host = np.minimum(chosen["other_ns"], chosen["ns"])
+        key = chosen["filter"].astype(np.uint16) << 8 | chosen["code"]
+        for number in np.flatnonzero(np.bincount(key)).tolist():
+            mine = key == number
+            parts.setdefault(number, []).append((chosen["ns"][mine], host[mine]))
+    rows = []
+    for number, pieces in parts.items():
+        whole, host = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        total, in_host = int(whole.sum(dtype=np.int64)), int(host.sum(dtype=np.int64))
+        p50, p99 = np.percentile(whole, (50, 99)).tolist()
+        times = [words.duration(each) for each in (p50, p99, total, total - in_host, in_host)]
+        name = words.short_name(trace.schema.callbacks[number & 0xFF].name)
+        rows.append((total, (_filter(trace, number >> 8), name, words.count(len(whole)), *times)))
+    rows.sort(key=lambda row: -row[0])
+    columns = ("filter", "callback", "count", "p50", "p99", "total", "in filter", "in host")
+    right = frozenset(columns[2:])
+    return Section(
+        "Real time per callback, on this machine", columns, tuple(row for _, row in rows[:GROUPS]), right, _rest(rows), _TIMES_GO
+    )
+
+
+def _failures(trace: Trace) -> Section:
+    """Failures grouped by filter, callback, kind and message."""
+    groups: Counter[tuple[int, str, str, str]] = Counter()
+    first_of: dict[tuple[int, str, str, str], Row] = {}
+    for first, records in trace.segments():
+        chosen = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.FAILURE))
+        for seq in (chosen + first).tolist():
+            row = trace.row(seq)
+            message, callback = (*(words.text(each) for each in row.fields), "", "")[:2]
+            key = (row.filter, words.visible(words.short_name(callback)), words.failure(row.a), message)
+            groups[key] += 1
+            first_of.setdefault(key, row)
+    rows = []
+    for key, n in groups.most_common(GROUPS):
+        place, callback, kind, message = key
+        where = first_of[key].exchange
+        at = f"#{where}" if where != NONE else "start"
+        rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
+    columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
+    return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
+
+
+_COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}
+_NARROW = 16
+_TIMES_GO = ("in host", "in filter", "count")
+_WIDE = ("path", "first", "message", "problem", "change")
+
+
+def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) -> str:
+    """Plain text of at most `width` columns; with `colour` the few colours that every terminal has."""
+
+    def paint(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+    outcomes = "   ".join(paint(f"{name} {words.count(n)}", _COLOURS.get(name, "")) for name, n in summary.outcomes)
+    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), outcomes]
+    for section in summary.sections:
+        lines += ["", paint(section.title, "1"), *_table(section, width, paint)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _table(section: Section, width: int, paint: Paint) -> list[str]:
+    """Columns as wide as their widest cell; what does not fit is taken from the one that holds long text, then from the widest."""
+    table = [section.columns, *section.rows]
+    widths = [max(len(row[at]) for row in table) for at in range(len(section.columns))]
+    long = next((at for at, name in enumerate(section.columns) if name in _WIDE), widths.index(max(widths)))
+    over = sum(widths) + 2 * len(widths) - width
+    if over > max(widths[long] - _NARROW, 0) and section.first_to_go:
+        return _table(section.without(section.first_to_go[0]), width, paint)
+    while over > 0:
+        at = long if widths[long] > _NARROW else widths.index(max(widths))
+        less = min(over, max(widths[at] - _NARROW, 1))
+        widths[at] -= less
+        over -= less
+    lines = []
+    for number, row in enumerate(table):
+        cells = []
+        for name, cell, room in zip(section.columns, row, widths, strict=True):
+            cut = words.shorten(cell, room)
+            padded = cut.rjust(room) if name in section.right else cut.ljust(room)
+            shade = "2" if number == 0 else _COLOURS.get(cell, "") if name in ("outcome", "decision") else ""
+            cells.append(paint(padded, shade))
+        lines.append("  " + "  ".join(cells))
+    return lines + ([f"  {section.more}"] if section.more else [])

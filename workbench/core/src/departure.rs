@@ -1,0 +1,242 @@
+//! What goes out behind the last filter, to the upstream or the client, and the end of a stream.
+
+use crate::call::{callback, Callback};
+use crate::events::Event as Planned;
+use crate::local;
+use crate::state::core;
+use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::trace::{Event, Row};
+
+impl Stream {
+    /// The direction's headers did not end it: body or trailers came or come.
+    pub fn awaits_body(&self, dir: usize) -> bool {
+        let body = self.bodies[dir];
+        let none = body.0 == body.1 && !self.has_trailers[dir];
+        if dir == RESPONSE && (self.local || self.head || matches!(self.status, 204 | 304)) {
+            return false;
+        }
+        !none || crate::message::is_chunked(self.list(dir * 2))
+    }
+
+    fn put(&mut self, dir: usize, bytes: Bytes) {
+        let sink = &mut self.sink[dir];
+        let start = self.bodies[dir].0;
+        if sink.own.is_none() {
+            match bytes {
+                Bytes::Captured(from, to) if from == start + sink.passed || from == to => {
+                    sink.passed += to - from;
+                    return;
+                }
+                _ => sink.own = Some(self.record[start as usize..(start + sink.passed) as usize].to_vec()),
+            }
+        }
+        if let Some(own) = &mut sink.own {
+            own.extend_from_slice(bytes.get(&self.record));
+        }
+    }
+}
+
+pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    if dir == REQUEST {
+        let map = &s.maps[0];
+        let routed = map.get(b":path").is_some_and(|path| path.first() == Some(&b'/')) && map.get(b"x-forwarded-proto").is_some_and(|v| !v.is_empty());
+        if !routed {
+            return local::answer_for_proxy(slot, 404, b"", b"route_not_found");
+        }
+        if map.get(b":method").is_none() {
+            let details = b"filter_removed_required_request_headers{missing_required_header:_:method}";
+            return local::answer_for_proxy(slot, 503, b"missing required header: :method", details);
+        }
+        // an answer that came before the request was whole keeps its distance to the request's start
+        if s.has_response && s.times[2] < s.times[1] && !s.response_planned {
+            s.response_planned = true;
+            let (at, life) = (c.now + s.times[2].saturating_sub(s.times[0]), s.life);
+            c.events.plan(at, Planned::Response { slot, life });
+        }
+    } else if !s.maps[2].get(b":status").is_some_and(|v| !v.is_empty() && v.iter().all(u8::is_ascii_digit)) {
+        let details = b"filter_removed_required_response_headers{missing_required_header:_:status}";
+        return local::answer_for_proxy(slot, 502, b"missing required header: :status", details);
+    }
+    if dir == RESPONSE {
+        s.code = status(s);
+    }
+    s.sink[dir].headers = true;
+    if eos {
+        complete(slot, dir);
+    }
+}
+
+pub fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
+    core().streams[slot as usize].put(dir, bytes);
+    if eos {
+        complete(slot, dir);
+    }
+}
+
+pub fn leave_trailers(slot: u32, dir: usize) {
+    let s = &mut core().streams[slot as usize];
+    s.has_trailers[dir] |= s.trailers_added[dir];
+    complete(slot, dir);
+}
+
+/// A message has left the chain whole.
+fn complete(slot: u32, dir: usize) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    s.sink[dir].ended = true;
+    write_out(slot, dir, false);
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    if dir == RESPONSE {
+        return end(slot);
+    }
+    if s.response_planned {
+        return;
+    }
+    s.response_planned = true;
+    let life = s.life;
+    let latency = if s.has_response { s.times[2].saturating_sub(s.times[1]) } else { 0 };
+    c.events.plan(c.now + latency, Planned::Response { slot, life });
+}
+
+fn status(s: &Stream) -> u32 {
+    s.maps[2].get(b":status").and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.parse().ok()).unwrap_or(0)
+}
+
+/// Records what the upstream or the client got.
+pub fn write_out(slot: u32, dir: usize, reset: bool) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    let captured = s.bodies[dir].1 - s.bodies[dir].0;
+    let sink = &s.sink[dir];
+    let as_captured = sink.own.is_none() && sink.passed == captured && !(dir == RESPONSE && s.local);
+    let empty: &[u8] = b"";
+    let start = s.bodies[dir].0;
+    let body: &[u8] = match &sink.own {
+        Some(own) => own,
+        None if as_captured => empty,
+        None => &s.record[start as usize..(start + sink.passed) as usize],
+    };
+    let size = if as_captured { captured } else { body.len() as u32 };
+    let event = if dir == REQUEST { Event::UpstreamRequest } else { Event::DownstreamResponse };
+    let row = Row {
+        exchange: s.exchange,
+        result: if dir == REQUEST { 0 } else { status(s) as i32 },
+        args: [size, 0, u32::from(as_captured), u32::from(reset)],
+        ..Row::event(event, c.now)
+    };
+    let (headers, trailers) = (&s.maps[HEADERS[dir]], &s.maps[TRAILERS[dir]]);
+    let with_trailers = s.has_trailers[dir] || s.trailers_added[dir];
+    let stays = |name: &[u8]| dir == RESPONSE && crate::message::stays_behind(name);
+    let whole = dir == REQUEST || !headers.iter().any(|(name, _)| stays(name));
+    c.trace.push(row, |f| {
+        f.with(|out| {
+            if whole {
+                return headers.write(out);
+            }
+            let left = headers.iter().filter(|(name, _)| !stays(name));
+            crate::packed::write_pairs(out, left.clone(), left.count());
+        });
+        f.bytes(if as_captured { empty } else { body });
+        f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
+    });
+}
+
+/// The connection to the client ends where it stands.
+pub fn cut(slot: u32) {
+    if core().streams[slot as usize].sink[RESPONSE].headers {
+        write_out(slot, RESPONSE, true);
+    }
+    end(slot);
+}
+
+/// Nothing more comes: log, done and delete are what is left.
+pub fn end(slot: u32) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    if std::mem::replace(&mut s.ending, true) || !s.live {
+        return;
+    }
+    s.work.clear();
+    s.work.push_back(Work::End { step: 0, filter: 0 });
+    c.ready.push_back(slot);
+}
+
+/// Log for all filters, then done and delete for each: Envoy's order for HTTP.
+pub fn end_step(slot: u32, step: u8, filter: u32) {
+    let c = core();
+    let count = c.filters.len() as u32;
+    if filter == count {
+        if step == 0 {
+            c.streams[slot as usize].work.push_front(Work::End { step: 1, filter: 0 });
+        } else {
+            release(slot);
+        }
+        return;
+    }
+    let state = &c.streams[slot as usize].filters[filter as usize];
+    let vm = state.vm;
+    if state.absent || c.vms[vm as usize].failed != 0 {
+        c.streams[slot as usize].work.push_front(Work::End { step, filter: filter + 1 });
+        return;
+    }
+    let pending = Pending { filter, phase: Phase::End, dir: RESPONSE, pos: 0, eos: false };
+    if step == 0 {
+        if !state.created {
+            c.streams[slot as usize].work.push_front(Work::End { step, filter });
+            return create(slot, filter);
+        }
+        c.streams[slot as usize].work.push_front(Work::End { step: 0, filter: filter + 1 });
+        let state = &mut c.streams[slot as usize].filters[filter as usize];
+        state.logging = true;
+        if c.has(vm, Callback::Log) {
+            callback(Callback::Log, target(c, slot, filter, pending), [0, 0]);
+        }
+        core().streams[slot as usize].filters[filter as usize].logging = false;
+        return;
+    }
+    let (callback_of_step, next) = match step {
+        1 => (Callback::Done, Work::End { step: 2, filter }),
+        _ => (Callback::Delete, Work::End { step: 1, filter: filter + 1 }),
+    };
+    c.streams[slot as usize].work.push_front(next);
+    let created = c.streams[slot as usize].filters[filter as usize].created;
+    if created && c.has(vm, callback_of_step) {
+        callback(callback_of_step, target(c, slot, filter, pending), [0, 0]);
+    }
+    if step == 2 {
+        let c = core();
+        let ctx = c.streams[slot as usize].filters[filter as usize].ctx;
+        c.vms[vm as usize].contexts.remove(&ctx);
+    }
+}
+
+fn release(slot: u32) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    let mut state = 0;
+    if !s.local && !s.sink[REQUEST].ended && s.filters.iter().any(|f| f.half[REQUEST].pause != Pause::No) {
+        state |= 1;
+    }
+    if !s.local && !s.sink[RESPONSE].ended && s.filters.iter().any(|f| f.half[RESPONSE].pause != Pause::No) {
+        state |= 2;
+    }
+    if !s.sink[RESPONSE].ended {
+        state |= 4;
+    }
+    for f in &s.filters {
+        if c.vms[f.vm as usize].failed != 0 {
+            c.vms[f.vm as usize].contexts.remove(&f.ctx);
+        }
+    }
+    let row = Row { exchange: s.exchange, args: [state, 0, 0, 0], ..Row::event(Event::End, c.now) };
+    c.trace.push(row, |_| {});
+    s.live = false;
+    s.work.clear();
+    c.free.push(slot);
+    c.done += 1;
+    c.open -= 1;
+    c.last_activity = c.now;
+}

@@ -1,0 +1,172 @@
+"""A finished replay: the capture, the chain, the trace, and everything that can be read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .analysis.compare import Comparison, Side
+from .analysis.decision import Judges
+from .analysis.exchange import ExchangeView
+from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.jsonl import write_jsonl
+from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.summary import Summary, summarise
+from .errors import ReplayError
+from .trace.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Replay", "compare"]
+
+
+class Replay:
+    """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
+
+    `capture`, `chain` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
+    `complete` is False where the replay was stopped and the trace holds the exchanges up to then.
+    """
+
+    def __init__(self, capture: Exchanges, chain: Any, trace: Trace) -> None:
+        self.capture = capture
+        self.chain = chain
+        self.trace = trace
+
+    @property
+    def complete(self) -> bool:
+        """True unless the replay was stopped before its end."""
+        return bool(getattr(self.trace, "complete", True))
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
+        return gather_facts(self.trace)
+
+    @cached_property
+    def judges(self) -> Judges:
+        """The filters that limit or deny somewhere in this replay."""
+        return Judges.of(self.facts)
+
+    def __len__(self) -> int:
+        """How many exchanges were replayed."""
+        return len(self.facts)
+
+    def __iter__(self) -> Iterator[ExchangeView]:
+        return (self._view(index) for index in self.facts.exchange.tolist())
+
+    def __getitem__(self, index: int) -> ExchangeView:
+        """The exchange at place `index` of the capture, negative counts from its end; IndexError for none, or one not replayed."""
+        size = len(self.capture)
+        place = index + size if index < 0 else index
+        try:
+            self.facts.position(place)
+        except KeyError:
+            why = "was not replayed" if 0 <= place < size else f"is not in a capture of {size}"
+            raise IndexError(f"exchange {index} {why}") from None
+        return self._view(place)
+
+    def _view(self, index: int) -> ExchangeView:
+        return ExchangeView(self.trace, self.capture, index, self.facts, self.judges)
+
+    @cached_property
+    def exchanges(self) -> pd.DataFrame:
+        """One row an exchange (`analysis.tables.exchanges_table`)."""
+        from .analysis.tables import exchanges_table
+
+        return exchanges_table(self.trace, self.facts)
+
+    @cached_property
+    def mutations(self) -> pd.DataFrame:
+        """One row a change that a filter made to a message."""
+        from .analysis.tables import mutations_table
+
+        return mutations_table(self.trace)
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """One row an exchange on which a filter decided, with the reason in words."""
+        from .analysis.tables import decisions_table
+
+        return decisions_table(self.trace, self.facts)
+
+    @cached_property
+    def callbacks(self) -> pd.DataFrame:
+        """One row a call into a filter, with real time in the filter and in the host."""
+        from .analysis.tables import callbacks_table
+
+        return callbacks_table(self.trace)
+
+    @cached_property
+    def hostcalls(self) -> pd.DataFrame:
+        """One row a call of a filter into the host, its arguments in words."""
+        from .analysis.tables import hostcalls_table
+
+        return hostcalls_table(self.trace)
+
+    @cached_property
+    def logs(self) -> pd.DataFrame:
+        """One row a line that a filter wrote."""
+        from .analysis.tables import logs_table
+
+        return logs_table(self.trace)
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """One row a failure of a filter, or an exchange that suffered from an earlier one."""
+        from .analysis.tables import failures_table
+
+        return failures_table(self.trace)
+
+    def outcomes(self) -> Iterator[Result]:
+        """The result of each exchange as other programs read it, in capture order, one at a time."""
+        return outcomes(self.trace, self.capture, self.facts)
+
+    def to_jsonl(self, path: str | Path) -> int:
+        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
+        try:
+            with open(path, "w", encoding="ascii", newline="\n") as file:
+                return write_jsonl(self.outcomes(), file)
+        except OSError as error:
+            raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
+
+    @cached_property
+    def summary(self) -> Summary:
+        """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
+        source = Path(str(getattr(self.capture, "path", ""))).name
+        return summarise(self.trace, self.facts, source=source, problems=self.problems, complete=self.complete)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be read of the capture, in sentences."""
+        return tuple(getattr(self.capture, "problems", ()))
+
+    def digest(self) -> str:
+        """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
+        return self.trace.digest()
+
+    @property
+    def name(self) -> str:
+        """The chain's filters in order."""
+        return " → ".join(self.trace.filters)
+
+    def __repr__(self) -> str:
+        # cheap on purpose: it counts nothing and shows nothing that was captured
+        state = "" if self.complete else ", stopped before its end"
+        return f"<Replay of {len(self.capture)} exchanges through {len(self.trace.filters)} filters, {len(self.trace)} rows{state}>"
+
+    def _repr_html_(self) -> str:
+        from .analysis.page import summary_html
+
+        return summary_html(self.summary)
+
+    def count(self, outcome: str) -> int:
+        """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
+        return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
+
+
+def compare(a: Replay, b: Replay) -> Comparison:
+    """Where two replays of one capture part, exchange by exchange, and what each costs."""
+    return Comparison(*(Side(side.name, side.trace, side.facts, side.capture) for side in (a, b)))
