@@ -37,8 +37,9 @@ class Lab:
         nbformat.write(book, self.root / name)
         return name
 
-    def address(self, path: str = "") -> str:
-        return f"{self.url}/lab{path}?token={self.token}"
+    def address(self) -> str:
+        """A workspace of its own: Lab would else open again what earlier pages had open, and connect to all their kernels."""
+        return f"{self.url}/lab/workspaces/{secrets.token_hex(4)}?token={self.token}"
 
 
 @dataclass
@@ -67,6 +68,15 @@ class Page:
         address = urlsplit(request.url)
         if address.scheme in ("http", "https", "ws", "wss") and address.hostname not in ("127.0.0.1", "localhost"):
             self.strangers.append(request.url)
+
+    def stop_kernel(self) -> None:
+        """End the kernel behind the notebook on the page."""
+        self.page.evaluate(
+            """() => Promise.race([
+                window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown() ?? null,
+                new Promise(done => setTimeout(done, 5000)),
+            ]).then(() => null)"""
+        )
 
     def bare(self) -> None:
         """Close Lab's side panel, so that the notebook has the whole width."""
@@ -97,13 +107,17 @@ class Page:
         self.page.goto(self.lab.address())
         self.page.wait_for_function("() => window.jupyterapp !== undefined")
         self.page.evaluate(
-            """async path => {
-                const { commands, restored } = window.jupyterapp;
-                await restored;
-                const panel = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
-                await panel.context.ready;
-                await panel.sessionContext.ready;
-                await commands.execute('notebook:run-all-cells');
+            """path => {
+                const run = async () => {
+                    const { commands, restored } = window.jupyterapp;
+                    await restored;
+                    const panel = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
+                    await panel.context.ready;
+                    await panel.sessionContext.ready;
+                    await commands.execute('notebook:run-all-cells');
+                };
+                const late = new Promise((_, fail) => setTimeout(fail, 90000, new Error('the notebook did not run in 90 s')));
+                return Promise.race([run(), late]);
             }""",
             notebook,
         )
@@ -184,4 +198,5 @@ def page(lab: Lab, chromium: Any, tmp_path: Path) -> Iterator[Page]:
     opened = Page(context.new_page(), lab)
     yield opened
     opened.page.screenshot(path=tmp_path / "last.png")
+    opened.stop_kernel()
     context.close()

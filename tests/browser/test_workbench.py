@@ -56,21 +56,36 @@ def tour(lab: Lab, repo: Path) -> str:
     return "notebooks/00_tour.ipynb"
 
 
-@pytest.fixture
-def workbench(lab: Lab, page: Page, tour: str) -> Iterator[tuple[Page, Any]]:
+@pytest.fixture(scope="module")
+def opened(lab: Lab, chromium: Any, tour: str) -> Iterator[tuple[Page, Any]]:
     """The tour's chain in a workbench, alone on its page."""
-    cells = (lab.root / tour).read_text()
-    assert "wb.Workbench(replay)" in cells
     code = """import workbench as wb
 rules = {"basic_auth_rules": [{"prefix": "/productpage", "request_methods": ["GET", "POST"], "credentials": ["ok:test"]}]}
 chain = wb.Chain(*(wb.Filter(f"sample_filters/{name}/{name}.wasm", config=config)
                    for name, config in (("basic_auth", rules), ("token_bucket", None), ("add_header", None))))
-view = wb.Workbench(wb.open_capture("captures/CAPTURE.mitm"), chain)
+view = wb.Workbench(wb.open_capture("captures/toystore.mitm"), chain)
 view"""
-    name = lab.notebook("workbench.ipynb", code.replace("CAPTURE", "toystore"))
-    page.run(name)
-    view = page.view()
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    page = Page(context.new_page(), lab)
+    page.run(lab.notebook("workbench.ipynb", code))
+    yield page, page.view()
+    page.stop_kernel()
+    context.close()
+
+
+@pytest.fixture
+def workbench(opened: tuple[Page, Any], tmp_path: Path) -> Iterator[tuple[Page, Any]]:
+    """The same as it was when it had just been opened."""
+    page, view = opened
+    page.page.set_viewport_size({"width": 1440, "height": 1000})
+    page.theme("JupyterLab Light")
+    view.get_by_role("tab", name="Exchanges").click()
+    view.get_by_role("searchbox", name="Show exchanges that contain").fill("")
+    view.get_by_role("radio", name="All").click()
+    view.locator(".fw-count", has_text="93 exchanges").wait_for()
+    view.get_by_role("tab", name="Headers").click()
     yield page, view
+    page.page.screenshot(path=tmp_path / "last.png")
     assert page.errors == []
     assert page.strangers == []
 
@@ -134,7 +149,7 @@ def test_words_and_outcomes_narrow_the_table(workbench: tuple[Page, Any]) -> Non
     box.fill("no such words")
     view.get_by_text("No exchange matches").wait_for()
     view.get_by_role("button", name="Show all").click()
-    view.get_by_text("93 exchanges").last.wait_for()
+    view.locator(".fw-count", has_text="93 exchanges").wait_for()
     view.get_by_role("radio", name="Denied").click()
     page.page.wait_for_function(
         "view => [...view.querySelectorAll('[data-exchange]')].every(row => row.innerText.includes('Denied'))", arg=view.element_handle()
@@ -190,6 +205,9 @@ def test_no_width_breaks_the_view(workbench: tuple[Page, Any], width: int, shown
     page, view = workbench
     page.page.set_viewport_size({"width": width, "height": 1000})
     page.page.wait_for_timeout(500)
+    back = view.get_by_role("button", name="Back to the exchanges")
+    if back.is_visible():
+        back.click()
     heads = view.get_by_role("grid", name="Exchanges").get_by_role("columnheader").locator("visible=true").all_inner_texts()
     for name in shown:
         assert name in heads
@@ -200,7 +218,7 @@ def test_no_width_breaks_the_view(workbench: tuple[Page, Any], width: int, shown
         view.locator("[data-exchange]").first.click()
         view.get_by_role("region", name="Exchange details").wait_for()
         assert not view.get_by_role("grid", name="Exchanges").is_visible()
-        view.get_by_role("button", name="Back to the exchanges").click()
+        back.click()
         view.get_by_role("grid", name="Exchanges").wait_for()
         view.locator("[data-exchange]").first.click()
     for tab in ("Headers", "Body", "Calls", "Logs", "Timing"):
@@ -221,3 +239,12 @@ def test_replay_and_python_share_the_view(lab: Lab, workbench: tuple[Page, Any])
     view.get_by_role("button", name="Replay").click()
     view.get_by_text("93 of 93 in").wait_for()
     view.get_by_role("region", name="Exchange details").get_by_text("#41", exact=True).wait_for()
+
+
+def test_a_kernel_that_is_gone_is_told(lab: Lab, page: Page, tour: str) -> None:
+    code = "wb.Workbench(wb.open_capture('captures/toystore.mitm'), wb.Chain('sample_filters/add_header/add_header.wasm'))"
+    page.run(lab.notebook("gone.ipynb", f"import workbench as wb\n{code}"))
+    view = page.view()
+    page.stop_kernel()
+    view.get_by_role("grid", name="Exchanges").press("End")
+    view.get_by_text("The kernel does not answer").first.wait_for()

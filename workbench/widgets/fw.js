@@ -168,8 +168,10 @@ export const choice = (label, options, chosen, onpick) => {
 };
 
 const FIRST_PATIENCE = 4000;
-/** Questions to Python and their answers. An answer carries the number of its question; those nobody waits for are dropped. */
-export const channel = (model, signal) => {
+const SILENCE = "The kernel does not answer. It may be busy; if it was restarted, run the cell again.";
+/** Questions to Python and their answers. An answer carries the number of its question; those nobody waits for are dropped.
+ * `onsilence(words)` is called when an answer is long overdue. */
+export const channel = (model, signal, onsilence = () => {}) => {
   const waiting = new Map();
   let last = 0;
   const receive = (content, buffers) => {
@@ -189,7 +191,13 @@ export const channel = (model, signal) => {
       // A message can get lost while a page connects anew, so a question is asked again until it is answered or the view is gone.
       const send = (patience) => {
         if (signal.aborted || (patience > FIRST_PATIENCE && !waiting.has(ask))) return;
-        model.send({ ...body, kind, ask });
+        if (patience > 2 * FIRST_PATIENCE) onsilence(SILENCE);
+        try {
+          model.send({ ...body, kind, ask });
+        } catch {
+          // The way to a kernel that is gone is closed.
+          return onsilence(SILENCE);
+        }
         setTimeout(send, patience, 2 * patience);
       };
       waiting.set(ask, resolve);

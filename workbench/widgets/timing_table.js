@@ -79,7 +79,7 @@ const icicle = (data) => {
 
 /** Draws into `el` when first shown; gives {shown, reload}. */
 export const timingTable = (model, el, signal) => {
-  const ask = channel(model, signal);
+  const ask = channel(model, signal, (words) => panel.replaceChildren(h("div.void", h("span", words))));
   let fresh = false;
   const panel = h("div.timing.scroll", { tabindex: 0, "aria-label": "Timing" });
   el.append(panel);
