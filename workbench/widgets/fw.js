@@ -63,7 +63,9 @@ export const duration = (ns) => {
 };
 /** Filter and host time in one unit: 9.3 + 3.3 µs. */
 export const durations = (filter, host) => {
-  const [unit, by, places] = filter + host < 1e3 ? ["ns", 1, 0] : filter + host < 999.5e3 ? ["\u00b5s", 1e3, 1] : ["ms", 1e6, 1];
+  const total = filter + host;
+  const [unit, by] = total < 1e3 ? ["ns", 1] : total < 999.5e3 ? ["\u00b5s", 1e3] : ["ms", 1e6];
+  const places = by > 1 && total < 100 * by ? 1 : 0;
   return [`${(filter / by).toFixed(places)} `, `+ ${(host / by).toFixed(places)} ${unit}`];
 };
 /** 86 B, 182 kB, 1.1 MB. */
