@@ -348,7 +348,13 @@ def _write_notebook(root: Path) -> int:
     notebook = root.joinpath(*_TOUR)
     cells = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
-        cells, timeout=600, kernel_name="python3", store_widget_state=False, resources={"metadata": {"path": str(notebook.parent)}}
+        cells,
+        timeout=600,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(notebook.parent)}},
+        # the kernel warns of its loopback port on the terminal: a newcomer would take it for a fault of ours
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     try:
         client.execute(env=_environment(root))
