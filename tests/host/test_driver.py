@@ -177,6 +177,23 @@ def test_a_flood_of_log_lines_is_ended(text: Text, assembled: Assembled, batches
         (loop $forever (drop (call $log (i32.const 2) (i32.const 0) (i32.const 100000))) (br $forever))
         (i32.const 0))"""
     path = assembled(text(body, imports=LOG))
+    trace = replay([Filter(path)], batches(2), Settings(callback_limit_s=0.5))
+    assert failures(trace, 1)[0][1] == FailureKind.TIMEOUT
+    # past some 16 MiB a callback's hostcalls are only counted
+    assert 100 < len(rows(trace, 0, "proxy_log")) < 1000
+    assert statuses(trace, 2) == [503, 503]
+
+
+def test_a_flood_of_shared_data_is_ended(text: Text, assembled: Assembled, batches: Batches) -> None:
+    imports = '(import "env" "proxy_set_shared_data" (func $set (param i32 i32 i32 i32 i32) (result i32)))'
+    body = f"""{CREATE}
+      (func $flood (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (loop $forever
+          (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+          (drop (call $set (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 100000) (i32.const 0)))
+          (br $forever))
+        (i32.const 0))"""
+    path = assembled(text(body, imports=imports))
     trace = replay([Filter(path)], batches(2), Settings(callback_limit_s=30))
     assert failures(trace, 1)[0][1] == FailureKind.MEMORY
     assert rows(trace, 0, "failure")[0].fields[0] == b"made the host hold more than 256 MiB in one call, in flood"

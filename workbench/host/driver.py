@@ -335,6 +335,8 @@ class _Run:
         self.failed.add(vm.number)
         self.host.leave_behind(vm)
         self.host.call_with("recover", failure.message.encode(), failure.kind)
+        # where the core itself ended the filter it knows why
+        failure.message = self.host.read(self.host.call("failure_ptr"), self.host.call("failure_len")).decode()
 
     def _renew(self) -> None:
         """A fresh VM for the filter that the core names, and for those of the same policy that lived with it."""

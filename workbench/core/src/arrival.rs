@@ -2,10 +2,15 @@
 
 use crate::events::Event as Planned;
 use crate::failure;
+use crate::local;
 use crate::message;
+use crate::refusal::UPGRADE_FAILED;
 use crate::state::{core, Core, EARLIER, OPEN};
 use crate::stream::{Bytes, Stream, Work, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE};
+
+/// Pieces of a body that wait in a stream at once; the others stay where they are, so that small pieces cost no memory.
+const MOST_PIECES: u32 = 64;
 
 /// True where a filter's policy wants a fresh VM before a new stream begins; the pump then asks for it.
 pub fn wants_reload(c: &mut Core) -> bool {
@@ -29,6 +34,7 @@ pub fn arrive(record: &[u8]) -> u32 {
         c.streams.len() as u32 - 1
     });
     c.open += 1;
+    c.held += record.len();
     let count = c.filters.len();
     let s = &mut c.streams[slot as usize];
     s.reset(count);
@@ -56,33 +62,43 @@ pub fn arrive(record: &[u8]) -> u32 {
             failure::tell(slot, filter, EARLIER, 2, b"its VM had failed before", NONE);
         }
     }
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    let chunked = message::is_chunked(s.list(0));
-    let eos = body.0 == body.1 && !trailers && !chunked;
+    let s = &mut core().streams[slot as usize];
+    if s.loaded[REQUEST].refused.is_some() {
+        refuse(slot);
+        return slot;
+    }
+    let eos = body.0 == body.1 && !trailers && !s.loaded[REQUEST].chunked;
     s.work.push_back(Work::Headers { dir: REQUEST, pos: 0, eos });
     if !eos {
-        plan_body(slot, REQUEST, body.0);
+        deliver_body(slot, REQUEST, body.0, true);
     }
     slot
 }
 
-/// Delivers a captured body's next piece, now or at its time: pieces spread evenly between the message's first and last byte.
-pub fn plan_body(slot: u32, dir: usize, from: u32) {
+/// Envoy answers this request itself: no filter is asked, each is told at the end.
+fn refuse(slot: u32) {
     let c = core();
-    let s = &c.streams[slot as usize];
+    let s = &mut c.streams[slot as usize];
+    let Some(refusal) = s.loaded[REQUEST].refused else { return };
+    if refusal.details == UPGRADE_FAILED {
+        let row = Row { exchange: s.exchange, ..Row::event(Event::Note, c.now) };
+        c.trace.push(row, |f| {
+            f.bytes(b"asks for an upgrade of the protocol, which Envoy refuses unless upgrade_configs allow it");
+        });
+    }
+    if refusal.unread {
+        s.maps[0].clear(crate::headers::Side::Request);
+        (s.head, s.grpc) = (false, false);
+    }
+    local::answer_for_proxy(slot, refusal.code, refusal.body, refusal.details);
+}
+
+/// When the piece that ends at `upto` is there: pieces spread evenly between the message's first and last byte.
+fn time_of(s: &Stream, dir: usize, upto: u32) -> u64 {
     let (start, end) = s.bodies[dir];
-    let upto = piece(c.settings.chunk, from, end);
     let whole = s.times[dir * 2 + 1].saturating_sub(s.times[dir * 2]);
     let passed = if start == end { whole } else { (u128::from(whole) * u128::from(upto - start) / u128::from(end - start)) as u64 };
-    let at = s.began[dir] + passed;
-    if at <= c.now {
-        deliver_body(slot, dir, from);
-    } else {
-        let life = s.life;
-        let event = if dir == REQUEST { Planned::RequestBody { slot, life, from } } else { Planned::ResponseBody { slot, life, from } };
-        c.events.plan(at, event);
-    }
+    s.began[dir] + passed
 }
 
 /// Where the piece that begins at `from` ends.
@@ -90,8 +106,9 @@ fn piece(size: u32, from: u32, end: u32) -> u32 {
     if size == 0 { end } else { from.saturating_add(size).min(end) }
 }
 
-/// A piece of a captured body enters the chain. HTTP/1 tells the end apart from the last piece, as Envoy's codec does.
-pub fn deliver_body(slot: u32, dir: usize, from: u32) {
+/// Captured body from `from` on enters the chain as far as it is there; the rest is planned. `first` where none came before.
+/// HTTP/1 tells the end apart from the last piece, as Envoy's codec does.
+pub fn deliver_body(slot: u32, dir: usize, mut from: u32, first: bool) {
     let c = core();
     let chunk = c.settings.chunk;
     let s = &mut c.streams[slot as usize];
@@ -99,23 +116,35 @@ pub fn deliver_body(slot: u32, dir: usize, from: u32) {
         return;
     }
     let end = s.bodies[dir].1;
-    let upto = piece(chunk, from, end);
-    let last = upto == end;
-    s.received[dir] += u64::from(upto - from);
-    let trailers = s.has_trailers[dir];
-    let with_end = last && !trailers && s.versions[dir] >= 20;
-    if upto > from || with_end {
-        s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::Captured(from, upto), eos: with_end });
-    }
-    if last && trailers {
-        s.work.push_back(Work::Trailers { dir, pos: 0 });
-    } else if last && !with_end {
-        s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::default(), eos: true });
+    let mut due = !first;
+    for _ in 0..MOST_PIECES {
+        let upto = piece(chunk, from, end);
+        if !due && time_of(s, dir, upto) > c.now {
+            break;
+        }
+        due = false;
+        let last = upto == end;
+        s.received[dir] += u64::from(upto - from);
+        let trailers = s.has_trailers[dir];
+        let with_end = last && !trailers && s.versions[dir] >= 20;
+        if upto > from || with_end {
+            s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::Captured(from, upto), eos: with_end });
+        }
+        if last {
+            s.last_byte = c.now;
+            if trailers {
+                s.work.push_back(Work::Trailers { dir, pos: 0 });
+            } else if !with_end {
+                s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::default(), eos: true });
+            }
+            c.ready.push_back(slot);
+            return;
+        }
+        from = upto;
     }
     c.ready.push_back(slot);
-    if !last {
-        plan_body(slot, dir, upto);
-    }
+    let at = time_of(s, dir, piece(chunk, from, end)).max(c.now);
+    c.events.plan(at, Planned::Body { slot, life: s.life, dir: dir as u32, from });
 }
 
 /// The upstream's answer arrives.
@@ -125,11 +154,18 @@ pub fn respond(slot: u32) {
     if s.local {
         return;
     }
+    // of 1xx only the switch of protocols is an answer, and without one the upstream has failed
+    if !s.has_response || s.status == 100 || matches!(s.status, 102..=199) {
+        return local::upstream_failed(slot);
+    }
+    let mut map = std::mem::take(&mut s.maps[2]);
+    let loaded = message::load_response(&mut map, s.status, s.versions[RESPONSE], s.list(2));
+    s.maps[2] = map;
+    let Some(loaded) = loaded else { return local::upstream_malformed(slot) };
+    s.loaded[RESPONSE] = loaded;
     s.response_loaded = true;
     s.began[RESPONSE] = c.now;
-    let mut map = std::mem::take(&mut s.maps[2]);
-    message::load_response(&mut map, s.status, s.list(2));
-    s.maps[2] = map;
+    s.last_byte = c.now;
     let mut map = std::mem::take(&mut s.maps[3]);
     message::load_trailers(&mut map, s.list(3));
     s.maps[3] = map;
@@ -144,12 +180,16 @@ pub fn respond(slot: u32) {
     c.trace.push(row, |f| {
         f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out)).bytes(b"");
     });
-    let bodiless = s.head || matches!(s.status, 100..=199 | 204 | 304);
-    let eos = bodiless || body.0 == body.1 && !s.has_trailers[RESPONSE] && !message::is_chunked(s.list(2));
+    let bodiless = s.head || matches!(s.status, 204 | 304);
+    let empty = body.0 == body.1 && !s.has_trailers[RESPONSE];
+    // an HTTP/1 response that does not say where it ends goes on until the connection does
+    let open_end = loaded.chunked || !loaded.framed && s.versions[RESPONSE] < 20;
+    let eos = bodiless || empty && !open_end;
     s.code = s.status;
+    s.details.extend_from_slice(b"via_upstream");
     s.work.push_back(Work::Headers { dir: RESPONSE, pos: 0, eos });
     c.ready.push_back(slot);
     if !eos {
-        plan_body(slot, RESPONSE, body.0);
+        deliver_body(slot, RESPONSE, body.0, true);
     }
 }

@@ -1,6 +1,7 @@
 //! Entering a filter: the callbacks, the stack of contexts, and what a trap leaves to clean up.
 
 use crate::guest;
+use crate::hostcalls::Restricted;
 use crate::state::{core, Active, Core, Ctx, ABI_01, RESTART};
 use crate::stream::{self, Pending};
 use crate::trace::{Event, Row, CALLBACK, NONE, NO_FILTER};
@@ -87,6 +88,7 @@ pub struct Target {
 /// Calls a filter and records it. May never return: everything that must survive a trap is in the state before.
 pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
     let c = core();
+    c.trace.begin();
     let row = c.trace.push(
         Row {
             kind: CALLBACK,
@@ -110,8 +112,22 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
     let host_ns = c.frames.pop().map_or(0, |frame| frame.host_ns);
     c.active = None;
     c.trace.finish(row, result as i32, ns, host_ns);
-    stream::flush_touched(row);
+    close(row);
     result
+}
+
+/// Writes what belongs behind a callback that has ended.
+fn close(row: u32) {
+    stream::flush_touched(row);
+    let c = core();
+    let left_out = c.trace.end();
+    if left_out > 0 {
+        let of = c.trace.at(row).map(|row| (row.filter, row.exchange));
+        let (filter, exchange) = of.unwrap_or((NO_FILTER, NONE));
+        c.trace.push(Row { filter, exchange, parent: row, ..Row::event(Event::Note, c.now) }, |f| {
+            f.bytes(format!("{left_out} hostcalls more of this callback are not recorded, it had made too many").as_bytes());
+        });
+    }
 }
 
 fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
@@ -147,6 +163,10 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
 /// After a trap unwound the core: closes what was open, marks the VM, and leaves the stream's consequences to the pump.
 pub fn recover(kind: u32, message: &[u8]) {
     let c = core();
+    // the host may have ended the filter itself, and knows why
+    let blame = c.blame.take();
+    let (kind, message) = blame.as_ref().map_or((kind, message), |(kind, why)| (*kind, why.as_bytes()));
+    c.restricted = Restricted::No;
     let Some(active) = c.active.take() else { return };
     let elapsed = c.frames.first().map_or((0, 0), |f| (guest::real_ns().saturating_sub(f.started), f.host_ns));
     c.frames.clear();
@@ -154,12 +174,13 @@ pub fn recover(kind: u32, message: &[u8]) {
         row.ns = elapsed.0.min(u32::MAX as u64) as u32;
         row.other_ns = elapsed.1.min(u32::MAX as u64) as u32;
     }
-    stream::flush_touched(active.row);
+    close(active.row);
     let c = core();
     let vm = &mut c.vms[active.vm as usize];
     vm.failed = kind;
     vm.failed_at = c.now;
     vm.failure = message.to_vec();
+    c.last_failure = message.to_vec();
     if let Some((slot, pending)) = active.stream {
         // a reply that the filter asked for before it fell comes second: the failure's own wins
         crate::hostcalls::control::drop_answers(slot);
@@ -169,9 +190,11 @@ pub fn recover(kind: u32, message: &[u8]) {
         root_failure(active.filter, kind, message, active.row);
     }
     let c = core();
-    let lives_there = c.filters.get(active.filter as usize).is_some_and(|f| f.vm == active.vm && f.policy == RESTART && f.vms > 0);
-    if lives_there {
-        c.needs.push_back((active.filter, 2));
+    c.in_notice = false;
+    c.vms[active.vm as usize].contexts.clear();
+    // whoever answers moves all filters of this policy that lived there
+    if let Some(filter) = c.filters.iter().position(|f| f.vm == active.vm && f.policy == RESTART && f.vms > 0 && !f.given_up) {
+        c.needs.push_back((filter as u32, 2));
     }
 }
 
@@ -192,6 +215,7 @@ fn root_target(filter: u32, vm: u32, ctx: Ctx, ctx_id: u32) -> Target {
 /// `_initialize` and then `main`, or `_start`: on the VM context.
 pub fn boot(vm: u32) {
     let target = root_target(NO_FILTER as u32, vm, Ctx::Vm, 0);
+    core().restricted = Restricted::Start;
     let has = |callback| core().has(vm, callback);
     if has(Callback::Initialize) {
         callback(Callback::Initialize, target, [0, 0]);
@@ -203,6 +227,7 @@ pub fn boot(vm: u32) {
     } else if has(Callback::Start) {
         callback(Callback::Start, target, [0, 0]);
     }
+    core().restricted = Restricted::No;
 }
 
 /// Creates a filter's root context in a VM and starts it; 0, or the kind of failure.
@@ -212,10 +237,10 @@ pub fn start_filter(filter: u32, vm: u32) -> u32 {
     let root = c.vms[vm as usize].new_context(Ctx::Root(filter));
     let (vm_size, size) = (c.vms[vm as usize].config.len() as u32, c.filters[filter as usize].config.len() as u32);
     let f = &mut c.filters[filter as usize];
-    f.vm = vm;
     f.root = root;
     f.config_open = first;
-    f.tick = (f.tick.0 + 1, 0);
+    let old = std::mem::replace(&mut f.vm, vm);
+    f.timer.reset();
     let reason = f.vms.min(1);
     f.vms += 1;
     let count = f.vms;
@@ -240,7 +265,23 @@ pub fn start_filter(filter: u32, vm: u32) -> u32 {
         return refuse(filter, vm, 5, b"proxy_on_configure returned false");
     }
     core().filters[filter as usize].config_open = false;
+    crate::hostcalls::control::run_actions();
+    if policy == RESTART && reason != 0 {
+        move_streams(filter, old);
+    }
     0
+}
+
+/// Exchanges that the filter had paused in its old VM come to it again. The one that failed there does not.
+fn move_streams(filter: u32, old: u32) {
+    let c = core();
+    let failing = c.trapped.map(|(slot, _)| slot);
+    for slot in 0..c.streams.len() as u32 {
+        let s = &core().streams[slot as usize];
+        if s.live && !s.ending && failing != Some(slot) && s.filters[filter as usize].vm == old {
+            crate::chain::give_back(slot, filter);
+        }
+    }
 }
 
 fn refuse(filter: u32, vm: u32, kind: u32, message: &[u8]) -> u32 {
@@ -250,6 +291,7 @@ fn refuse(filter: u32, vm: u32, kind: u32, message: &[u8]) -> u32 {
     vm.failed = kind;
     vm.failed_at = c.now;
     vm.failure = message.to_vec();
+    vm.contexts.clear();
     let parent = c.trace.taken.wrapping_add(c.trace.rows.len() as u32 - 1);
     root_failure(filter, kind, message, parent);
     kind

@@ -2,22 +2,13 @@
 
 use crate::call::{callback, Callback};
 use crate::events::Event as Planned;
+use crate::headers::HeaderMap;
 use crate::local;
 use crate::state::core;
 use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row};
 
 impl Stream {
-    /// The direction's headers did not end it: body or trailers came or come.
-    pub fn awaits_body(&self, dir: usize) -> bool {
-        let body = self.bodies[dir];
-        let none = body.0 == body.1 && !self.has_trailers[dir];
-        if dir == RESPONSE && (self.local || self.head || matches!(self.status, 204 | 304)) {
-            return false;
-        }
-        !none || crate::message::is_chunked(self.list(dir * 2))
-    }
-
     fn put(&mut self, dir: usize, bytes: Bytes) {
         let sink = &mut self.sink[dir];
         let start = self.bodies[dir].0;
@@ -25,6 +16,10 @@ impl Stream {
             match bytes {
                 Bytes::Captured(from, to) if from == start + sink.passed || from == to => {
                     sink.passed += to - from;
+                    return;
+                }
+                Bytes::Own(own) if sink.passed == 0 => {
+                    sink.own = Some(own);
                     return;
                 }
                 _ => sink.own = Some(self.record[start as usize..(start + sink.passed) as usize].to_vec()),
@@ -49,6 +44,12 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
             let details = b"filter_removed_required_request_headers{missing_required_header:_:method}";
             return local::answer_for_proxy(slot, 503, b"missing required header: :method", details);
         }
+        if let Some((what, name)) = map.illegal() {
+            let body = [what, &name[..]].concat();
+            let details = [b"filter_removed_required_request_headers{", &body[..], b"}"].concat();
+            return local::answer_for_proxy(slot, 503, &body, &details);
+        }
+        s.sent_at = c.now;
         // an answer that came before the request was whole keeps its distance to the request's start
         if s.has_response && s.times[2] < s.times[1] && !s.response_planned {
             s.response_planned = true;
@@ -63,6 +64,12 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
         s.code = status(s);
     }
     s.sink[dir].headers = true;
+    if !eos && s.filters.iter().any(|f| f.half[dir].headers_open) {
+        // what a filter writes from now on changes the map, no longer the message
+        let mut frozen = Vec::new();
+        write_headers(&mut frozen, &s.maps[HEADERS[dir]], dir);
+        s.sink[dir].frozen = Some(frozen);
+    }
     if eos {
         complete(slot, dir);
     }
@@ -128,20 +135,25 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
         ..Row::event(event, c.now)
     };
     let (headers, trailers) = (&s.maps[HEADERS[dir]], &s.maps[TRAILERS[dir]]);
-    let with_trailers = s.has_trailers[dir] || s.trailers_added[dir];
-    let stays = |name: &[u8]| dir == RESPONSE && crate::message::stays_behind(name);
-    let whole = dir == REQUEST || !headers.iter().any(|(name, _)| stays(name));
+    let with_trailers = !reset && (s.has_trailers[dir] || s.trailers_added[dir]);
     c.trace.push(row, |f| {
-        f.with(|out| {
-            if whole {
-                return headers.write(out);
-            }
-            let left = headers.iter().filter(|(name, _)| !stays(name));
-            crate::packed::write_pairs(out, left.clone(), left.count());
+        f.with(|out| match &sink.frozen {
+            Some(frozen) => out.extend_from_slice(frozen),
+            None => write_headers(out, headers, dir),
         });
         f.bytes(if as_captured { empty } else { body });
         f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
     });
+}
+
+/// The headers of a message as they go out.
+fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap, dir: usize) {
+    let stays = |name: &[u8]| dir == RESPONSE && crate::message::stays_behind(name);
+    if dir == REQUEST || !headers.iter().any(|(name, _)| stays(name)) {
+        return headers.write(out);
+    }
+    let left = headers.iter().filter(|(name, _)| !stays(name));
+    crate::packed::write_pairs(out, left.clone(), left.count());
 }
 
 /// The connection to the client ends where it stands.
@@ -226,17 +238,11 @@ fn release(slot: u32) {
     if !s.sink[RESPONSE].ended {
         state |= 4;
     }
-    for f in &s.filters {
-        if c.vms[f.vm as usize].failed != 0 {
-            c.vms[f.vm as usize].contexts.remove(&f.ctx);
-        }
-    }
     let row = Row { exchange: s.exchange, args: [state, 0, 0, 0], ..Row::event(Event::End, c.now) };
     c.trace.push(row, |_| {});
-    s.live = false;
-    s.work.clear();
+    c.held -= s.record.len();
+    s.clear();
     c.free.push(slot);
     c.done += 1;
     c.open -= 1;
-    c.last_activity = c.now;
 }

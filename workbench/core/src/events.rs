@@ -6,9 +6,8 @@ use std::collections::BinaryHeap;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
     /// The next piece of a captured body, from a byte on.
-    RequestBody { slot: u32, life: u32, from: u32 },
+    Body { slot: u32, life: u32, dir: u32, from: u32 },
     Response { slot: u32, life: u32 },
-    ResponseBody { slot: u32, life: u32, from: u32 },
     Tick { filter: u32, generation: u32 },
     QueueReady { vm: u32, root: u32, token: u32 },
 }
@@ -17,14 +16,14 @@ pub enum Event {
 pub struct Events {
     heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
     planned: u64,
-    /// How many in the queue are not ticks: with none, nothing new can happen by itself.
+    /// How many in the queue belong to exchanges.
     pub work: u32,
 }
 
 impl Events {
     pub fn plan(&mut self, time: u64, event: Event) {
         self.planned += 1;
-        self.work += u32::from(!matches!(event, Event::Tick { .. }));
+        self.work += u32::from(is_work(event));
         self.heap.push(Reverse((time, self.planned, event)));
     }
 
@@ -34,7 +33,11 @@ impl Events {
 
     pub fn pop(&mut self) -> Option<(u64, Event)> {
         let Reverse((time, _, event)) = self.heap.pop()?;
-        self.work -= u32::from(!matches!(event, Event::Tick { .. }));
+        self.work -= u32::from(is_work(event));
         Some((time, event))
     }
+}
+
+fn is_work(event: Event) -> bool {
+    matches!(event, Event::Body { .. } | Event::Response { .. })
 }

@@ -1,12 +1,13 @@
 //! Failures of filters, told on the exchanges that they hit. What a stream then gets is the chain's and `local`'s matter.
 
-use crate::state::{core, EARLIER, OPEN, RESTART};
+use crate::state::{core, OPEN};
 use crate::trace::{Event, Row, NONE};
 
-/// Records on the exchange that a filter failed there, or suffers from an earlier failure. Once a filter and exchange.
+/// Records on the exchange that a filter failed there, or suffers from an earlier failure; `harmless` where the exchange does not
+/// suffer. Once a filter and exchange.
 pub fn tell_failure(slot: u32, filter: u32, kind: u32, message: &[u8], parent: u32, harmless: bool) {
     let c = core();
-    let passes = harmless || c.filters[filter as usize].fail_open || kind == EARLIER && c.filters[filter as usize].policy == RESTART;
+    let passes = harmless || c.filters[filter as usize].fail_open;
     if !std::mem::replace(&mut c.streams[slot as usize].filters[filter as usize].failure_told, true) {
         tell(slot, filter, kind, if passes { 2 } else { 1 }, message, parent);
     }

@@ -7,6 +7,8 @@ extern "C" {
     pub fn memory_write(vm: u32, from: *const u8, to: u32, n: u32) -> u32;
     pub fn memory_store32(vm: u32, to: u32, value: u32) -> u32;
     pub fn memory_store64(vm: u32, to: u32, value: u64) -> u32;
+    /// No VM has this function: a call of it traps in the filter's name.
+    pub fn workbench_fault(vm: u32);
     pub fn malloc(vm: u32, n: u32) -> u32;
     pub fn _initialize(vm: u32);
     pub fn main(vm: u32, argc: u32, argv: u32) -> u32;
@@ -43,27 +45,41 @@ pub fn real_ns() -> u64 {
 
 /// Reads `n` bytes of the filter's memory; None where the range is not inside it.
 pub fn read(vm: u32, from: u32, n: u32) -> Option<Vec<u8>> {
-    if n == 0 {
-        return Some(Vec::new());
+    let mut bytes = Vec::new();
+    read_into(vm, from, n, &mut bytes).then_some(bytes)
+}
+
+/// The same in place of what a buffer holds.
+pub fn read_into(vm: u32, from: u32, n: u32, bytes: &mut Vec<u8>) -> bool {
+    bytes.clear();
+    if n == 0 && from == 0 {
+        return true;
     }
-    if n > MAX_READ {
-        return None;
+    if n > UNSEEN && !contains(vm, from, n) {
+        return false;
     }
-    let mut bytes = Vec::with_capacity(n as usize);
+    bytes.reserve(n as usize);
     // SAFETY: memory_read writes exactly n bytes, or none and returns 0.
     unsafe {
         if memory_read(vm, from, bytes.as_mut_ptr(), n) == 0 {
-            return None;
+            return false;
         }
         bytes.set_len(n as usize);
     }
-    Some(bytes)
+    true
 }
 
-/// No filter has more memory than this, so no valid range is longer.
-const MAX_READ: u32 = 1 << 30;
+/// Bytes that are allocated for a range before it is known to be one.
+const UNSEEN: u32 = 1 << 16;
 
-/// True if `(at, n)` lies in the filter's memory; `(x, 0)` only where x does.
+/// True if the range of `n` bytes, at least one, lies in the filter's memory.
+pub fn contains(vm: u32, from: u32, n: u32) -> bool {
+    let mut last = 0;
+    // SAFETY: memory_read writes one byte, or none.
+    from.checked_add(n - 1).is_some_and(|at| unsafe { memory_read(vm, at, &mut last, 1) != 0 })
+}
+
+/// Writes into the filter's memory; false where the range is not inside it. Nothing can be written anywhere.
 pub fn write(vm: u32, at: u32, bytes: &[u8]) -> bool {
     bytes.is_empty() || unsafe { memory_write(vm, bytes.as_ptr(), at, bytes.len() as u32) != 0 }
 }

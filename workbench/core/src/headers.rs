@@ -1,6 +1,6 @@
 //! Envoy's header map: order and repeats kept, names in lower case, pseudo headers first, inline names one entry only.
 
-
+use crate::refusal::{has_control, is_control, is_token, LOWER_TOKEN};
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -23,13 +23,32 @@ pub struct HeaderMap {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     pub side: Side,
+    /// A filter wrote a name or value that may be none of HTTP.
+    suspect: bool,
+    /// When `bytes` is this long it is looked at for what no entry uses any more.
+    crowded: usize,
 }
+
+/// What a filter may make of a map: far beyond what any peer takes.
+const MOST_BYTES: usize = 16 << 20;
+const MOST_ENTRIES: usize = 4096;
+/// Names and values that changed leave bytes behind; below this nobody minds.
+const ROOM: usize = 16 << 10;
 
 impl HeaderMap {
     pub fn clear(&mut self, side: Side) {
         self.bytes.clear();
         self.entries.clear();
         self.side = side;
+        self.suspect = false;
+        self.crowded = ROOM;
+    }
+
+    pub fn shrink_to(&mut self, capacity: usize) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.bytes.shrink_to(capacity);
+        self.entries.shrink_to(capacity / size_of::<Entry>());
     }
 
     pub fn len(&self) -> usize {
@@ -38,6 +57,52 @@ impl HeaderMap {
 
     fn part(&self, at: (u32, u32)) -> &[u8] {
         &self.bytes[at.0 as usize..at.1 as usize]
+    }
+
+    /// Larger than the host lets a filter make it.
+    pub fn is_excessive(&self) -> bool {
+        self.entries.len() > MOST_ENTRIES || self.bytes.len() > MOST_BYTES
+    }
+
+    /// Drops what no entry uses, once there is much of it.
+    fn tidy(&mut self) {
+        let used = self.byte_size();
+        if used < self.bytes.len() / 2 {
+            let old = std::mem::take(&mut self.bytes);
+            self.bytes.reserve(used);
+            for i in 0..self.entries.len() {
+                let Entry { name, value } = self.entries[i];
+                let name = self.keep(&old[name.0 as usize..name.1 as usize]);
+                let value = self.keep(&old[value.0 as usize..value.1 as usize]);
+                self.entries[i] = Entry { name, value };
+            }
+        }
+        self.crowded = (2 * self.bytes.len()).max(ROOM);
+    }
+
+    /// Looks at what a filter wrote.
+    pub fn written(&mut self, name: &[u8], value: &[u8]) {
+        let name = name.strip_prefix(b":").unwrap_or(name);
+        self.suspect |= !name.is_empty() && !is_token(name) || has_control(value);
+        if self.bytes.len() > self.crowded {
+            self.tidy();
+        }
+    }
+
+    /// The first name or value that Envoy does not send to an upstream: what is wrong, in its words, and the name. An empty name goes.
+    pub fn illegal(&self) -> Option<(&'static [u8], Vec<u8>)> {
+        if !self.suspect {
+            return None;
+        }
+        self.iter().find_map(|(name, value)| {
+            let plain = name.strip_prefix(b":").unwrap_or(name);
+            let what: &[u8] = match () {
+                () if !plain.is_empty() && !is_token(plain) => b"invalid header name: ",
+                () if value.iter().any(|&b| is_control(b)) => b"invalid header value for: ",
+                () => return None,
+            };
+            Some((what, name.to_vec()))
+        })
     }
 
     fn keep(&mut self, part: &[u8]) -> (u32, u32) {
@@ -85,8 +150,11 @@ impl HeaderMap {
         if let Some(i) = self.position(name).filter(|_| self.joins(name)) {
             if !value.is_empty() {
                 let at = self.entries[i].value;
-                let start = self.bytes.len() as u32;
-                self.bytes.extend_from_within(at.0 as usize..at.1 as usize);
+                let mut start = at.0;
+                if at.1 as usize != self.bytes.len() {
+                    start = self.bytes.len() as u32;
+                    self.bytes.extend_from_within(at.0 as usize..at.1 as usize);
+                }
                 if at.0 != at.1 {
                     self.bytes.push(b',');
                 }
@@ -98,6 +166,30 @@ impl HeaderMap {
         self.push(name, value);
     }
 
+    /// Adds a captured field, its name in lower case, unless `dropped` says otherwise. False where the name is none.
+    pub fn load(&mut self, name: &[u8], value: &[u8], dropped: impl FnOnce(&[u8]) -> bool) -> bool {
+        let start = self.bytes.len();
+        self.bytes.extend(name.iter().map(|&b| LOWER_TOKEN[b as usize]));
+        let name = &self.bytes[start..];
+        if name.is_empty() || name.contains(&0) {
+            self.bytes.truncate(start);
+            return false;
+        }
+        if dropped(name) {
+            self.bytes.truncate(start);
+            return true;
+        }
+        let name = (start as u32, self.bytes.len() as u32);
+        if self.position(self.part(name)).is_some_and(|_| self.joins(self.part(name))) {
+            let name = self.bytes.split_off(start);
+            self.add(&name, value);
+        } else {
+            let value = self.keep(value);
+            self.entries.push(Entry { name, value });
+        }
+        true
+    }
+
     /// Adds an entry whatever is there: pseudo headers behind the last of their kind, others at the end.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         let entry = Entry { name: self.keep(name), value: self.keep(value) };
@@ -106,6 +198,21 @@ impl HeaderMap {
             self.entries.insert(at, entry);
         } else {
             self.entries.push(entry);
+        }
+    }
+
+    /// Adds an entry whose value is a number.
+    pub fn push_number(&mut self, name: &[u8], value: u32) {
+        let mut digits = [0; 10];
+        let mut at = digits.len();
+        let mut rest = value;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return self.push(name, &digits[at..]);
+            }
         }
     }
 
@@ -241,10 +348,4 @@ fn parse_strict(data: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
         pairs.push((part(k)?, part(v)?));
     }
     (at == data.len()).then_some(pairs)
-}
-
-/// A name in lower case, as every access makes it.
-pub fn lower(mut name: Vec<u8>) -> Vec<u8> {
-    name.make_ascii_lowercase();
-    name
 }

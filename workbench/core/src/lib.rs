@@ -10,9 +10,12 @@ mod failure;
 mod guest;
 mod headers;
 mod hostcalls;
+mod idle;
 mod local;
+mod memory;
 mod message;
 mod packed;
+mod refusal;
 mod root;
 mod shared;
 mod state;
@@ -25,9 +28,6 @@ use state::core;
 const DONE: i32 = 0;
 const TRACE_FULL: i32 = 1;
 const NEEDS_VM: i32 = 2;
-
-/// How long a stream may stay paused after all else has ended: Envoy's default stream idle timeout.
-const IDLE_LIMIT_NS: u64 = 300_000_000_000;
 
 fn bytes<'a>(at: *const u8, n: u32) -> &'a [u8] {
     // SAFETY: Python passes what core_alloc gave it, and keeps it until the call is over.
@@ -107,6 +107,17 @@ pub extern "C" fn recover(kind: u32, message: *const u8, n: u32) {
     call::recover(kind, bytes(message, n));
 }
 
+/// Why the VM that failed last did, in the words of the trace.
+#[no_mangle]
+pub extern "C" fn failure_ptr() -> *const u8 {
+    core().last_failure.as_ptr()
+}
+
+#[no_mangle]
+pub extern "C" fn failure_len() -> u32 {
+    core().last_failure.len() as u32
+}
+
 #[no_mangle]
 pub extern "C" fn records_ptr() -> *const trace::Row {
     core().trace.rows.as_ptr()
@@ -167,83 +178,79 @@ fn pump() -> i32 {
         if !c.needs.is_empty() {
             return NEEDS_VM;
         }
+        if c.trace.bytes() > c.settings.trace_limit {
+            return TRACE_FULL;
+        }
         if let Some((slot, pending)) = c.trapped.take() {
             c.ready.push_front(slot);
             chain::settle(slot, pending, None);
             continue;
         }
         hostcalls::control::run_actions();
-        if let Some(&slot) = core().ready.front() {
-            drain(slot);
-            core().ready.pop_front();
-            continue;
-        }
         let c = core();
-        if c.trace.bytes() > c.settings.trace_limit {
-            return TRACE_FULL;
+        match c.ready.front() {
+            Some(&slot) => match c.streams[slot as usize].work.pop_front() {
+                Some(work) => chain::perform(slot, work),
+                None => {
+                    c.ready.pop_front();
+                }
+            },
+            None if next_event() => {}
+            None => return DONE,
         }
-        if !next_event() {
-            return DONE;
-        }
-    }
-}
-
-/// Does what a stream has to do until it waits for something.
-fn drain(slot: u32) {
-    loop {
-        let Some(work) = core().streams[slot as usize].work.pop_front() else { return };
-        chain::perform(slot, work);
-        hostcalls::control::run_actions();
     }
 }
 
 fn record_at(at: u32) -> (&'static [u8], u64) {
     let size = u32::from_le_bytes(bytes(at as *const u8, 4).try_into().unwrap_or([0; 4]));
     let record = bytes((at + 4) as *const u8, size);
-    let start = record.get(8..16).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let start = record.get(8..16).map_or(0, |time| packed::Reader::new(time).time());
     (record, start)
 }
 
-/// Takes the next arrival or planned event, whichever is first. False when nothing is left before the horizon.
+/// When the next captured request starts, if it is known.
+fn next_arrival() -> Option<u64> {
+    let (at, end) = core().input;
+    (at < end).then(|| record_at(at).1)
+}
+
+/// Takes the next arrival, planned event or paused stream's end, whichever is first. False when nothing is left before the horizon.
 fn next_event() -> bool {
     let c = core();
-    let (at, end) = c.input;
+    let arrival = next_arrival();
     let planned = c.events.next_time();
-    if at < end {
-        let (record, start) = record_at(at);
-        if planned.is_none_or(|time| time > start) {
-            c.now = c.now.max(start);
-            if arrival::wants_reload(c) {
-                return true;
-            }
-            c.input.0 = at + 4 + record.len() as u32;
-            let slot = arrival::arrive(record);
-            core().ready.push_back(slot);
-            return true;
-        }
-    } else if c.horizon == u64::MAX && c.events.work == 0 {
-        // only ticks are left: they matter as long as a stream waits for one
-        let patience = c.last_activity.max(c.settings.start) + IDLE_LIMIT_NS;
-        if c.open == 0 || planned.is_none_or(|time| time > patience) {
-            return abandon();
-        }
-    }
-    if planned.is_none_or(|time| time >= c.horizon && c.horizon != u64::MAX) {
+    let last = arrival.is_none() && c.horizon == u64::MAX;
+    // ticks and notices matter as long as a stream may wait for one
+    if last && c.open == 0 && planned.is_none_or(|time| time > c.now) {
         return false;
     }
-    let Some((time, event)) = core().events.pop() else { return false };
-    let c = core();
-    c.now = c.now.max(time);
-    match event {
-        Event::RequestBody { slot, life, from } if current(slot, life) => arrival::deliver_body(slot, stream::REQUEST, from),
-        Event::Response { slot, life } if current(slot, life) => {
-            if c.streams[slot as usize].has_response {
-                arrival::respond(slot);
-            } else {
-                local::upstream_failed(slot);
-            }
+    let idle = idle::next_time(c);
+    if last && c.events.work == 0 && idle.is_none() && c.open > 0 {
+        return abandon();
+    }
+    let next = planned.into_iter().chain(idle).min();
+    if let Some(start) = arrival.filter(|&start| next.is_none_or(|time| time > start)) {
+        c.now = c.now.max(start);
+        if arrival::wants_reload(c) || idle::make_room(c) {
+            return true;
         }
-        Event::ResponseBody { slot, life, from } if current(slot, life) => arrival::deliver_body(slot, stream::RESPONSE, from),
+        let record = record_at(c.input.0).0;
+        c.input.0 += 4 + record.len() as u32;
+        c.idle_ticks = 0;
+        let slot = arrival::arrive(record);
+        core().ready.push_back(slot);
+        return true;
+    }
+    let Some(time) = next.filter(|&time| time < c.horizon || c.horizon == u64::MAX) else { return false };
+    c.now = c.now.max(time);
+    if planned != Some(time) {
+        idle::expire();
+        return true;
+    }
+    let Some((_, event)) = c.events.pop() else { return false };
+    match event {
+        Event::Body { slot, life, dir, from } if current(slot, life) => arrival::deliver_body(slot, dir as usize, from, false),
+        Event::Response { slot, life } if current(slot, life) => arrival::respond(slot),
         Event::Tick { filter, generation } => root::tick(filter, generation),
         Event::QueueReady { vm, root, token } => root::queue_ready(vm, root, token),
         _ => {}
@@ -265,4 +272,3 @@ fn abandon() -> bool {
     }
     !waiting.is_empty()
 }
-

@@ -8,7 +8,7 @@ use crate::stream::{Bytes, Work, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE, NO_FILTER};
 
 /// `ResponseSource` of the trace.
-const FILTER: u32 = 0;
+pub const FILTER: u32 = 0;
 const FAILURE: u32 = 1;
 const PROXY: u32 = 2;
 
@@ -47,6 +47,12 @@ pub fn upstream_failed(slot: u32) {
     answer_for_proxy(slot, 503, body, b"upstream_reset_before_response_started{connection_termination}");
 }
 
+/// The upstream's answer is none that Envoy's codec takes.
+pub fn upstream_malformed(slot: u32) {
+    let body = b"upstream connect error or disconnect/reset before headers. reset reason: protocol error";
+    answer_for_proxy(slot, 502, body, b"upstream_reset_before_response_started{protocol_error}");
+}
+
 pub fn grpc_from_http(code: u32) -> u32 {
     match code {
         400 => 13,
@@ -67,11 +73,11 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     join_details(&mut reply.details);
     let mut shown = std::mem::take(&mut s.maps[2]);
     if !late && !ignored {
-        build(&mut shown, &reply, s.grpc, s.head);
+        build(&mut shown, &reply, s.grpc);
     }
     if late || ignored {
         s.maps[2] = shown;
-        record_ignored(slot, filter, &reply, parent);
+        record_ignored(slot, filter, &reply, source, parent);
         if !ignored {
             core().streams[slot as usize].details = reply.details;
             departure::cut(slot);
@@ -85,12 +91,14 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.maps[2] = shown;
     let in_response = s.response_loaded;
     s.local = true;
+    s.answers += 1;
     s.answered_by = parent;
     s.stopped = true;
     s.code = reply.code;
     s.details = reply.details;
     s.work.clear();
     s.has_trailers[RESPONSE] = false;
+    s.trailers_added[RESPONSE] = false;
     s.maps[3].clear(Side::Trailers);
     let count = core().filters.len() as u32;
     // after the upstream's response began the answer goes straight to the client, else through all response filters
@@ -118,8 +126,8 @@ fn row(slot: u32, filter: u32, reply: &Reply, source: u32, parent: u32, ignored:
 }
 
 /// An answer that has no effect is told all the same.
-pub fn record_ignored(slot: u32, filter: u32, reply: &Reply, parent: u32) {
-    core().trace.push(row(slot, filter, reply, FILTER, parent, 1), |f| {
+pub fn record_ignored(slot: u32, filter: u32, reply: &Reply, source: u32, parent: u32) {
+    core().trace.push(row(slot, filter, reply, source, parent, 1), |f| {
         let pairs = reply.pairs.iter().map(|(k, v)| (&k[..], &v[..]));
         f.bytes(&reply.details).bytes(&reply.body).with(|out| crate::packed::write_pairs(out, pairs, reply.pairs.len()));
     });
@@ -133,7 +141,7 @@ fn join_details(details: &mut [u8]) {
 }
 
 /// The headers of a reply as the response filters see them.
-fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool, head: bool) {
+fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool) {
     map.clear(Side::Response);
     map.push(b":status", if grpc { b"200".to_vec() } else { reply.code.to_string().into_bytes() }.as_slice());
     for (name, value) in &reply.pairs {
@@ -144,16 +152,18 @@ fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool, head: bool) {
     }
     if grpc {
         let status = if reply.grpc_status <= 16 { reply.grpc_status } else { grpc_from_http(reply.code) };
-        map.replace(b"content-type", b"application/grpc");
-        map.replace(b"grpc-status", status.to_string().as_bytes());
+        map.remove(b"content-length");
+        map.set_in_place(b"content-type", b"application/grpc");
+        // a status among the given headers stands
+        if map.get(b"grpc-status").is_none() {
+            map.push(b"grpc-status", status.to_string().as_bytes());
+        }
         if !reply.body.is_empty() {
-            map.replace(b"grpc-message", &percent_encode(&reply.body));
+            map.set_in_place(b"grpc-message", &percent_encode(&reply.body));
         }
     } else if reply.body.is_empty() {
-        if !head {
-            map.remove(b"content-length");
-            map.remove(b"content-type");
-        }
+        map.remove(b"content-length");
+        map.remove(b"content-type");
     } else {
         map.set_in_place(b"content-length", reply.body.len().to_string().as_bytes());
         if map.get(b"content-type").is_none() {

@@ -3,6 +3,7 @@
 
 use crate::headers::{HeaderMap, Side};
 use crate::packed::Pairs;
+use crate::refusal::{bad_name, Refusal, Scan, UPGRADE_FAILED};
 
 /// Headers by which Envoys talk to each other: from outside they are dropped.
 pub fn is_internal(name: &[u8]) -> bool {
@@ -28,76 +29,105 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&b| b == b',').map(<[u8]>::trim_ascii)
 }
 
-fn lower_into(name: &mut Vec<u8>, from: &[u8]) {
-    name.clear();
-    name.extend(from.iter().map(u8::to_ascii_lowercase));
+/// Without the blanks around it: what a codec gives of a value.
+fn trimmed(value: &[u8]) -> &[u8] {
+    let blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
+    if blank(value.first()) || blank(value.last()) { value.trim_ascii() } else { value }
+}
+
+/// A message as loaded.
+#[derive(Clone, Copy, Default)]
+pub struct Loaded {
+    /// It came in chunks.
+    pub chunked: bool,
+    /// It has a content-length or came in chunks.
+    pub framed: bool,
+    /// Envoy answers it instead of passing it on.
+    pub refused: Option<Refusal>,
 }
 
 /// Fills `map` with a request: pseudo headers in Envoy's order, then the fields as captured, names in lower case,
-/// `x-forwarded-proto` last where there was none. `fields` gives the captured ones, each time from the start.
-pub fn load_request<'a>(map: &mut HeaderMap, method: &[u8], scheme: &[u8], authority: &[u8], path: &[u8], fields: impl Fn() -> Pairs<'a>) {
+/// `x-forwarded-proto` last where there was none.
+pub fn load_request(map: &mut HeaderMap, method: &[u8], scheme: &[u8], authority: &[u8], path: &[u8], fields: Pairs<'_>) -> Loaded {
     map.clear(Side::Request);
-    let mut name = Vec::with_capacity(64);
-    let mut forwarded: Option<&[u8]> = None;
+    let scan = Scan::of(fields.clone());
     let mut named: Vec<Vec<u8>> = Vec::new();
-    for (k, v) in fields() {
-        if k.eq_ignore_ascii_case(b"x-forwarded-proto") {
-            forwarded = forwarded.or(Some(v));
-        } else if k.eq_ignore_ascii_case(b"connection") {
+    if scan.connection {
+        for (_, v) in fields.clone().filter(|(k, _)| k.eq_ignore_ascii_case(b"connection")) {
             named.extend(tokens(v).map(<[u8]>::to_ascii_lowercase).filter(|t| t != b"te"));
         }
     }
-    let https = forwarded.unwrap_or(scheme).eq_ignore_ascii_case(b"https");
-    map.push(b":authority", authority);
-    map.push(b":path", path);
+    let mut refused = scan.request(method, authority, path, fields.clone(), &named);
+    let https = match scan.forwarded {
+        (0, _) => scheme.eq_ignore_ascii_case(b"https"),
+        (1, value) => value.eq_ignore_ascii_case(b"https"),
+        _ => false,
+    };
+    // refused by then, a request has neither a scheme nor what is derived from it
+    let whole = refused.is_none_or(|refusal| refusal.details == UPGRADE_FAILED);
+    if !authority.is_empty() || whole {
+        map.push(b":authority", authority);
+    }
+    if method != b"CONNECT" {
+        map.push(b":path", if path.is_empty() { b"/" } else { path });
+    }
     map.push(b":method", method);
-    map.push(b":scheme", if https { b"https" } else { b"http" });
-    for (k, v) in fields() {
-        lower_into(&mut name, k);
-        if ends_here(&name, v) || named.contains(&name) {
+    if whole {
+        map.push(b":scheme", if https { b"https" } else { b"http" });
+    }
+    let mut legal = true;
+    for (k, v) in fields {
+        let mut v = trimmed(v);
+        if k.first() == Some(&b':') {
             continue;
         }
-        match &name[..] {
-            b"te" if v.is_empty() => map.add(b"te", v),
-            b"te" if tokens(v).any(|t| t == b"trailers") => map.add(b"te", b"trailers"),
-            b"te" => {}
-            name => map.add(name, v),
+        if k.eq_ignore_ascii_case(b"te") && !v.is_empty() {
+            if !tokens(v).any(|t| t == b"trailers") {
+                continue;
+            }
+            v = b"trailers";
         }
+        legal &= map.load(k, v, |name| ends_here(name, v) || named.iter().any(|other| other == name));
     }
-    if forwarded.is_none() {
+    if !legal {
+        refused = bad_name(refused);
+    }
+    if scan.forwarded.0 == 0 && whole {
         map.push(b"x-forwarded-proto", scheme);
     }
+    Loaded { chunked: scan.chunked(), framed: scan.framed(), refused }
 }
 
 /// Fills `map` with a response. Only `keep-alive` is dropped here: filters do see `connection` and its like.
-pub fn load_response(map: &mut HeaderMap, status: u32, fields: Pairs<'_>) {
+/// None where Envoy would not take it from an upstream of this HTTP version.
+pub fn load_response(map: &mut HeaderMap, status: u32, version: u32, fields: Pairs<'_>) -> Option<Loaded> {
     map.clear(Side::Response);
-    map.push(b":status", status.to_string().as_bytes());
-    let mut name = Vec::with_capacity(64);
+    let scan = Scan::of(fields.clone());
+    if version < 20 && !scan.takes_response(status, fields.clone()) {
+        return None;
+    }
+    map.push_number(b":status", status);
+    let mut legal = true;
     for (k, v) in fields {
-        lower_into(&mut name, k);
-        let dropped = name == b"keep-alive" || name.first() == Some(&b':') || status == 204 && name == b"content-length" && v == b"0";
-        if !dropped {
-            map.add(&name, v);
+        let v = trimmed(v);
+        if k.first() != Some(&b':') {
+            legal &= map.load(k, v, |name| name == b"keep-alive" || status == 204 && name == b"content-length" && v == b"0");
         }
     }
+    if version < 20 && !legal {
+        return None;
+    }
+    Some(Loaded { chunked: scan.chunked(), framed: scan.framed(), refused: None })
 }
 
 pub fn load_trailers(map: &mut HeaderMap, fields: Pairs<'_>) {
     map.clear(Side::Trailers);
-    let mut name = Vec::with_capacity(64);
     for (k, v) in fields {
-        lower_into(&mut name, k);
-        map.add(&name, v);
+        map.add(&k.to_ascii_lowercase(), trimmed(v));
     }
 }
 
 /// Response headers that the codec takes off behind the last filter.
 pub fn stays_behind(name: &[u8]) -> bool {
     matches!(name, b"connection" | b"transfer-encoding" | b"proxy-connection" | b"upgrade")
-}
-
-/// True if a message without body bytes still has its end after the headers: it came in chunks.
-pub fn is_chunked(mut fields: Pairs<'_>) -> bool {
-    fields.any(|(k, v)| k.eq_ignore_ascii_case(b"transfer-encoding") && v.to_ascii_lowercase().ends_with(b"chunked"))
 }

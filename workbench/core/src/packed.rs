@@ -1,5 +1,8 @@
 //! Reading what Python packs (`capture/packing.py`). Python is trusted to pack well; a short record reads as empty, never out of bounds.
 
+/// The last moment of virtual time, in the year 2262.
+pub const LATEST: u64 = i64::MAX as u64;
+
 pub struct Reader<'a> {
     data: &'a [u8],
     pub at: usize,
@@ -20,6 +23,10 @@ impl<'a> Reader<'a> {
     }
     pub fn u64(&mut self) -> u64 {
         self.take(8).try_into().map_or(0, u64::from_le_bytes)
+    }
+    /// Nanoseconds; a capture that claims a time hundreds of years off must not overflow what is added to it.
+    pub fn time(&mut self) -> u64 {
+        self.u64().min(LATEST)
     }
     pub fn str(&mut self) -> &'a [u8] {
         let n = self.u32() as usize;
@@ -65,9 +72,13 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-impl Pairs<'_> {
+impl<'a> Pairs<'a> {
     pub fn len(&self) -> usize {
         self.sizes.len() / 8
+    }
+    /// All names and values, one behind the other.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.rest
     }
 }
 

@@ -18,6 +18,8 @@ pub const OPEN: u32 = 3;
 pub const RESTART: u32 = 4;
 
 /// `FailureKind` of the trace.
+pub const TRAP: u32 = 1;
+pub const MEMORY: u32 = 3;
 pub const EARLIER: u32 = 6;
 
 /// A context a filter may act on.
@@ -71,11 +73,12 @@ pub struct Filter {
     pub config: Vec<u8>,
     /// The plugin configuration can be read now.
     pub config_open: bool,
-    /// Generation and period of its timer; a tick of another generation is stale.
-    pub tick: (u32, u64),
+    pub timer: crate::root::Timer,
     pub vms: u32,
     /// No fresh VM can be had: the last failure stays.
     pub given_up: bool,
+    /// Its on_done has been called; it answered that it is not ready yet.
+    pub finished: bool,
     pub awaits_done: bool,
 }
 
@@ -113,8 +116,15 @@ pub struct Core {
     /// A stream's callback that ended in a trap and whose consequences are still to be drawn.
     pub trapped: Option<(u32, crate::stream::Pending)>,
     pub active: Option<Active>,
+    /// What the filter may not call now, see `hostcalls`.
+    pub restricted: crate::hostcalls::Restricted,
+    /// Why the host ended the running filter: kind and words.
+    pub blame: Option<(u32, String)>,
+    pub last_failure: Vec<u8>,
     /// Maps and bodies changed in the running callback.
     pub touched: Vec<crate::stream::Touched>,
+    /// Arguments of the running hostcall, in buffers that are kept.
+    pub arguments: [Vec<u8>; 2],
     pub data: SharedData,
     pub queues: Queues,
     pub metrics: Metrics,
@@ -124,7 +134,12 @@ pub struct Core {
     pub horizon: u64,
     pub done: u32,
     pub open: u32,
-    pub last_activity: u64,
+    /// Bytes of the records of open streams.
+    pub held: usize,
+    pub idle: crate::idle::Idle,
+    pub idle_ticks: u32,
+    /// An on_queue_ready runs.
+    pub in_notice: bool,
     pub schema: String,
 }
 
@@ -143,7 +158,7 @@ impl Core {
         let mut r = Reader::new(data);
         self.random = r.u64();
         self.settings = Settings {
-            start: r.u64(),
+            start: r.time(),
             chunk: r.u32(),
             buffer_limit: r.u32(),
             trace_limit: r.u32() as usize,

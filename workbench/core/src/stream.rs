@@ -6,7 +6,7 @@ use crate::message;
 use crate::packed::Reader;
 use crate::state::{core, Core, Ctx};
 use crate::trace::{Event, Row, NONE};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 pub const REQUEST: usize = 0;
 pub const RESPONSE: usize = 1;
@@ -59,6 +59,14 @@ impl Bytes {
             Bytes::Own(bytes) => bytes,
         }
     }
+    /// To be changed: from now on a copy.
+    pub fn own(&mut self, record: &[u8]) -> &mut Vec<u8> {
+        if let Bytes::Captured(from, to) = *self {
+            *self = Bytes::Own(record[from as usize..to as usize].to_vec());
+        }
+        let Bytes::Own(own) = self else { unreachable!() };
+        own
+    }
     pub fn append(&mut self, more: Bytes, record: &[u8]) {
         match (&mut *self, &more) {
             _ if more.len() == 0 => {}
@@ -82,6 +90,16 @@ pub enum Work {
     End { step: u8, filter: u32 },
 }
 
+impl Work {
+    /// Direction and place in it; None for the end of a stream, which is no part of a message.
+    pub fn place(&self) -> Option<(usize, u32)> {
+        match *self {
+            Work::Headers { dir, pos, .. } | Work::Data { dir, pos, .. } | Work::Trailers { dir, pos } => Some((dir, pos)),
+            Work::End { .. } => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Default)]
 pub enum Pause {
     #[default]
@@ -100,7 +118,12 @@ pub struct Half {
     pub pause: Pause,
     /// Its headers have not gone on yet.
     pub headers_held: bool,
+    /// They are the whole message.
+    pub headers_end: bool,
+    /// What is held back after headers counts against the buffer limit.
+    pub limited: bool,
     pub held: Bytes,
+    /// The end of the message came here and has not gone on: with what is held, or with the running callback.
     pub held_eos: bool,
     pub trailers_waiting: bool,
     /// The next body callback shows all that is held.
@@ -122,6 +145,8 @@ pub struct FilterStream {
     /// Not part of this stream: its VM had failed before, and its policy is open.
     pub absent: bool,
     pub logging: bool,
+    /// The stream goes on in a fresh VM, in a context that has not seen its beginning.
+    pub renewed: bool,
     pub failure_told: bool,
     pub failure_answered: bool,
     pub half: [Half; 2],
@@ -131,6 +156,8 @@ pub struct FilterStream {
 #[derive(Default)]
 pub struct Sink {
     pub headers: bool,
+    /// The headers as they left, packed, where a filter can still write to the map.
+    pub frozen: Option<Vec<u8>>,
     pub ended: bool,
     /// Captured bytes that went out as they were; once something differs, all is in `own`.
     pub passed: u32,
@@ -153,6 +180,7 @@ pub struct Stream {
     pub connection: u32,
     /// Places in the record: request fields, trailers, response fields, trailers, attributes.
     pub lists: [usize; 5],
+    pub loaded: [message::Loaded; 2],
     pub bodies: [(u32, u32); 2],
     pub maps: [HeaderMap; 4],
     pub has_trailers: [bool; 2],
@@ -162,18 +190,27 @@ pub struct Stream {
     pub sink: [Sink; 2],
     pub response_planned: bool,
     pub response_loaded: bool,
+    /// When the request's headers went to the upstream, and when the last byte came in.
+    pub sent_at: u64,
+    pub last_byte: u64,
     pub local: bool,
+    /// How many answers were made here.
+    pub answers: u32,
     /// Body bytes that came in so far, each direction.
     pub received: [u64; 2],
     /// The callback that made the local response.
     pub answered_by: u32,
     pub stopped: bool,
     pub ending: bool,
+    /// Listed among the paused streams, and paused last at this time.
+    pub watched: bool,
+    pub paused_at: u64,
     pub head: bool,
     pub grpc: bool,
     pub code: u32,
     pub details: Vec<u8>,
-    pub state: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What filters set as properties, by the raw path.
+    pub state: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// Something a filter changed in the running callback.
@@ -182,6 +219,9 @@ pub enum Touched {
     Map { slot: u32, filter: u32, map: usize },
     Body { slot: u32, filter: u32, dir: usize, before: u32 },
 }
+
+/// Bytes of a buffer that are worth keeping for the next exchange.
+const KEPT: usize = 64 << 10;
 
 impl Stream {
     /// Reads the record and makes the request as the first filter is shown it.
@@ -193,13 +233,13 @@ impl Stream {
         let flags = r.u32();
         self.has_response = flags & 1 != 0;
         self.versions = [flags >> 8 & 0xff, flags >> 16 & 0xff];
-        self.times = [r.u64(), r.u64(), r.u64(), r.u64()];
+        self.times = [r.time(), r.time(), r.time(), r.time()];
         (self.status, self.connection) = (r.u32(), r.u32());
         let method = r.str();
         let (scheme, authority, path) = (r.str(), r.str(), r.str());
         self.lists[0] = r.at;
         let fields = r.pairs();
-        message::load_request(&mut self.maps[0], method, scheme, authority, path, || fields.clone());
+        self.loaded[REQUEST] = message::load_request(&mut self.maps[0], method, scheme, authority, path, fields);
         self.bodies[REQUEST] = r.range();
         self.lists[1] = r.at;
         let trailers = r.pairs();
@@ -218,6 +258,16 @@ impl Stream {
         self.maps[3].clear(crate::headers::Side::Trailers);
     }
 
+    /// Puts work in its place: behind what is as far along in its direction or farther, before what comes after it.
+    pub fn advance(&mut self, work: Work) {
+        let Some((dir, pos)) = work.place() else { return self.work.push_front(work) };
+        let behind = |other: &Work| other.place().is_some_and(|(d, p)| d == dir && p >= pos);
+        match self.work.iter().rposition(behind) {
+            None => self.work.push_front(work),
+            Some(at) => self.work.insert(at + 1, work),
+        }
+    }
+
     pub fn list(&self, which: usize) -> crate::packed::Pairs<'_> {
         let mut r = Reader::new(&self.record);
         r.at = self.lists[which];
@@ -228,21 +278,31 @@ impl Stream {
         self.life = self.life.wrapping_add(1);
         self.live = true;
         self.trailers_added = [false; 2];
-        self.filters.clear();
         self.filters.resize_with(filters, FilterStream::default);
-        self.work.clear();
-        self.sink = Default::default();
         self.received = [0; 2];
         self.answered_by = NONE;
-        (self.response_planned, self.response_loaded, self.local) = (false, false, false);
-        (self.stopped, self.ending, self.code) = (false, false, 0);
+        (self.response_planned, self.response_loaded, self.local, self.answers) = (false, false, false, 0);
+        (self.stopped, self.ending, self.watched, self.code) = (false, false, false, 0);
+    }
+
+    /// Gives back what the exchange took; buffers are kept for the next one unless they are large.
+    pub fn clear(&mut self) {
+        self.live = false;
+        self.work.clear();
+        self.filters.clear();
+        self.sink = Default::default();
         self.details.clear();
         self.state.clear();
+        self.record.clear();
+        self.record.shrink_to(KEPT);
+        for map in &mut self.maps {
+            map.shrink_to(KEPT);
+        }
     }
 }
 
 pub fn is_grpc(content_type: &[u8]) -> bool {
-    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+') | Some(b';')))
+    content_type.strip_prefix(b"application/grpc").is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
 }
 
 pub fn target(c: &Core, slot: u32, filter: u32, pending: Pending) -> Target {

@@ -75,7 +75,13 @@ pub struct Trace {
     pub blob: Vec<u8>,
     /// Rows taken by Python before the first of `rows`: row numbers go on through the whole replay.
     pub taken: u32,
+    /// Where the running callback began, and how many of its hostcalls were left out.
+    mark: usize,
+    left_out: u32,
 }
+
+/// Bytes that one callback's hostcalls may record.
+const MOST_OF_A_CALLBACK: usize = 16 << 20;
 
 impl Trace {
     /// Appends a row whose blob is what `fill` writes; gives its number.
@@ -87,7 +93,35 @@ impl Trace {
         self.taken.wrapping_add(self.rows.len() as u32 - 1)
     }
 
+    /// A callback begins: what its hostcalls record is bounded.
+    pub fn begin(&mut self) {
+        self.mark = self.bytes();
+        self.left_out = 0;
+    }
+
+    /// How many hostcalls of the running callback were left out.
+    pub fn end(&mut self) -> u32 {
+        std::mem::take(&mut self.left_out)
+    }
+
+    /// The running callback may record more.
+    pub fn has_room(&self) -> bool {
+        self.bytes() - self.mark <= MOST_OF_A_CALLBACK
+    }
+
+    /// Appends a hostcall's row, or leaves it out where its callback has recorded enough: NONE then, which is no row.
+    pub fn push_bounded(&mut self, row: Row) -> u32 {
+        if !self.has_room() {
+            self.left_out += 1;
+            return NONE;
+        }
+        self.push(row, |_| {})
+    }
+
     pub fn at(&mut self, number: u32) -> Option<&mut Row> {
+        if number == NONE {
+            return None;
+        }
         self.rows.get_mut(number.wrapping_sub(self.taken) as usize)
     }
 
@@ -126,6 +160,7 @@ impl Trace {
         self.taken = self.taken.wrapping_add(self.rows.len() as u32);
         self.rows.clear();
         self.blob.clear();
+        self.mark = 0;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Buffers: bodies while their callback runs or is held back, and configurations.
 
 use super::*;
-use crate::stream::{Bytes, Pause, Touched};
+use crate::stream::{Pause, Touched};
 
 const HTTP_REQUEST_BODY: u32 = 0;
 const HTTP_RESPONSE_BODY: u32 = 1;
@@ -9,6 +9,9 @@ const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const LAST: u32 = 8;
+
+/// As long as a filter can make a body.
+const MOST_BODY: usize = 128 << 20;
 
 /// A body that a filter can reach now: the chunk of its callback, or what is held back for it.
 fn body(h: &Host, buffer: u32) -> Option<(u32, u32, usize)> {
@@ -51,9 +54,9 @@ pub extern "C" fn proxy_get_buffer_bytes(vm: u32, buffer: u32, start: u32, max: 
         let all = contents(h, buffer)?;
         let from = (start as usize).min(all.len());
         let upto = from.saturating_add(max as usize).min(all.len());
-        let part = all[from..upto].to_vec();
+        let part = &all[from..upto];
         h.arg(3, part.len() as u32);
-        h.give(&part, bytes_out, size_out)
+        h.give(part, bytes_out, size_out)
     })
 }
 
@@ -73,9 +76,9 @@ pub extern "C" fn proxy_get_buffer_status(vm: u32, buffer: u32, length_out: u32,
 #[no_mangle]
 pub extern "C" fn proxy_get_configuration(vm: u32, value_out: u32, size_out: u32) -> u32 {
     hostcall(vm, Call::GetConfiguration, [0; 4], |h| {
-        let config = contents(h, PLUGIN_CONFIGURATION).or_else(|_| contents(h, VM_CONFIGURATION))?.to_vec();
+        let config = contents(h, PLUGIN_CONFIGURATION).or_else(|_| contents(h, VM_CONFIGURATION))?;
         h.arg(0, config.len() as u32);
-        h.give(&config, value_out, size_out)
+        h.give(config, value_out, size_out)
     })
 }
 
@@ -88,18 +91,24 @@ pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size:
         contents(h, buffer)?;
         let data = h.input(data, data_n)?;
         let Some((slot, filter, dir)) = body(h, buffer) else { return Err(BAD_ARGUMENT) };
-        let old = view((slot, filter, dir));
-        let (start, size, len) = (start as usize, size as usize, old.len());
+        let (start, size, len) = (start as usize, size as usize, view((slot, filter, dir)).len());
         // Envoy edits at the ends only: in front (with the first `size` bytes gone), or behind
-        let new = match start {
-            0 => [&data, &old[size.min(len)..]].concat(),
-            _ if start >= len => [old, &data].concat(),
-            _ => return Err(BAD_ARGUMENT),
-        };
+        if start > 0 && start < len {
+            return Err(BAD_ARGUMENT);
+        }
+        if len + data.len() > MOST_BODY {
+            return Err(fault(h.vm, MEMORY, format!("made a body of {} MiB", (len + data.len()) >> 20)));
+        }
         h.arg(3, len as u32);
         h.field(&data);
-        let half = &mut core().streams[slot as usize].filters[filter as usize].half[dir];
-        *half.chunk.as_mut().unwrap_or(&mut half.held) = Bytes::Own(new);
+        let s = &mut core().streams[slot as usize];
+        let half = &mut s.filters[filter as usize].half[dir];
+        let body = half.chunk.as_mut().unwrap_or(&mut half.held).own(&s.record);
+        match start {
+            0 if size >= len => *body = data,
+            0 => drop(body.splice(..size, data)),
+            _ => body.extend_from_slice(&data),
+        }
         let touched = &mut core().touched;
         if !touched.iter().any(|t| matches!(t, Touched::Body { slot: s, filter: f, dir: d, .. } if (*s, *f, *d) == (slot, filter, dir))) {
             touched.push(Touched::Body { slot, filter, dir, before: len as u32 });

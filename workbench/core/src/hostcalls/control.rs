@@ -3,7 +3,6 @@
 use super::*;
 use crate::chain;
 use crate::departure;
-use crate::events::Event as Planned;
 use crate::headers::parse_pairs;
 use crate::local::{self, Reply};
 use crate::stream::{REQUEST, RESPONSE};
@@ -28,7 +27,10 @@ pub fn run_actions() {
             }
             Action::Close { slot, life } => {
                 if alive(slot, life) {
-                    core().streams[slot as usize].details = b"wasm_close_stream".to_vec();
+                    let details = &mut core().streams[slot as usize].details;
+                    if details.is_empty() {
+                        details.extend_from_slice(b"wasm_close_stream");
+                    }
                     departure::cut(slot);
                 }
             }
@@ -46,7 +48,7 @@ pub fn run_actions() {
 pub fn drop_answers(slot: u32) {
     for action in std::mem::take(&mut core().actions) {
         match action {
-            Action::Answer { slot: of, filter, reply, row, .. } if of == slot => local::record_ignored(slot, filter, &reply, row),
+            Action::Answer { slot: of, filter, reply, row, .. } if of == slot => local::record_ignored(slot, filter, &reply, local::FILTER, row),
             other => core().actions.push_back(other),
         }
     }
@@ -71,8 +73,8 @@ pub extern "C" fn proxy_log(vm: u32, level: u32, message: u32, size: u32) -> u32
         if level > 5 {
             return Err(BAD_ARGUMENT);
         }
-        let message = h.input(message, size)?;
-        h.field(&message);
+        let message = h.argument(0, message, size)?;
+        h.field(message);
         Ok(())
     })
 }
@@ -92,13 +94,7 @@ pub extern "C" fn proxy_get_current_time_nanoseconds(vm: u32, time_out: u32) -> 
 pub extern "C" fn proxy_set_tick_period_milliseconds(vm: u32, period: u32) -> u32 {
     hostcall(vm, Call::SetTickPeriod, [period, 0, 0, 0], |h| {
         if let Some(filter) = h.filter() {
-            let c = core();
-            let period = u64::from(period) * 1_000_000;
-            let tick = &mut c.filters[filter as usize].tick;
-            *tick = (tick.0 + 1, period);
-            if period > 0 {
-                c.events.plan(c.now + period, Planned::Tick { filter, generation: tick.0 });
-            }
+            crate::root::set_period(filter, u64::from(period) * 1_000_000);
         }
         Ok(())
     })
@@ -113,7 +109,10 @@ fn queue_continue(h: &Host, dir: usize) {
     half.headers_open = false;
     half.trailers_open = false;
     let life = s.life;
-    c.actions.push_back(Action::Continue { slot, life, filter, dir, row: h.row() });
+    let same = |action: &Action| matches!(action, Action::Continue { slot: s, filter: f, dir: d, .. } if (*s, *f, *d) == (slot, filter, dir));
+    if !c.actions.iter().any(same) {
+        c.actions.push_back(Action::Continue { slot, life, filter, dir, row: h.row() });
+    }
 }
 
 #[no_mangle]
@@ -159,7 +158,10 @@ pub extern "C" fn proxy_close_stream(vm: u32, stream_type: u32) -> u32 {
         }
         if let (Some((slot, _)), 0 | 1) = (h.stream(), stream_type) {
             let life = core().streams[slot as usize].life;
-            core().actions.push_back(Action::Close { slot, life });
+            let actions = &mut core().actions;
+            if !actions.iter().any(|action| matches!(action, Action::Close { slot: of, .. } if *of == slot)) {
+                actions.push_back(Action::Close { slot, life });
+            }
         }
         Ok(())
     })
@@ -178,9 +180,17 @@ pub extern "C" fn proxy_send_local_response(vm: u32, code: u32, details: u32, de
         });
         if let Some((slot, filter)) = h.stream() {
             let life = core().streams[slot as usize].life;
+            let queued = core().actions.iter().any(|action| matches!(action, Action::Answer { slot: of, .. } if *of == slot));
             let pairs = pairs.into_iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
             let reply = Box::new(Reply { code, details, body, pairs, grpc_status: grpc });
-            core().actions.push_back(Action::Answer { slot, life, filter, reply, row: h.parent() });
+            if queued {
+                // only the first of a call into the filter counts
+                if core().trace.has_room() {
+                    local::record_ignored(slot, filter, &reply, local::FILTER, h.parent());
+                }
+            } else {
+                core().actions.push_back(Action::Answer { slot, life, filter, reply, row: h.parent() });
+            }
         }
         Ok(())
     })

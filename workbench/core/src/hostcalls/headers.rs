@@ -1,7 +1,7 @@
 //! Header maps: which of them a filter can reach in which phase, and the operations on them.
 
 use super::*;
-use crate::headers::{lower, parse_pairs, HeaderMap};
+use crate::headers::{parse_pairs, HeaderMap};
 use crate::state::ABI_01;
 use crate::stream::{Touched, REQUEST, RESPONSE};
 
@@ -9,7 +9,7 @@ use crate::stream::{Touched, REQUEST, RESPONSE};
 #[derive(PartialEq)]
 enum Reach {
     No,
-    /// While it logs: headers only, to read.
+    /// While it logs: to read.
     Read,
     Write,
 }
@@ -26,7 +26,7 @@ fn reach(h: &Host, map: u32) -> (Reach, u32, u32) {
     };
     let reach = match () {
         () if open => Reach::Write,
-        () if state.logging && matches!(map, 0 | 2) => Reach::Read,
+        () if state.logging && matches!(map, 0 | 2 | 3) => Reach::Read,
         () => Reach::No,
     };
     (reach, slot, filter)
@@ -62,11 +62,11 @@ fn touch(touched: Touched) {
 pub extern "C" fn proxy_get_header_map_value(vm: u32, map: u32, name: u32, name_n: u32, value_out: u32, size_out: u32) -> u32 {
     hostcall(vm, Call::GetHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let name = lower(h.input(name, name_n)?);
+        let name = h.name(name, name_n)?;
         let old = core().vms[vm as usize].abi == ABI_01;
         let (reach, slot, filter) = reach(h, map);
         if reach == Reach::No {
-            h.field(&name);
+            h.field(name);
             let logging = h.stream().is_some() && core().streams[slot as usize].filters[filter as usize].logging;
             return match logging {
                 true if old => h.give(b"", value_out, size_out),
@@ -74,21 +74,27 @@ pub extern "C" fn proxy_get_header_map_value(vm: u32, map: u32, name: u32, name_
                 false => Err(BAD_ARGUMENT),
             };
         }
-        let s = &core().streams[slot as usize];
-        let value = s.maps[map as usize].get(&name).map(<[u8]>::to_vec);
-        match value {
+        match core().streams[slot as usize].maps[map as usize].get(name) {
             Some(value) => {
                 h.fields(|f| {
-                    f.bytes(&name).bytes(&value);
+                    f.bytes(name).bytes(value);
                 });
-                h.give(&value, value_out, size_out)
+                // no map changes while the filter allocates: it may call nothing that could
+                h.give(value, value_out, size_out)
             }
             None => {
-                h.field(&name);
+                h.field(name);
                 if old { h.give(b"", value_out, size_out) } else { Err(NOT_FOUND) }
             }
         }
     })
+}
+
+fn within_bounds(h: &Host, headers: &HeaderMap) -> Answer {
+    if headers.is_excessive() {
+        return Err(fault(h.vm, MEMORY, format!("made a header map of {} entries and {} bytes", headers.len(), headers.byte_size())));
+    }
+    Ok(())
 }
 
 /// Changes a name's entries and records the values before and after.
@@ -114,10 +120,12 @@ fn change(h: &mut Host, map: u32, name: &[u8], value: Option<&[u8]>, with: impl 
         f.values(headers.values(name));
     });
     with(headers);
+    headers.written(name, value.unwrap_or(b""));
+    touch(touched);
+    within_bounds(h, headers)?;
     core().trace.add_field(row, |f| {
         f.values(headers.values(name));
     });
-    touch(touched);
     Ok(())
 }
 
@@ -125,8 +133,8 @@ fn change(h: &mut Host, map: u32, name: &[u8], value: Option<&[u8]>, with: impl 
 pub extern "C" fn proxy_add_header_map_value(vm: u32, map: u32, name: u32, name_n: u32, value: u32, value_n: u32) -> u32 {
     hostcall(vm, Call::AddHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let (name, value) = (lower(h.input(name, name_n)?), h.input(value, value_n)?);
-        change(h, map, &name, Some(&value), |headers| headers.add(&name, &value))
+        let (name, value) = (h.name(name, name_n)?, &*h.argument(1, value, value_n)?);
+        change(h, map, name, Some(value), |headers| headers.add(name, value))
     })
 }
 
@@ -134,8 +142,8 @@ pub extern "C" fn proxy_add_header_map_value(vm: u32, map: u32, name: u32, name_
 pub extern "C" fn proxy_replace_header_map_value(vm: u32, map: u32, name: u32, name_n: u32, value: u32, value_n: u32) -> u32 {
     hostcall(vm, Call::ReplaceHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let (name, value) = (lower(h.input(name, name_n)?), h.input(value, value_n)?);
-        change(h, map, &name, Some(&value), |headers| headers.replace(&name, &value))
+        let (name, value) = (h.name(name, name_n)?, &*h.argument(1, value, value_n)?);
+        change(h, map, name, Some(value), |headers| headers.replace(name, value))
     })
 }
 
@@ -143,8 +151,8 @@ pub extern "C" fn proxy_replace_header_map_value(vm: u32, map: u32, name: u32, n
 pub extern "C" fn proxy_remove_header_map_value(vm: u32, map: u32, name: u32, name_n: u32) -> u32 {
     hostcall(vm, Call::RemoveHeaderMapValue, [map, 0, 0, 0], |h| {
         check(map)?;
-        let name = lower(h.input(name, name_n)?);
-        change(h, map, &name, None, |headers| headers.remove(&name))
+        let name = h.name(name, name_n)?;
+        change(h, map, name, None, |headers| headers.remove(name))
     })
 }
 
@@ -179,11 +187,13 @@ pub extern "C" fn proxy_set_header_map_pairs(vm: u32, map: u32, pairs: u32, size
         headers.clear(side);
         for (name, value) in pairs {
             headers.add(&name.to_ascii_lowercase(), value);
+            headers.written(name, value);
         }
+        touch(touched);
+        within_bounds(h, headers)?;
         core().trace.add_field(row, |f| {
             f.with(|out| headers.write(out));
         });
-        touch(touched);
         Ok(())
     })
 }

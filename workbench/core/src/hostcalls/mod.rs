@@ -11,7 +11,8 @@ pub mod wasi;
 
 use crate::call::Frame;
 use crate::guest;
-use crate::state::{core, Ctx};
+use crate::memory;
+use crate::state::{core, Ctx, MEMORY, TRAP};
 use crate::trace::{Event, Fields, Row, HOSTCALL, NONE, NO_FILTER};
 
 pub const OK: u32 = 0;
@@ -20,7 +21,25 @@ pub const BAD_ARGUMENT: u32 = 2;
 pub const SERIALIZATION_FAILURE: u32 = 3;
 pub const PARSE_FAILURE: u32 = 4;
 pub const INVALID_MEMORY: u32 = 6;
+pub const INTERNAL_FAILURE: u32 = 10;
 pub const UNIMPLEMENTED: u32 = 12;
+
+/// Bytes that a filter may pass in one argument.
+const MOST_INPUT: u32 = 64 << 20;
+
+/// Bytes of an argument's buffer that are worth keeping.
+const KEPT_ARGUMENT: u32 = 64 << 10;
+
+/// Where Envoy's runtime lets a filter call next to nothing: anything else is a trap there.
+#[derive(Clone, Copy, PartialEq, Default)]
+pub enum Restricted {
+    #[default]
+    No,
+    /// While the filter allocates memory for the host.
+    Allocator,
+    /// While the VM starts.
+    Start,
+}
 
 /// Err holds the ABI status.
 pub type Answer = Result<(), u32>;
@@ -43,6 +62,12 @@ pub fn hostcall(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut Host
 pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut Host) -> u32) -> u32 {
     let started = guest::real_ns();
     let c = core();
+    if c.restricted != Restricted::No && !code.is_allowed(c.restricted) {
+        return forbidden(vm, HOSTCALLS[code as usize].0.as_bytes());
+    }
+    if memory::in_use() > memory::MOST {
+        return too_much(vm);
+    }
     // a wasm start section runs before the VM is known: such a call stands on its own
     let (ctx_id, ctx, parent) = c.frames.last().map_or((0, Ctx::Vm, NONE), |f| (f.current().0, f.current().1, f.row));
     let (filter, exchange) = match ctx {
@@ -50,7 +75,7 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
         Ctx::Root(filter) => (filter, NONE),
         Ctx::Stream { slot, filter } => (filter, c.streams[slot as usize].exchange),
     };
-    let row = c.trace.push(
+    let row = c.trace.push_bounded(
         Row {
             kind: HOSTCALL,
             filter: filter.min(NO_FILTER as u32) as u8,
@@ -63,7 +88,6 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
             vm,
             ..Row::event(Event::Note, c.now)
         },
-        |_| {},
     );
     let mut host = Host { vm, row, guest_ns: 0 };
     let result = body(&mut host);
@@ -74,6 +98,41 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
         frame.host_ns += ns.saturating_sub(host.guest_ns);
     }
     result
+}
+
+/// Ends the filter that is calling: it fails as if it had trapped. Comes back only where it cannot be ended.
+#[cold]
+#[inline(never)]
+pub fn fault(vm: u32, kind: u32, why: String) -> u32 {
+    core().blame = Some((kind, why));
+    // SAFETY: the call traps; whatever it does, the core holds nothing across it.
+    unsafe { guest::workbench_fault(vm) };
+    core().blame = None;
+    INTERNAL_FAILURE
+}
+
+#[cold]
+#[inline(never)]
+fn too_much(vm: u32) -> u32 {
+    fault(vm, MEMORY, format!("made the host keep more than {} MiB", memory::MOST >> 20))
+}
+
+#[cold]
+#[inline(never)]
+fn forbidden(vm: u32, name: &[u8]) -> u32 {
+    let doing = if core().restricted == Restricted::Start { "starting" } else { "allocating memory" };
+    fault(vm, TRAP, format!("called {} while {doing}, which Envoy does not allow", String::from_utf8_lossy(name)))
+}
+
+impl Call {
+    /// Source: proxy-wasm-cpp-host, and tried one by one with Envoy 1.40. The rarer WASI functions are looked at by name.
+    fn is_allowed(self, restricted: Restricted) -> bool {
+        match self {
+            Call::Log | Call::FdWrite | Call::ClockTimeGet | Call::WasiOther => true,
+            Call::RandomGet | Call::EnvironGet => restricted == Restricted::Start,
+            _ => false,
+        }
+    }
 }
 
 impl Host {
@@ -98,7 +157,28 @@ impl Host {
     }
 
     pub fn input(&self, at: u32, n: u32) -> Result<Vec<u8>, u32> {
+        if n > MOST_INPUT && guest::contains(self.vm, at, n) {
+            return Err(fault(self.vm, MEMORY, format!("passed {} MiB to the host at once", n >> 20)));
+        }
         guest::read(self.vm, at, n).ok_or(INVALID_MEMORY)
+    }
+
+    /// The same without an allocation: in one of two buffers, good until the filter is called.
+    pub fn argument(&self, place: usize, at: u32, n: u32) -> Result<&'static mut [u8], u32> {
+        let buffer = &mut core().arguments[place];
+        if n > KEPT_ARGUMENT || buffer.capacity() > KEPT_ARGUMENT as usize {
+            *buffer = self.input(at, n)?;
+        } else if !guest::read_into(self.vm, at, n, buffer) {
+            return Err(INVALID_MEMORY);
+        }
+        Ok(&mut core().arguments[place])
+    }
+
+    /// An argument that is a header's name: in lower case.
+    pub fn name(&self, at: u32, n: u32) -> Result<&'static [u8], u32> {
+        let name = self.argument(0, at, n)?;
+        name.make_ascii_lowercase();
+        Ok(name)
     }
 
     /// Puts bytes into memory that the filter allocates, and their place and size where it asked for them.
@@ -124,9 +204,13 @@ impl Host {
 
     fn allocate(&mut self, n: u32) -> u32 {
         let started = guest::real_ns();
-        core().frames.push(Frame { ctx: Ctx::Vm, ctx_id: 0, effective: None, row: self.row, host_ns: 0, started });
+        let c = core();
+        let row = self.parent();
+        c.frames.push(Frame { ctx: Ctx::Vm, ctx_id: 0, effective: None, row, host_ns: 0, started });
+        let before = std::mem::replace(&mut c.restricted, Restricted::Allocator);
         // SAFETY: composition fills this slot for every VM.
         let at = unsafe { guest::malloc(self.vm, n) };
+        core().restricted = before;
         let nested = core().frames.pop().map_or(0, |f| f.host_ns);
         self.guest_ns += guest::real_ns().saturating_sub(started).saturating_sub(nested);
         at
@@ -163,7 +247,7 @@ impl Host {
 macro_rules! calls {
     ($($call:ident $name:literal $args:literal $fields:literal;)*) => {
         /// Codes of the hostcalls in the trace.
-        #[derive(Clone, Copy)]
+        #[derive(Clone, Copy, PartialEq)]
         #[repr(u8)]
         pub enum Call { $($call),* }
         /// Name, names of the row's numbers, names of the blob's fields.

@@ -11,6 +11,12 @@ fn reachable(s: &Stream, filter: u32, dir: usize) -> Option<&HeaderMap> {
     (state.half[dir].headers_open || state.logging).then_some(&s.maps[dir * 2])
 }
 
+/// The response's trailers, if this filter can reach them now.
+fn trailers(s: &Stream, filter: u32) -> Option<&HeaderMap> {
+    let state = &s.filters[filter as usize];
+    (state.half[RESPONSE].trailers_open || state.logging).then_some(&s.maps[3])
+}
+
 fn int(value: u64) -> Option<Vec<u8>> {
     Some(value.to_le_bytes().to_vec())
 }
@@ -102,18 +108,31 @@ fn response(s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>> {
     match *rest {
         [b"flags"] => int(0),
         [b"code"] if s.response_loaded => int(u64::from(s.code)),
-        [b"code_details"] if s.response_loaded => Some(if s.details.is_empty() { b"via_upstream".to_vec() } else { s.details.clone() }),
+        [b"code_details"] if s.response_loaded || !s.details.is_empty() => Some(s.details.clone()),
         [b"grpc_status"] if s.response_loaded => {
-            let given = s.maps[3].get(b"grpc-status").or_else(|| s.maps[2].get(b"grpc-status"));
+            let trailers = trailers(s, filter);
+            let given = trailers.and_then(|map| map.get(b"grpc-status")).or_else(|| s.maps[2].get(b"grpc-status"));
             int(given.and_then(number).unwrap_or_else(|| u64::from(crate::local::grpc_from_http(s.code))))
         }
         [b"headers"] => Some(map_value(headers)),
         [b"headers", name] => joined(headers?, &name.to_ascii_lowercase()),
-        [b"trailers"] => Some(map_value(s.filters[filter as usize].half[RESPONSE].trailers_open.then_some(&s.maps[3]))),
-        [b"trailers", name] if s.filters[filter as usize].half[RESPONSE].trailers_open => joined(&s.maps[3], &name.to_ascii_lowercase()),
-        [b"size"] if s.response_loaded => int(sent(s)),
-        [b"total_size"] if s.response_loaded => int(sent(s) + map_size(headers)),
-        [b"headers_bytes"] if s.response_loaded => int(map_size(headers)),
+        [b"trailers"] => Some(map_value(trailers(s, filter))),
+        [b"trailers", name] => joined(trailers(s, filter)?, &name.to_ascii_lowercase()),
+        [b"size"] => int(sent(s)),
+        [b"total_size"] => int(sent(s) + map_size(headers)),
+        [b"headers_bytes"] => int(map_size(headers)),
+        // from the first byte to the upstream to the last from it
+        [b"backend_latency"] if s.ending && s.response_loaded && !s.local => int(s.last_byte.saturating_sub(s.sent_at)),
+        _ => None,
+    }
+}
+
+/// What Envoy's configuration would say. A replay has none, so names are empty; they are there all the same.
+fn mesh(name: &[u8]) -> Option<Vec<u8>> {
+    match name {
+        b"listener_direction" => int(0),
+        b"node" | b"cluster_name" | b"cluster_metadata" | b"route_name" | b"route_metadata" | b"virtual_host_name" | b"virtual_host_metadata"
+        | b"filter_chain_name" | b"listener_metadata" => Some(Vec::new()),
         _ => None,
     }
 }
@@ -135,7 +154,11 @@ fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
             _ => {}
         }
     }
-    let (slot, filter) = h.stream().ok_or(NOT_FOUND)?;
+    let Some((slot, filter)) = h.stream() else {
+        // a root context has no stream, and of the rest only the node
+        let node = matches!(segments[..], [b"xds", b"node"] | [b"xds", b"node", b"id" | b"cluster"]);
+        return if node { Ok(Vec::new()) } else { Err(NOT_FOUND) };
+    };
     let s = &c.streams[slot as usize];
     let found = match segments[..] {
         [b"request" | b"response" | b"connection" | b"upstream" | b"source" | b"destination" | b"xds"] => return Err(SERIALIZATION_FAILURE),
@@ -143,20 +166,27 @@ fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
         [b"response", ref rest @ ..] => response(s, filter, rest),
         [b"filter_state"] => return Err(SERIALIZATION_FAILURE),
         [b"metadata"] => Some(Vec::new()),
+        [b"metadata", b"filter_metadata"] => Some(map_value(None)),
         [b"connection_id"] | [b"connection", b"id"] => int(u64::from(s.connection)),
-        [b"xds", b"listener_direction"] => int(0),
+        [b"xds", name] => mesh(name),
+        [b"xds", b"node", b"id" | b"cluster"] => Some(Vec::new()),
+        [b"upstream", b"num_endpoints"] => int(1),
         [b"upstream", b"request_attempt_count"] => int(u64::from(s.sink[REQUEST].headers)),
         // the upstream is chosen when the request's headers have left the chain
         [b"upstream", ..] if !s.sink[REQUEST].headers => return Err(NOT_FOUND),
-        [b"filter_state", name] => s.state.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()),
+        [b"upstream", b"local_address" | b"cx_pool_ready_duration"] if !s.response_loaded || s.local => return Err(NOT_FOUND),
+        [b"filter_state", name] => name.strip_prefix(b"wasm.").and_then(|name| s.state.get(name)).cloned(),
         _ => None,
     };
+    // what the capture knows of the connections, else what Envoy has for any plain one
     found
         .or_else(|| s.list(4).find(|(key, _)| *key == path).map(|(_, value)| value.to_vec()))
-        .or_else(|| {
-            let name = [b"wasm.", segments[0]].concat();
-            let value = s.state.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone())?;
-            (segments.len() == 1).then_some(value)
+        .or_else(|| match segments[..] {
+            [b"connection", b"mtls"] => Some(vec![0]),
+            [b"connection", b"requested_server_name"] | [b"upstream", b"transport_failure_reason" | b"locality"] => Some(Vec::new()),
+            [b"upstream", b"cx_pool_ready_duration"] => int(0),
+            [name] => s.state.get(name).cloned(),
+            _ => None,
         })
         .ok_or(NOT_FOUND)
 }
@@ -164,9 +194,9 @@ fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
 #[no_mangle]
 pub extern "C" fn proxy_get_property(vm: u32, path: u32, path_n: u32, value_out: u32, size_out: u32) -> u32 {
     hostcall(vm, Call::GetProperty, [0; 4], |h| {
-        let path = h.input(path, path_n)?;
-        h.field(&path);
-        let value = property(h, &path)?;
+        let path = &*h.argument(0, path, path_n)?;
+        h.field(path);
+        let value = property(h, path)?;
         h.field(&value);
         h.give(&value, value_out, size_out)
     })
@@ -181,10 +211,7 @@ pub extern "C" fn proxy_set_property(vm: u32, path: u32, path_n: u32, value: u32
             f.bytes(&path).bytes(&value);
         });
         let (slot, _) = h.stream().ok_or(NOT_FOUND)?;
-        let name = [b"wasm.", &path[..]].concat();
-        let state = &mut core().streams[slot as usize].state;
-        state.retain(|(key, _)| *key != name);
-        state.push((name, value));
+        core().streams[slot as usize].state.insert(path, value);
         Ok(())
     })
 }

@@ -1,7 +1,6 @@
 //! Shared data, shared queues and metrics.
 
 use super::*;
-use crate::events::Event as Planned;
 
 fn vm_id(vm: u32) -> &'static [u8] {
     &core().vms[vm as usize].vm_id
@@ -10,16 +9,16 @@ fn vm_id(vm: u32) -> &'static [u8] {
 #[no_mangle]
 pub extern "C" fn proxy_get_shared_data(vm: u32, key: u32, key_n: u32, value_out: u32, size_out: u32, cas_out: u32) -> u32 {
     hostcall(vm, Call::GetSharedData, [0; 4], |h| {
-        let key = h.input(key, key_n)?;
-        let Some((value, cas)) = core().data.get(vm_id(vm), &key).map(|(v, cas)| (v.to_vec(), cas)) else {
-            h.field(&key);
+        let key = &*h.argument(0, key, key_n)?;
+        let Some((value, cas)) = core().data.get(vm_id(vm), key) else {
+            h.field(key);
             return Err(NOT_FOUND);
         };
         h.arg(0, cas);
         h.fields(|f| {
-            f.bytes(&key).bytes(&value);
+            f.bytes(key).bytes(value);
         });
-        h.give(&value, value_out, size_out)?;
+        h.give(value, value_out, size_out)?;
         h.store(cas_out, cas)
     })
 }
@@ -31,7 +30,7 @@ pub extern "C" fn proxy_set_shared_data(vm: u32, key: u32, key_n: u32, value: u3
         h.fields(|f| {
             f.bytes(&key).bytes(&value);
         });
-        core().data.set(vm_id(vm), &key, &value, cas)
+        core().data.set(vm_id(vm), key, value, cas)
     })
 }
 
@@ -41,7 +40,7 @@ pub extern "C" fn proxy_register_shared_queue(vm: u32, name: u32, name_n: u32, t
         let name = h.input(name, name_n)?;
         h.field(&name);
         let root = h.filter().map_or(0, |filter| core().filters[filter as usize].root);
-        let token = core().queues.register(vm_id(vm), &name, (vm, root));
+        let token = core().queues.register(vm_id(vm), name, (vm, root));
         h.arg(0, token);
         h.store(token_out, token)
     })
@@ -55,7 +54,7 @@ pub extern "C" fn proxy_resolve_shared_queue(vm: u32, id: u32, id_n: u32, name: 
             f.bytes(&id).bytes(&name);
         });
         let owner = if id.is_empty() { vm_id(vm) } else { &id };
-        let token = core().queues.resolve(owner, &name).ok_or(NOT_FOUND)?;
+        let token = core().queues.resolve(owner, name).ok_or(NOT_FOUND)?;
         h.arg(0, token);
         h.store(token_out, token)
     })
@@ -64,7 +63,7 @@ pub extern "C" fn proxy_resolve_shared_queue(vm: u32, id: u32, id_n: u32, name: 
 #[no_mangle]
 pub extern "C" fn proxy_dequeue_shared_queue(vm: u32, token: u32, value_out: u32, size_out: u32) -> u32 {
     hostcall(vm, Call::DequeueSharedQueue, [token, 0, 0, 0], |h| {
-        let item = core().queues.get(token).ok_or(NOT_FOUND)?.pop().ok_or(crate::shared::EMPTY)?;
+        let item = core().queues.get(token).ok_or(NOT_FOUND)?.items.pop_front().ok_or(crate::shared::EMPTY)?;
         h.field(&item);
         h.give(&item, value_out, size_out)
     })
@@ -75,12 +74,11 @@ pub extern "C" fn proxy_enqueue_shared_queue(vm: u32, token: u32, value: u32, va
     hostcall(vm, Call::EnqueueSharedQueue, [token, 0, 0, 0], |h| {
         let value = h.input(value, value_n)?;
         h.field(&value);
-        let c = core();
-        let queue = c.queues.get(token).ok_or(NOT_FOUND)?;
-        queue.push(&value);
+        let queue = core().queues.get(token).ok_or(NOT_FOUND)?;
+        queue.items.push_back(value);
         let (owner, root) = queue.owner;
         // told later, never inside this call
-        c.events.plan(c.now, Planned::QueueReady { vm: owner, root, token });
+        crate::root::plan_notice(owner, root, token);
         Ok(())
     })
 }
@@ -94,7 +92,7 @@ pub extern "C" fn proxy_define_metric(vm: u32, kind: u32, name: u32, name_n: u32
         let name = h.input(name, name_n)?;
         h.field(&name);
         let c = core();
-        let id = c.metrics.define(&mut c.vms[vm as usize].metrics, kind, &name).ok_or(BAD_ARGUMENT)?;
+        let id = c.metrics.define(&mut c.vms[vm as usize].metrics, kind, name).ok_or(BAD_ARGUMENT)?;
         h.arg(1, id);
         h.store(id_out, id)
     })
