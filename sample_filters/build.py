@@ -6,14 +6,12 @@ wasmtime package for `trace_every_call`. Only who changes a filter needs them: w
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from sample_filters.sources import source_files, sources_hash, stamp
+from sample_filters.toolchain import cargo_build, run_tool
 from workbench.errors import WorkbenchError
 
 __all__ = ["FILTERS", "HERE", "build", "built_path", "expected_stamp", "main"]
@@ -50,20 +48,12 @@ def _go(name: str) -> bytes:
     output = HERE / "target" / f"{name}.wasm"
     output.parent.mkdir(exist_ok=True)
     command = ["go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-w", "-o", str(output), "."]
-    _run(command, folder, {"GOOS": "wasip1", "GOARCH": "wasm"})
+    run_tool(command, folder, {"GOOS": "wasip1", "GOARCH": "wasm"})
     return output.read_bytes()
 
 
 def _rust(name: str) -> bytes:
-    # cargo-wasm builds the standard library as well, where rustup has no wasm targets
-    cargo = "cargo-wasm" if shutil.which("cargo-wasm") else "cargo"
-    # panic messages name source files: these would name folders of the machine that built them
-    home = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
-    remapped = {home: "/cargo", "/usr/lib/rustlib/src/rust": "/rust"}
-    flags = " ".join([f"--remap-path-prefix={path}={shown}" for path, shown in remapped.items()] + [os.environ.get("RUSTFLAGS", "")])
-    command = [cargo, "build", "--release", "--locked", "--target", _RUST_TARGET, "-p", name]
-    _run(command, HERE, {"RUSTFLAGS": flags, "CARGO_TARGET_DIR": str(HERE / "target")})
-    return (HERE / "target" / _RUST_TARGET / "release" / f"{name}.wasm").read_bytes()
+    return (cargo_build(HERE, _RUST_TARGET, "-p", name) / f"{name}.wasm").read_bytes()
 
 
 def _wat(name: str) -> bytes:
@@ -83,14 +73,6 @@ FILTERS: dict[str, Callable[[str], bytes]] = {
     "trace_every_call": _wat,
 }
 """Every sample filter and how it is built."""
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
-    if shutil.which(command[0]) is None:
-        raise WorkbenchError(f"`{command[0]}` is not on PATH", where=folder.name, remedy="Install it; the module's docstring says which.")
-    done = subprocess.run(command, cwd=folder, env=os.environ | environment, check=False)
-    if done.returncode:
-        raise WorkbenchError(f"`{' '.join(command)}` gave {done.returncode}", where=folder.name, remedy="Its own words are above.")
 
 
 def main(names: list[str]) -> int:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,3 +246,51 @@ def test_public_names() -> None:
     assert set(wb.__all__) <= set(dir(wb))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = wb.nonsense
+
+
+@pytest.mark.slow
+def test_the_tour_without_a_terminal() -> None:
+    """Replays, executes the notebook, and says where the page lies."""
+    done = command("tour")
+    assert done.returncode == 0, done.stderr
+    assert "toystore.mitm through basic_auth → token_bucket → add_header" in done.stdout
+    page = REPO / "out" / "00_tour.html"
+    assert str(page) in done.stdout
+    assert "token_bucket" in page.read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-state+json" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_tour_at_a_terminal(tmp_path: Path) -> None:
+    """Opens the notebook in a real JupyterLab, which ends with the terminal's Ctrl-C."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "BROWSER": "true", "JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    words = [sys.executable, "-m", "workbench", "tour"]
+    run = subprocess.Popen(
+        words, cwd=REPO, stdin=follower, stdout=follower, stderr=follower, env=environment, start_new_session=True, preexec_fn=_own_terminal
+    )
+    os.close(follower)
+    seen, last = b"", time.monotonic()
+    try:
+        while run.poll() is None and time.monotonic() - last < 60:
+            if select.select([leader], [], [], 1)[0]:
+                try:
+                    seen += os.read(leader, 65536)
+                except OSError:
+                    break
+            elif b"is running at" in seen and b"received signal" not in seen:
+                # the terminal's own Ctrl-C; another one skips JupyterLab's question
+                os.write(leader, b"\x03")
+        status = run.wait(20)
+    finally:
+        run.kill()
+        os.close(leader)
+    assert status == 0, seen.decode()
+    assert b"Exchanges" in seen and b"received signal 2" in seen
+
+
+def _own_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

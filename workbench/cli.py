@@ -329,15 +329,14 @@ def _environment(root: Path) -> dict[str, str]:
 
 def _open_notebook(root: Path) -> int:
     print("\nOpening the tour in JupyterLab. Stop it with Ctrl-C.", flush=True)
-    command = [sys.executable, "-m", "jupyterlab", str(root.joinpath(*_TOUR))]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", str(root.joinpath(*_TOUR))]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    lab = subprocess.Popen(command, cwd=root, env=_environment(root))
-    while True:
-        try:
-            return lab.wait()
-        except KeyboardInterrupt:
-            continue  # the interrupt reached JupyterLab too, which asks before it ends
+    if os.name == "posix":
+        os.chdir(root)
+        # JupyterLab takes our place, so that the terminal's signals reach it and it alone
+        os.execve(sys.executable, command, _environment(root))
+    return subprocess.call(command, cwd=root, env=_environment(root))
 
 
 def _write_notebook(root: Path) -> int:
@@ -349,7 +348,13 @@ def _write_notebook(root: Path) -> int:
     notebook = root.joinpath(*_TOUR)
     cells = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
-        cells, timeout=600, kernel_name="python3", store_widget_state=False, resources={"metadata": {"path": str(notebook.parent)}}
+        cells,
+        timeout=600,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(notebook.parent)}},
+        # the kernel warns of its loopback port on the terminal: a newcomer would take it for a fault of ours
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     try:
         client.execute(env=_environment(root))

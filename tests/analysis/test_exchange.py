@@ -17,7 +17,7 @@ def test_a_view_joins_what_the_rooms_tell(endings: Trace, captured: list[Exchang
     assert view.finding == view.decision.reason == "429 by limit: Too many requests; 0 of 5 left"
     assert [line.message for line in view.logs] == ["limited"]
     assert view.result["decision"]["filter"] == "limit"
-    assert repr(view) == "<ExchangeView #1 POST https://api.toystore.com/toys: limited, 429 by limit: Too many requests; 0 of 5 left>"
+    assert repr(view) == "<ExchangeView #1 GET https://api.toystore.com/toys: limited, 429 by limit: Too many requests; 0 of 5 left>"
 
 
 def test_findings_of_exchanges_nobody_judged(endings: Trace, captured: list[Exchange]) -> None:

@@ -24,7 +24,7 @@ def test_captured_text_splits_no_line_and_reaches_no_terminal() -> None:
     w = TraceWriter()
     w.request(0, path=path)
     out = io.StringIO()
-    write_jsonl(outcomes(w.take(), [exchange(0)]), out)
+    write_jsonl(outcomes(w.take(), [exchange(0, path=path)]), out)
     assert len(out.getvalue().splitlines()) == 1
     assert out.getvalue().isascii() and out.getvalue()[:-1].isprintable()
     assert json.loads(out.getvalue())["url"] == "https://api.toystore.com" + path.decode()

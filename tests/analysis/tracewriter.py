@@ -122,9 +122,9 @@ class TraceWriter:
         return trace
 
 
-def exchange(index: int, body: bytes = b"", response: bytes = b"") -> Exchange:
+def exchange(index: int, body: bytes = b"", response: bytes = b"", path: bytes = b"/toys") -> Exchange:
     """A captured exchange to go with it."""
-    request = Request(b"GET", b"https", b"api.toystore.com", b"/toys", b"HTTP/1.1", (), body, (), START, START)
+    request = Request(b"GET", b"https", b"api.toystore.com", path, b"HTTP/1.1", (), body, (), START, START)
     return Exchange(index, request, Response(200, b"OK", b"HTTP/1.1", (), response, (), START, START))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 
 _QUIET = {"@jupyterlab/apputils-extension": {"notification": {"fetchNews": "false", "checkForUpdates": False}}}
@@ -29,8 +30,16 @@ class Lab:
     token: str
     root: Path
 
-    def address(self, path: str = "") -> str:
-        return f"{self.url}/lab{path}?token={self.token}"
+    def notebook(self, name: str, *cells: str) -> str:
+        """Write a notebook of code cells; gives its name."""
+        kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel})
+        nbformat.write(book, self.root / name)
+        return name
+
+    def address(self) -> str:
+        """A workspace of its own: Lab would else open again what earlier pages had open, and connect to all their kernels."""
+        return f"{self.url}/lab/workspaces/{secrets.token_hex(4)}?token={self.token}"
 
 
 @dataclass
@@ -60,6 +69,32 @@ class Page:
         if address.scheme in ("http", "https", "ws", "wss") and address.hostname not in ("127.0.0.1", "localhost"):
             self.strangers.append(request.url)
 
+    def stop_kernel(self) -> None:
+        """End the kernel behind the notebook on the page."""
+        self.page.evaluate(
+            """() => Promise.race([
+                window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown() ?? null,
+                new Promise(done => setTimeout(done, 5000)),
+            ]).then(() => null)"""
+        )
+
+    def bare(self) -> None:
+        """Close Lab's side panel, so that the notebook has the whole width."""
+        self.page.evaluate(
+            """() => {
+                const { commands } = window.jupyterapp;
+                if (commands.isToggled('application:toggle-left-area')) commands.execute('application:toggle-left-area');
+            }"""
+        )
+
+    def view(self) -> Any:
+        """The first workbench on the page, with an exchange in it."""
+        view = self.page.get_by_role("region", name="Filter Workbench").first
+        view.wait_for(timeout=60_000)
+        view.locator("[data-exchange]").first.wait_for(timeout=30_000)
+        view.get_by_role("table").first.wait_for(timeout=30_000)
+        return view
+
     def theme(self, name: str) -> None:
         """Change Lab's theme and wait until it is there."""
         light = str("Light" in name).lower()
@@ -72,16 +107,21 @@ class Page:
         self.page.goto(self.lab.address())
         self.page.wait_for_function("() => window.jupyterapp !== undefined")
         self.page.evaluate(
-            """async path => {
-                const { commands, restored } = window.jupyterapp;
-                await restored;
-                const panel = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
-                await panel.context.ready;
-                await panel.sessionContext.ready;
-                await commands.execute('notebook:run-all-cells');
+            """path => {
+                const run = async () => {
+                    const { commands, restored } = window.jupyterapp;
+                    await restored;
+                    const panel = await commands.execute('docmanager:open', { path, factory: 'Notebook' });
+                    await panel.context.ready;
+                    await panel.sessionContext.ready;
+                    await commands.execute('notebook:run-all-cells');
+                };
+                const late = new Promise((_, fail) => setTimeout(fail, 90000, new Error('the notebook did not run in 90 s')));
+                return Promise.race([run(), late]);
             }""",
             notebook,
         )
+        self.bare()
 
 
 @pytest.fixture(scope="session")
@@ -152,8 +192,11 @@ def chromium(browser_path: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(lab: Lab, chromium: Any) -> Iterator[Page]:
-    """A fresh page, 1440 by 1000."""
+def page(lab: Lab, chromium: Any, tmp_path: Path) -> Iterator[Page]:
+    """A fresh page, 1440 by 1000. What it shows at the end is kept in the test's folder."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    yield Page(context.new_page(), lab)
+    opened = Page(context.new_page(), lab)
+    yield opened
+    opened.page.screenshot(path=tmp_path / "last.png")
+    opened.stop_kernel()
     context.close()

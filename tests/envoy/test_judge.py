@@ -147,7 +147,8 @@ def test_a_request_shorter_than_its_content_length_is_not_answered(wat: Any, tmp
     (observed,), baseline = run_envoy([one], chain, timeout=0.3), run_envoy([one], [])
     assert observed.failure == "timeout"
     assert observed.upstream_request is not None
-    assert (observed.upstream_request.body, observed.upstream_request.complete) == (b"x", False)
+    # Once for the chunk, once for the empty last callback.
+    assert (observed.upstream_request.body, observed.upstream_request.complete) == (b"xx", False)
     last = compare([observed], baseline, [replayed(one)])[-1]
     assert (last.what, last.cause) == ("reached", "the upstream waits for the rest of a request that is shorter than its content-length")
 
@@ -164,6 +165,25 @@ def test_a_trap_is_a_503_and_its_line_is_in_the_log(wat: Any, tmp_path: Path, ex
     assert [[one.status for one in run] for run in (closed, opened, old)] == [[503, 503], [503, 200], [200, 200]]
     found = compare(closed, run_envoy(some, []), map(replayed, some))
     assert found[0].cause.startswith("the filter trapped in Envoy: proxy_on_request_headers failed")
+
+
+def test_an_exchange_that_crashes_envoy_is_named_and_the_others_go_on(
+    wat: Any, tmp_path: Path, exchange: Make, replayed: Untouched
+) -> None:
+    # Continuing a response that is not there makes Envoy 1.40 fall with a segmentation fault.
+    functions = """
+      (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+        (if (i32.eqz (local.get 2)) (then (drop (call $continue (i32.const 1)))))
+        (i32.const 0))
+    """
+    chain = [FilterSpec("crashes", wat.build(tmp_path / "crashes.wasm", functions))]
+    posted = exchange(1, method=b"POST", headers=((b"Host", b"toys.example"), (b"Content-Length", b"3")), body=b"abc", start_ms=1)
+    some = [exchange(0), posted, exchange(2, start_ms=2)]
+    observed = run_envoy(some, chain)
+    assert ["signal 11" in one.crash for one in observed] == [False, True, False]
+    assert (observed[0].status, observed[2].status) == (200, 200)
+    (found,) = compare(observed, run_envoy(some, []), map(replayed, some))
+    assert (found.exchange, found.what) == (1, "crashed")
 
 
 def test_configuration_and_environment_reach_the_filter_exactly(wat: Any, tmp_path: Path, exchange: Make) -> None:

@@ -114,9 +114,9 @@ def test_a_real_go_filter_loads_the_second_time_in_50_ms(
     seconds = []
     for _ in range(6):
         forget(monkeypatch)
-        began = time.perf_counter()
+        began = time.process_time()  # not the clock on the wall: other work on the machine must not decide
         compiled(FilterModule.load(path, core_interface()).code)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     first, again = seconds[0], min(seconds[1:])
     print(f"{path.stat().st_size} bytes: first load {first * 1e3:.0f} ms, again {again * 1e3:.1f} ms")
-    assert again < 0.05 * max(1, path.stat().st_size / 4e6)
+    assert again < 0.05

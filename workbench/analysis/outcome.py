@@ -153,14 +153,14 @@ def outcomes(trace: Trace, capture: Exchanges, facts: Facts | None = None) -> It
 
 def result_of(rows: ExchangeRows, capture: Exchanges, judges: Judges) -> Result:
     """The result of one exchange."""
-    request = rows.event(Event.REQUEST)
-    method, url, time = _head(request, capture, rows.index)
+    capture = _LastRead(capture)
+    exchange = capture[rows.index]
     verdict = decide(rows, judges)
     return {
         "exchange": rows.index,
-        "method": method,
-        "url": url,
-        "time": time / 10**9,
+        "method": words.text(exchange.request.method),
+        "url": exchange.url,
+        "time": exchange.request.start_ns / 10**9,
         "upstream_request": _message(rows.event(Event.UPSTREAM_REQUEST), capture),
         "downstream_response": _response(rows.event(Event.DOWNSTREAM_RESPONSE), capture),
         "local_response": _local_response(rows),
@@ -190,15 +190,20 @@ def pairs_of(field: bytes) -> list[tuple[str, str]]:
     return [(words.text(name), words.text(value)) for name, value in pairs]
 
 
-def _head(request: Row | None, capture: Exchanges, index: int) -> tuple[str, str, int]:
-    """Method, URL and start; from the trace alone where it has the request, which spares reading the capture."""
-    if request is None:
-        exchange = capture[index]
-        return words.text(exchange.request.method), exchange.url, exchange.request.start_ns
-    pairs, _ = unpack_pairs(request.fields[0])
-    pseudo = {name: value for name, value in pairs if name.startswith(b":")}
-    part = [pseudo.get(name, b"") for name in (b":scheme", b":authority", b":path")]
-    return words.text(pseudo.get(b":method", b"")), words.text(part[0] + b"://" + part[1] + part[2]), request.time
+class _LastRead:
+    """A capture that keeps the exchange it read last: a result asks for it several times."""
+
+    def __init__(self, capture: Exchanges) -> None:
+        self._capture = capture
+        self._last: Exchange | None = None
+
+    def __getitem__(self, index: int) -> Exchange:
+        if self._last is None or self._last.index != index:
+            self._last = self._capture[index]
+        return self._last
+
+    def __len__(self) -> int:
+        return len(self._capture)
 
 
 def body_of(event: Row, capture: Exchanges) -> bytes:

@@ -259,6 +259,9 @@ def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) ->
 
 def _table(section: Section, width: int, paint: Paint) -> list[str]:
     """Columns as wide as their widest cell; what does not fit is taken from the one that holds long text, then from the widest."""
+    more = [f"  {section.more}"] if section.more else []
+    if len(section.columns) == 1:
+        return [line for (text,) in section.rows for line in wrap(text, width, initial_indent="  ", subsequent_indent="    ")] + more
     table = [section.columns, *section.rows]
     widths = [max(len(row[at]) for row in table) for at in range(len(section.columns))]
     long = next((at for at, name in enumerate(section.columns) if name in _WIDE), widths.index(max(widths)))
@@ -279,4 +282,4 @@ def _table(section: Section, width: int, paint: Paint) -> list[str]:
             shade = "2" if number == 0 else _COLOURS.get(cell, "") if name in ("outcome", "decision") else ""
             cells.append(paint(padded, shade))
         lines.append("  " + "  ".join(cells))
-    return lines + ([f"  {section.more}"] if section.more else [])
+    return lines + more

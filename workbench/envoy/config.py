@@ -11,11 +11,11 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from workbench.errors import ConfigError
 
-__all__ = ["PLAIN", "TLS", "UPSTREAM", "Cluster", "FilterSpec", "bootstrap"]
+__all__ = ["PLAIN", "TLS", "UPSTREAM", "Cluster", "FilterSpec", "Plugin", "bootstrap"]
 
 UPSTREAM = "upstream"
 """Name of the cluster that the route leads to."""
@@ -24,6 +24,34 @@ PLAIN, TLS = "plain", "tls"
 
 _TYPE = "type.googleapis.com/"
 _POLICIES = {"closed": "FAIL_CLOSED", "open": "FAIL_OPEN", "reload": "FAIL_RELOAD"}
+
+
+FailurePolicy: TypeAlias = Literal["closed", "open", "reload"]
+
+
+class Plugin(Protocol):
+    """A filter as a chain describes it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def root_id(self) -> str: ...
+    @property
+    def config(self) -> bytes: ...
+    @property
+    def vm_id(self) -> str: ...
+    @property
+    def vm_config(self) -> bytes: ...
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]: ...
+    @property
+    def failure_policy(self) -> str: ...
+    @property
+    def fail_open(self) -> bool: ...
+    @property
+    def allow_on_headers_stop_iteration(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +67,28 @@ class FilterSpec:
     configuration: bytes = b""
     vm_id: str = ""
     vm_configuration: bytes = b""
-    failure_policy: Literal["closed", "open", "reload"] = "closed"
+    failure_policy: FailurePolicy = "closed"
     fail_open_old: bool = False
     allow_on_headers_stop_iteration: bool = False
     env: tuple[tuple[str, str], ...] = field(default=())
+
+    @classmethod
+    def of(cls, filter: Plugin) -> FilterSpec:
+        """What Envoy is told of a chain's filter. Raises ConfigError for the failure policy `restart`, which Envoy has not."""
+        if filter.failure_policy not in _POLICIES:
+            raise _no_policy(filter.name, filter.failure_policy)
+        return cls(
+            filter.name,
+            filter.path,
+            filter.root_id,
+            filter.config,
+            filter.vm_id,
+            filter.vm_config,
+            cast(FailurePolicy, filter.failure_policy),
+            filter.fail_open,
+            filter.allow_on_headers_stop_iteration,
+            filter.env,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +136,15 @@ def _check(filters: Sequence[FilterSpec]) -> None:
                 "filters need different names, none empty", where=repr(spec.name), remedy="Give each filter a name of its own"
             )
         if spec.failure_policy not in _POLICIES:
-            raise ConfigError(
-                f"Envoy has no failure policy {spec.failure_policy!r}", where=spec.name, remedy=f"Use one of {', '.join(_POLICIES)}"
-            )
+            raise _no_policy(spec.name, spec.failure_policy)
         if spec.fail_open_old and spec.failure_policy != "closed":
             raise ConfigError("fail_open and failure_policy exclude each other in Envoy", where=spec.name, remedy="Give only one")
         if not spec.wasm.is_file():
             raise ConfigError("no such file", where=str(spec.wasm), remedy="Give the path of a .wasm file")
+
+
+def _no_policy(name: str, policy: str) -> ConfigError:
+    return ConfigError(f"Envoy has no failure policy {policy!r}", where=name, remedy=f"Use one of {', '.join(_POLICIES)}")
 
 
 def _wasm_filter(spec: FilterSpec) -> dict[str, Any]:

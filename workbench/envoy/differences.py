@@ -26,7 +26,7 @@ _PSEUDO_SEEN: dict[Side, tuple[str, ...]] = {"upstream_request": (":method", ":p
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that differs. `what` is `refused`, `reached`, `status`, `body`, `trailers`, `header NAME`, `header order`, …;
+    """One thing that differs. `what` is `crashed`, `refused`, `reached`, `status`, `body`, `trailers`, `header NAME`, `header order`, …;
     `ours` and `envoy` are what each has (None: nothing); `cause` is the likely reason in words, where one is known."""
 
     exchange: int
@@ -85,6 +85,8 @@ class _One:
     result: Mapping[str, Any]
 
     def differences(self) -> list[Difference]:
+        if self.seen.crash:
+            return [self._difference("exchange", "crashed", False, True, self.seen.crash)]
         refused = self._refused()
         return [refused] if refused is not None else [*self._upstream(), *self._downstream()]
 

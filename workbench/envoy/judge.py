@@ -14,7 +14,7 @@ import ssl
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench.capture.exchange import Exchange, Pairs
@@ -28,6 +28,9 @@ from .upstream import Upstream
 from .wire import Message, values
 
 __all__ = ["Observed", "Seen", "run_envoy"]
+
+_CRASHES = 5
+"""How often in one run Envoy is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Observed:
     `upstream_requests` is how many requests reached the upstream (Envoy can send one twice). `status` is 0 and `downstream_response`
     None where the client got none; `failure` says in words what kept it from being whole: `timeout`, `closed`, `reset`, `no HTTP`.
     `log` are the lines that Envoy logged while the exchange was under way, the filters' among them; a line written late may stand
-    with the next exchange.
+    with the next exchange. `crash` says, where Envoy itself fell over this exchange, how: it was started again, its filters with it.
     """
 
     exchange: int
@@ -70,6 +73,7 @@ class Observed:
     downstream_response: Seen | None
     failure: str
     log: tuple[str, ...] = field(repr=False)
+    crash: str = ""
 
 
 def run_envoy(
@@ -87,6 +91,7 @@ def run_envoy(
     They go in the order of their starts, as a replay takes them, and come back in the order given. `paced` keeps the captured
     distances between requests, as filters that look at the clock need it; else they follow each other at once. `timeout` bounds, in
     seconds, each wait for the client's next byte. May be called where an event loop runs (a notebook).
+    Some calls of a filter crash Envoy; it is then started again for the exchanges that follow, five times at most.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     todo = list(exchanges)
@@ -125,25 +130,37 @@ async def _run(
         envoy = stack.enter_context(EnvoyProcess(config, concurrency=concurrency, wasm_log_level=wasm_log_level))
         envoy.new_log()
         started, first = asyncio.get_running_loop().time(), exchanges[0].request.start_ns
-        observed = []
+        observed: list[Observed] = []
+        crashes = 0
         for exchange in exchanges:
             if paced:
                 due = started + (exchange.request.start_ns - first) / 1e9
                 await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
-            observed.append(await _one(exchange, envoy, upstream, tls, timeout))
+            try:
+                one = await _one(exchange, envoy, upstream, tls, timeout)
+            except OSError as error:
+                # It went after its last answer: what the exchange before did to it shows now.
+                reason = envoy.ended(wait=1)
+                crashes += 1
+                if not reason or not observed or crashes > _CRASHES:
+                    raise EnvoyError(reason or f"no connection to Envoy: {error}", where=f"exchange {exchange.index}") from error
+                observed[-1] = replace(observed[-1], crash=reason)
+                envoy.restart()
+                one = await _one(exchange, envoy, upstream, tls, timeout)
+            if one.failure and (reason := envoy.ended(wait=0.1)):
+                crashes += 1
+                if crashes > _CRASHES:
+                    raise EnvoyError(reason, where=f"exchange {exchange.index}")
+                one = replace(one, crash=reason)
+                envoy.restart()
+            observed.append(one)
         return observed
 
 
 async def _one(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
     received = upstream.expect(exchange)
     secure = exchange.request.scheme == b"https"
-    try:
-        answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
-    except OSError as error:
-        envoy.check()
-        raise EnvoyError(f"no connection to Envoy: {error}", where=f"exchange {exchange.index}") from error
-    if answer is None:
-        envoy.check()
+    answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
     request = received[0] if received else None
     if request is not None and not request.complete:
         await upstream.settle()

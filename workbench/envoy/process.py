@@ -80,6 +80,7 @@ class EnvoyProcess:
 
     def __enter__(self) -> EnvoyProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="workbench-envoy-")
+        self._log_at = 0
         folder = Path(self._folder.name)
         config, admin_file = folder / "bootstrap.json", folder / "admin"
         config.write_text(json.dumps(self._bootstrap))
@@ -115,16 +116,31 @@ class EnvoyProcess:
             self._folder.cleanup()
             self._folder = None
 
-    def check(self) -> None:
-        """Raise EnvoyError, with the end of the log, if the process has stopped."""
-        if self._process is None or self._process.poll() is None:
-            return
-        text = self._tail()
-        code = self._process.returncode
-        if any(mark in text for mark in _REFUSED):
-            raise FilterLoadError(f"Envoy refused the filter: {_reason(text)}", remedy="Check its configuration, root_id and exports")
-        how = f"signal {-code}" if code < 0 else f"status {code}"
-        raise EnvoyError(f"Envoy stopped with {how}: {_reason(text)}", where=str(self._binary))
+    def ended(self, wait: float = 0.0) -> str:
+        """Why the process has stopped by itself, in words, and an empty text while it runs; `wait` seconds for it to be over."""
+        if self._process is None:
+            return ""
+        try:
+            code = self._process.wait(wait) if wait else self._process.poll()
+        except subprocess.TimeoutExpired:
+            return ""
+        if code is None:
+            return ""
+        return f"Envoy stopped with {f'signal {-code}' if code < 0 else f'status {code}'}: {_reason(self._tail())}"
+
+    def restart(self) -> None:
+        """End it if it runs, and start another with the same configuration, on new ports. Filters begin afresh."""
+        self.close()
+        self.__enter__()
+
+    def _check(self) -> None:
+        reason = self.ended()
+        if reason and any(mark in self._tail() for mark in _REFUSED):
+            raise FilterLoadError(
+                f"Envoy refused the filter: {_reason(self._tail())}", remedy="Check its configuration, root_id and exports"
+            )
+        if reason:
+            raise EnvoyError(reason, where=str(self._binary))
 
     def new_log(self) -> list[str]:
         """Lines that Envoy logged since the last call; bytes that are not UTF-8 appear in latin-1."""
@@ -148,7 +164,7 @@ class EnvoyProcess:
     def _wait_ready(self, admin_file: Path) -> None:
         deadline = time.monotonic() + self._start_timeout
         while True:
-            self.check()
+            self._check()
             try:
                 host, _, port = admin_file.read_text().strip().rpartition(":")
                 self.admin = (host, int(port))

@@ -17,7 +17,7 @@ import wasmtime
 
 from ..capture.packing import pack_str
 from ..errors import FilterLoadError, ReplayError
-from ..trace.records import FailureKind, Kind, Policy
+from ..trace.records import FailureKind, Policy
 from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, Vm, VmsUsedUp, core_interface
@@ -30,6 +30,7 @@ __all__ = ["Batch", "FilterSpec", "Settings", "replay"]
 _TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
 _PROGRESS_S = 0.1
 _LOGS_SHOWN = 5
+_ROWS_LOOKED_AT = 1000
 _DONE, _TRACE_FULL, _NEEDS_VM = 0, 1, 2
 
 
@@ -107,16 +108,15 @@ def replay(
     settings = settings or Settings()
     modules = _load(filters)
     run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total)
-    with _interruptible(run.cancel), run.watchdog:
-        try:
-            try:
-                run.begin(batches)
-            except _Cancelled:
-                run.trace.complete = False
-                run.drain()
-            run.report(final=True)
-        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            raise _core_failed(error) from error
+    try:
+        with _interruptible(run.cancel), run.watchdog:
+            run.begin(batches)
+    except _Cancelled:
+        run.trace.complete = False
+    except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+        raise _core_failed(error) from error
+    run.drain()
+    run.report(final=True)
     return run.trace
 
 
@@ -146,7 +146,8 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None: a handler that Python did not set and cannot put back
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 class _Cancelled(Exception):
@@ -183,7 +184,7 @@ class _Run:
         self.modules = modules
         self.settings = settings
         self.cancel = cancel
-        self.host = Composition(settings.most_vms)
+        self.host = Composition(max(settings.most_vms, len(filters)))
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         # filters with the same id, VM configuration and code share one VM, as in Envoy
@@ -213,7 +214,6 @@ class _Run:
             self._feed(batch, following.start_ns if following else -1)
             batch = following
         self._drive("finish")
-        self.drain()
 
     def _feed(self, batch: Batch, horizon: int) -> None:
         at = self.host.put(batch.data)
@@ -240,7 +240,9 @@ class _Run:
                 self._try_start(number, "filter_start", number, home.number)
 
     def _new_vm(self, number: int) -> Vm:
-        spec, module = self.filters[number], self.modules[number]
+        # what belongs to the VM and not to its key is that of the first filter in it, as in Envoy
+        first = self.keys.index(self.keys[number])
+        spec, module = self.filters[first], self.modules[first]
         env = tuple((name.encode(), value.encode()) for name, value in spec.env)
         try:
             return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
@@ -269,11 +271,12 @@ class _Run:
             raise self._load_error(number, message)
 
     def _load_error(self, number: int, message: str) -> FilterLoadError:
-        callback, logs = "", []
-        for row in self.trace.rows():
+        callback, logs = "its start", []
+        for seq in range(max(0, len(self.trace) - _ROWS_LOOKED_AT), len(self.trace)):
+            row = self.trace.row(seq)
             name = self.trace.name(row)
-            if row.kind == Kind.CALLBACK:
-                callback = name
+            if name == "failure":
+                callback = row.fields[1].decode()
             elif name in ("proxy_log", "fd_write") and row.fields:
                 logs.append(shown(row.fields[-1].decode("utf-8", "replace").strip(), 300))
         text = f"filter {self.filters[number].name}: {message}, in {callback}"
@@ -317,6 +320,7 @@ class _Run:
         verdict, in_host = self.watchdog.verdict, self.host.watch.runs is not Runs.FILTER
         self.watchdog.clear()
         self.host.unwind()
+        error.__traceback__ = None  # a frame of wasmtime's in it points back: the circle would keep the store until the next collection
         if verdict is Verdict.CANCELLED:
             raise _Cancelled
         if verdict is Verdict.FAULT:
@@ -372,10 +376,11 @@ class _Run:
 
     def drain(self) -> None:
         """Take over what the core has recorded."""
-        records = self.host.read(self.host.call("records_ptr"), self.host.call("records_len"))
-        if records:
-            self.trace.append(records, self.host.read(self.host.call("blob_ptr"), self.host.call("blob_len")))
-        self.host.call("trace_clear")
+        call = self.host.call
+        if size := call("records_len"):
+            records = self.host.take(call("records_ptr"), size)
+            self.trace.append(records, self.host.take(call("blob_ptr"), call("blob_len")))
+        call("trace_clear")
 
     def report(self, final: bool = False) -> None:
         """Tell the user's callback how far the replay is, unless it has just been told."""

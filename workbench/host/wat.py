@@ -1,7 +1,6 @@
 """The small modules between the core and the filters, as WAT text generated from the core's own types.
 
 gate     once: the core's calls into filters, jumps through one table with a row a VM
-clock    once: wasmtime's native clock behind the one function that the core imports
 imports  for each VM: the filter's calls into the core; compiled once, the VM's number is a global that it imports
 bridge   for each VM: copies between the filter's memory and the core's
 """
@@ -14,21 +13,12 @@ from .abi import BRIDGE, Abi, GuestFunction, HostFunction, HostInterface
 from .binary import FuncType
 from .watchdog import Runs
 
-__all__ = ["BRIDGE_WAT", "CLOCK_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "imports_wat"]
+__all__ = ["BRIDGE_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "imports_wat"]
 
 WITHOUT_RESULT = "void "
 """Before the name of an import's variant that gives no result."""
 
 _PROBE_VALUES = 2048
-
-CLOCK_WAT = """
-(module $workbench.clock
-  (import "wasi_snapshot_preview1" "clock_time_get" (func $get (param i32 i64 i32) (result i32)))
-  (memory (export "memory") 1 1)
-  (func (export "now") (result i64)
-    (drop (call $get (i32.const 1) (i64.const 1) (i32.const 0)))
-    (i64.load (i32.const 0))))
-"""
 
 BRIDGE_WAT = """
 (module $workbench.bridge

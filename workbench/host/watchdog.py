@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum
@@ -112,7 +113,9 @@ class Watchdog:
         self._bytes = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._callback = _Callback(self._on_tick)
+        # kept here and knowing this object only weakly: a circle would keep the store, and all its memory, until the next collection
+        this = weakref.ref(self)
+        self._callback = _Callback(lambda context, data, delta, kind: _on_tick(this, delta, kind))
         _set_callback(store.ptr(), self._callback, None, ctypes.cast(0, _Finalizer))
         store.set_epoch_deadline(1)
 
@@ -135,15 +138,6 @@ class Watchdog:
     def _advance(self) -> None:
         while not self._stop.wait(_TICK_S):
             self._engine.increment_epoch()
-
-    def _on_tick(self, context: Any, data: Any, delta: Any, kind: Any) -> int:
-        # nothing may be raised through the native frames below
-        try:
-            delta[0], kind[0] = 1, 0
-            ends = self._ends_now()
-        except BaseException as error:
-            self.verdict, self.fault, ends = Verdict.FAULT, error, True
-        return _error("ended by the watchdog") if ends else 0
 
     def _ends_now(self) -> bool:
         """True where the running wasm is to trap at once; a hostcall is let through to its end first."""
@@ -170,6 +164,19 @@ class Watchdog:
         if self._host_bytes() - self._bytes > HOST_BYTES_A_CALL:
             return Verdict.MEMORY
         return Verdict.TIMEOUT if now - self._since > self._limit_ns else None
+
+
+def _on_tick(this: weakref.ref[Watchdog], delta: Any, kind: Any) -> int:
+    """The store's callback: a pointer to an error, or 0 for one more tick. Nothing may be raised through the native frames below."""
+    watchdog = this()
+    if watchdog is None:
+        return 0
+    try:
+        delta[0], kind[0] = 1, 0
+        ends = watchdog._ends_now()
+    except BaseException as error:
+        watchdog.verdict, watchdog.fault, ends = Verdict.FAULT, error, True
+    return _error("ended by the watchdog") if ends else 0
 
 
 def _error(message: str) -> int:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from .records import NONE, RECORD, Event, Kind, Schema, split_fields
 __all__ = ["Row", "Trace"]
 
 Records = npt.NDArray[np.void]
+Bytes: TypeAlias = bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -72,8 +73,8 @@ class Trace:
     _bytes: int = 0
     _file: IO[bytes] | None = None
 
-    def append(self, records: bytes, blob: bytes) -> None:
-        """Take over a segment: whole rows, and the blob they point into."""
+    def append(self, records: Bytes, blob: Bytes) -> None:
+        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
             rows, view = self._spill(records, blob)
@@ -84,7 +85,7 @@ class Trace:
         for name in ("_order", "_starts"):
             self.__dict__.pop(name, None)
 
-    def _spill(self, records: bytes, blob: bytes) -> tuple[Records, memoryview]:
+    def _spill(self, records: Bytes, blob: Bytes) -> tuple[Records, memoryview]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
         at = self._file.seek(0, 2)

@@ -99,7 +99,7 @@ const logList = (detail) => {
 
 /** Draws into `el`; gives {show(index)}. `onstep(±1)` is asked for the neighbour in the table, `onback` (if any) for the table itself. */
 export const exchangeDetails = (model, el, signal, { onstep = null, onback = null } = {}) => {
-  const ask = channel(model, signal);
+  const ask = channel(model, signal, (words) => body.replaceChildren(h("div.void", h("span", words))));
   let detail = null;
   let tab = "headers";
   let form = "";

@@ -51,7 +51,7 @@ const cells = (row, scale) => {
 
 /** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen()` that Enter was pressed. Gives {select, step, reload}. */
 export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () => {} } = {}) => {
-  const ask = channel(model, signal);
+  const ask = channel(model, signal, (words) => fail(words));
   const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
   const view = { query: "", outcome: "", sort: "index", descending: false };
   let pages = new Map();

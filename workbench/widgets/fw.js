@@ -63,7 +63,9 @@ export const duration = (ns) => {
 };
 /** Filter and host time in one unit: 9.3 + 3.3 µs. */
 export const durations = (filter, host) => {
-  const [unit, by, places] = filter + host < 1e3 ? ["ns", 1, 0] : filter + host < 999.5e3 ? ["\u00b5s", 1e3, 1] : ["ms", 1e6, 1];
+  const total = filter + host;
+  const [unit, by] = total < 1e3 ? ["ns", 1] : total < 999.5e3 ? ["\u00b5s", 1e3] : ["ms", 1e6];
+  const places = by > 1 && total < 100 * by ? 1 : 0;
   return [`${(filter / by).toFixed(places)} `, `+ ${(host / by).toFixed(places)} ${unit}`];
 };
 /** 86 B, 182 kB, 1.1 MB. */
@@ -165,8 +167,11 @@ export const choice = (label, options, chosen, onpick) => {
   return group;
 };
 
-/** Questions to Python and their answers. An answer carries the number of its question; those nobody waits for are dropped. */
-export const channel = (model, signal) => {
+const FIRST_PATIENCE = 4000;
+const SILENCE = "The kernel does not answer. It may be busy; if it was restarted, run the cell again.";
+/** Questions to Python and their answers. An answer carries the number of its question; those nobody waits for are dropped.
+ * `onsilence(words)` is called when an answer is long overdue. */
+export const channel = (model, signal, onsilence = () => {}) => {
   const waiting = new Map();
   let last = 0;
   const receive = (content, buffers) => {
@@ -183,7 +188,19 @@ export const channel = (model, signal) => {
       last += 1;
       // Two views of one model share its messages, so the number alone would not tell their questions apart.
       const ask = `${last}.${Math.random().toString(36).slice(2)}`;
+      // A message can get lost while a page connects anew, so a question is asked again until it is answered or the view is gone.
+      const send = (patience) => {
+        if (signal.aborted || (patience > FIRST_PATIENCE && !waiting.has(ask))) return;
+        if (patience > 2 * FIRST_PATIENCE) onsilence(SILENCE);
+        try {
+          model.send({ ...body, kind, ask });
+        } catch {
+          // The way to a kernel that is gone is closed.
+          return onsilence(SILENCE);
+        }
+        setTimeout(send, patience, 2 * patience);
+      };
       waiting.set(ask, resolve);
-      model.send({ ...body, kind, ask });
+      send(FIRST_PATIENCE);
     });
 };

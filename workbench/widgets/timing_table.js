@@ -37,7 +37,7 @@ const table = (data) => {
     { role: "row" },
     h("div", { role: "columnheader" }, "Callback"),
     h("div.num", { role: "columnheader" }, "Calls"),
-    h("div.axis", { role: "columnheader", "aria-label": "Distribution of the time of a call, logarithmic" }, axis.ticks.map((ns) => h("span", { style: `left:${(100 * along(axis, ns)).toFixed(2)}%`, class: along(axis, ns) < 0.02 ? "first" : "" }, duration(ns)))),
+    h("div.axis", { role: "columnheader", "aria-label": "Distribution of the time of a call, logarithmic" }, axis.ticks.map((ns) => h("span", { style: `left:${(100 * along(axis, ns)).toFixed(2)}%`, class: along(axis, ns) < 0.05 ? "first" : along(axis, ns) > 0.95 ? "final" : "" }, duration(ns)))),
     ["p50", "p99", "Max"].map((name) => h("div.num", { role: "columnheader", class: name.toLowerCase() }, h("i", { class: `mark-${name.toLowerCase()}` }), name)),
     h("div", { role: "columnheader" }, h("span.key-f"), "Filter ", h("span.key-h"), "Host, sum"),
   );
@@ -79,7 +79,7 @@ const icicle = (data) => {
 
 /** Draws into `el` when first shown; gives {shown, reload}. */
 export const timingTable = (model, el, signal) => {
-  const ask = channel(model, signal);
+  const ask = channel(model, signal, (words) => panel.replaceChildren(h("div.void", h("span", words))));
   let fresh = false;
   const panel = h("div.timing.scroll", { tabindex: 0, "aria-label": "Timing" });
   el.append(panel);
