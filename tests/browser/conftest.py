@@ -181,9 +181,9 @@ def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory)
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(browser_path: str) -> Iterator[Any]:
-    """Chromium, started."""
+    """Chromium, started. Not for the whole run: while Playwright is open its event loop counts as running, for every other test."""
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
