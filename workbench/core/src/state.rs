@@ -147,10 +147,22 @@ static mut CORE: Option<Core> = None;
 
 /// The one state. A call into a filter re-enters here, so take it afresh after each.
 #[allow(static_mut_refs)]
-#[inline]
+#[inline(always)]
 pub fn core() -> &'static mut Core {
     // SAFETY: the core runs on one thread, and no reference is used across a call into a filter.
-    unsafe { CORE.get_or_insert_with(Core::default) }
+    match unsafe { CORE.as_mut() } {
+        Some(core) => core,
+        None => begin(),
+    }
+}
+
+// apart, so that the way through `core` that is taken hundreds of times an exchange is a few instructions
+#[allow(static_mut_refs)]
+#[cold]
+#[inline(never)]
+fn begin() -> &'static mut Core {
+    // SAFETY: as above.
+    unsafe { CORE.insert(Core::default()) }
 }
 
 impl Core {
