@@ -173,6 +173,13 @@ def test_restart_with_a_trap_in_context_create_comes_to_an_end(play: Play) -> No
     assert len(played.events(Event.VM)) == 4
 
 
+@pytest.mark.parametrize("callback", ["log", "done", "delete"])
+def test_a_trap_at_the_end_takes_nothing_from_the_others(play: Play, callback: str) -> None:
+    played = play([{}, bomb(callback), {}], [marked()])
+    assert [each for each in played.calls() if each[0] == "c"][-3:] == ["c.log", "c.done", "c.delete"]
+    assert [each for each in played.calls() if each[0] == "a"][-3:] == ["a.log", "a.done", "a.delete"]
+
+
 def test_two_filters_in_one_vm(play: Play) -> None:
     """A trap of one is the end of the other, each by its own policy."""
     same = {"vm_id": "v"}

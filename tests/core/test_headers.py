@@ -213,6 +213,13 @@ def test_what_the_router_does_not_send(play: Play, steps: list[object], status: 
         assert any(each.startswith("b.response_headers") for each in played.calls()) and played.upstream() is None
 
 
+def test_what_cannot_be_sent_shows_when_the_upstream_is_there(play: Play) -> None:
+    """What has come of the body by then passes the filters; the upstream gets nothing."""
+    played = play([{"request_headers": [call("remove", 0, ":method")]}], [POST])
+    assert [each.partition("(")[0] for each in played.calls()][2:5] == ["a.request_body", "a.request_body", "a.response_headers"]
+    assert played.status() == 503 and played.upstream() is None
+
+
 @pytest.mark.parametrize(
     "steps",
     [

@@ -154,6 +154,9 @@ pub fn respond(slot: u32) {
     if s.local {
         return;
     }
+    if let Some(reason) = s.unsendable.take() {
+        return local::unsendable(slot, &reason);
+    }
     // of 1xx only the switch of protocols is an answer, and without one the upstream has failed
     if !s.has_response || s.status == 100 || matches!(s.status, 102..=199) {
         return local::upstream_failed(slot);

@@ -2,7 +2,6 @@
 
 use crate::call::{callback, Callback};
 use crate::events::Event as Planned;
-use crate::headers::HeaderMap;
 use crate::local;
 use crate::state::core;
 use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
@@ -40,14 +39,16 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
         if !routed {
             return local::answer_for_proxy(slot, 404, b"", b"route_not_found");
         }
-        if map.get(b":method").is_none() {
-            let details = b"filter_removed_required_request_headers{missing_required_header:_:method}";
-            return local::answer_for_proxy(slot, 503, b"missing required header: :method", details);
-        }
-        if let Some((what, name)) = map.illegal() {
-            let body = [what, &name[..]].concat();
-            let details = [b"filter_removed_required_request_headers{", &body[..], b"}"].concat();
-            return local::answer_for_proxy(slot, 503, &body, &details);
+        let fault = match map.get(b":method") {
+            None => Some(b"missing required header: :method".to_vec()),
+            Some(_) => map.illegal(),
+        };
+        if fault.is_some() {
+            // found when the upstream's connection is there: the body comes before it as a rule, and passes the filters
+            s.unsendable = fault;
+            s.response_planned = true;
+            let (at, life) = (s.began[REQUEST] + s.times[1].saturating_sub(s.times[0]), s.life);
+            return c.events.plan(at.max(c.now), Planned::Response { slot, life });
         }
         s.sent_at = c.now;
         // an answer that came before the request was whole keeps its distance to the request's start
@@ -62,12 +63,14 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
     }
     if dir == RESPONSE {
         s.code = status(s);
+        // Envoy takes them off here: the log does not see them either
+        s.maps[2].retain(|name| !crate::message::stays_behind(name));
     }
     s.sink[dir].headers = true;
     if !eos && s.filters.iter().any(|f| f.half[dir].headers_open) {
         // what a filter writes from now on changes the map, no longer the message
         let mut frozen = Vec::new();
-        write_headers(&mut frozen, &s.maps[HEADERS[dir]], dir);
+        s.maps[HEADERS[dir]].write(&mut frozen);
         s.sink[dir].frozen = Some(frozen);
     }
     if eos {
@@ -92,6 +95,9 @@ pub fn leave_trailers(slot: u32, dir: usize) {
 fn complete(slot: u32, dir: usize) {
     let c = core();
     let s = &mut c.streams[slot as usize];
+    if dir == REQUEST && s.unsendable.is_some() {
+        return;
+    }
     s.sink[dir].ended = true;
     write_out(slot, dir, false);
     let c = core();
@@ -139,21 +145,11 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
     c.trace.push(row, |f| {
         f.with(|out| match &sink.frozen {
             Some(frozen) => out.extend_from_slice(frozen),
-            None => write_headers(out, headers, dir),
+            None => headers.write(out),
         });
         f.bytes(if as_captured { empty } else { body });
         f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
     });
-}
-
-/// The headers of a message as they go out.
-fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap, dir: usize) {
-    let stays = |name: &[u8]| dir == RESPONSE && crate::message::stays_behind(name);
-    if dir == REQUEST || !headers.iter().any(|(name, _)| stays(name)) {
-        return headers.write(out);
-    }
-    let left = headers.iter().filter(|(name, _)| !stays(name));
-    crate::packed::write_pairs(out, left.clone(), left.count());
 }
 
 /// The connection to the client ends where it stands.
@@ -191,7 +187,8 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     let state = &c.streams[slot as usize].filters[filter as usize];
     let vm = state.vm;
     if state.absent || c.vms[vm as usize].failed != 0 {
-        c.streams[slot as usize].work.push_front(Work::End { step, filter: filter + 1 });
+        // the next filter begins where this one would have: with its log, or with its done
+        c.streams[slot as usize].work.push_front(Work::End { step: step.min(1), filter: filter + 1 });
         return;
     }
     let pending = Pending { filter, phase: Phase::End, dir: RESPONSE, pos: 0, eos: false };

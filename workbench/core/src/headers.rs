@@ -89,8 +89,8 @@ impl HeaderMap {
         }
     }
 
-    /// The first name or value that Envoy does not send to an upstream: what is wrong, in its words, and the name. An empty name goes.
-    pub fn illegal(&self) -> Option<(&'static [u8], Vec<u8>)> {
+    /// The first name or value that Envoy does not send to an upstream, in its words. An empty name goes.
+    pub fn illegal(&self) -> Option<Vec<u8>> {
         if !self.suspect {
             return None;
         }
@@ -101,7 +101,7 @@ impl HeaderMap {
                 () if value.iter().any(|&b| is_control(b)) => b"invalid header value for: ",
                 () => return None,
             };
-            Some((what, name.to_vec()))
+            Some([what, name].concat())
         })
     }
 
@@ -218,8 +218,13 @@ impl HeaderMap {
 
     pub fn remove(&mut self, name: &[u8]) {
         let name = self.alias(name);
+        self.retain(|other| other != name);
+    }
+
+    /// Drops the entries whose name is not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
         let bytes = &self.bytes;
-        self.entries.retain(|e| &bytes[e.name.0 as usize..e.name.1 as usize] != name);
+        self.entries.retain(|e| wanted(&bytes[e.name.0 as usize..e.name.1 as usize]));
     }
 
     /// Removes all entries of a name, then adds one.

@@ -47,6 +47,12 @@ pub fn upstream_failed(slot: u32) {
     answer_for_proxy(slot, 503, body, b"upstream_reset_before_response_started{connection_termination}");
 }
 
+/// The request's headers are none that Envoy's codec sends, for this reason.
+pub fn unsendable(slot: u32, reason: &[u8]) {
+    let details = [b"filter_removed_required_request_headers{", reason, b"}"].concat();
+    answer_for_proxy(slot, 503, reason, &details);
+}
+
 /// The upstream's answer is none that Envoy's codec takes.
 pub fn upstream_malformed(slot: u32) {
     let body = b"upstream connect error or disconnect/reset before headers. reset reason: protocol error";

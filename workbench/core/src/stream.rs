@@ -189,6 +189,8 @@ pub struct Stream {
     pub work: VecDeque<Work>,
     pub sink: [Sink; 2],
     pub response_planned: bool,
+    /// Why Envoy cannot send the request to the upstream.
+    pub unsendable: Option<Vec<u8>>,
     pub response_loaded: bool,
     /// When the request's headers went to the upstream, and when the last byte came in.
     pub sent_at: u64,
@@ -292,6 +294,7 @@ impl Stream {
         self.filters.clear();
         self.sink = Default::default();
         self.details.clear();
+        self.unsendable = None;
         self.state.clear();
         self.record.clear();
         self.record.shrink_to(KEPT);

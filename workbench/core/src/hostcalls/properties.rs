@@ -119,7 +119,7 @@ fn response(s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>> {
         [b"trailers"] => Some(map_value(trailers(s, filter))),
         [b"trailers", name] => joined(trailers(s, filter)?, &name.to_ascii_lowercase()),
         [b"size"] => int(sent(s)),
-        [b"total_size"] => int(sent(s) + map_size(headers)),
+        [b"total_size"] => int(sent(s) + map_size(headers) + map_size(trailers(s, filter))),
         [b"headers_bytes"] => int(map_size(headers)),
         // from the first byte to the upstream to the last from it
         [b"backend_latency"] if s.ending && s.response_loaded && !s.local => int(s.last_byte.saturating_sub(s.sent_at)),
