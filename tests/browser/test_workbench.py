@@ -142,7 +142,6 @@ def test_words_and_outcomes_narrow_the_table(workbench: tuple[Page, Any]) -> Non
     box = view.get_by_role("searchbox", name="Show exchanges that contain")
     box.fill("post 429")
     view.get_by_text("of 93", exact=False).first.wait_for()
-    rows = view.locator("[data-exchange]")
     # rows come with an answer, so none of them proves nothing
     page.page.wait_for_function(
         """view => {
