@@ -12,7 +12,7 @@ from tests.widgets.hostile import HOSTILE, write_hostile_capture
 from .conftest import Lab, Page
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
+pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 MANY = """
 from workbench.widgets import FlowTable

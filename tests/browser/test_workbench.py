@@ -12,7 +12,7 @@ import pytest
 from .conftest import Lab, Page
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
+pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 # Effective contrast of every piece of text in a view: colours are painted, since mixed ones have no plain numbers.
 CONTRAST = """view => {
