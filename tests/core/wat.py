@@ -225,11 +225,15 @@ _ALL = (
 )
 
 
-def wasm(*, abi: Abi = Abi.V0_2_1, memory: str = "32", without: Sequence[str] = (), **callbacks: Sequence[object]) -> bytes:
-    """The module: each keyword is a callback without `proxy_on_` (or `malloc`, `_initialize`, `_start`), its value the steps."""
+def wasm(
+    *, abi: Abi = Abi.V0_2_1, memory: str = "32", without: Sequence[str] = (), extra: str = "", **callbacks: Sequence[object]
+) -> bytes:
+    """The module, with `extra` in it. Each further keyword is a callback without `proxy_on_` (or `malloc`, `_initialize`, `_start`), its
+    value the steps."""
     filter_ = Filter(abi)
     scripts: dict[str, Sequence[object]] = dict.fromkeys(("malloc", *_ALL), ()) | callbacks
     for name, steps in scripts.items():
         if name not in without:
             filter_.callback(name, steps)
+    filter_.body.append(extra)
     return bytes(wasmtime.wat2wasm(filter_.text(memory)))

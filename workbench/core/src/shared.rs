@@ -8,10 +8,13 @@ pub const BAD_ARGUMENT: u32 = 2;
 pub const EMPTY: u32 = 7;
 pub const CAS_MISMATCH: u32 = 8;
 
+/// Value and CAS number by key.
+type Values = BTreeMap<Vec<u8>, (Vec<u8>, u32)>;
+
 #[derive(Default)]
 pub struct SharedData {
-    /// By vm_id, then by key.
-    values: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, (Vec<u8>, u32)>>,
+    /// By vm_id.
+    values: BTreeMap<Vec<u8>, Values>,
     last_cas: u32,
 }
 
@@ -23,7 +26,7 @@ impl SharedData {
     /// A CAS of 0 writes in any case; one for a key that does not exist is accepted, as in Envoy.
     pub fn set(&mut self, vm_id: &[u8], key: Vec<u8>, value: Vec<u8>, cas: u32) -> u32 {
         if !self.values.contains_key(vm_id) {
-            self.values.insert(vm_id.to_vec(), BTreeMap::new());
+            self.values.insert(vm_id.to_vec(), Values::new());
         }
         let Some(values) = self.values.get_mut(vm_id) else { return OK };
         if values.get(&key).is_some_and(|(_, now)| cas != 0 && cas != *now) {

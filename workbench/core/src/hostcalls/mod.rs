@@ -247,6 +247,7 @@ impl Host {
 macro_rules! calls {
     ($($call:ident $name:literal $args:literal $fields:literal;)*) => {
         /// Codes of the hostcalls in the trace.
+        #[allow(clippy::enum_variant_names)]
         #[derive(Clone, Copy, PartialEq)]
         #[repr(u8)]
         pub enum Call { $($call),* }
