@@ -129,6 +129,26 @@ def test_paused_exchanges_are_given_up_for_want_of_room(play: Play) -> None:
     assert given_up == [0, 1] and [played.end(i) for i in range(9)] == [5] * 9
 
 
+@pytest.mark.slow
+def test_a_large_capture_is_nobodys_fault(play: Play) -> None:
+    """What the exchanges themselves take does not count against the filter."""
+    body = bytes(100 << 20)
+    big = request("POST", "/p", f"content-length: {len(body)}", body=body)
+    script = {"request_body": [Nth(1, (call("set_body", 0, 0, 0, "<"),))]}
+    message = play([script], [big], buffer_limit=1 << 30).upstream()
+    assert message is not None and message.body is not None and len(message.body) == len(body) + 1
+
+
+@pytest.mark.slow
+def test_a_body_beyond_the_host(play: Play) -> None:
+    """It passes as it is; who changes it is ended."""
+    body = bytes(300 << 20)
+    traffic = [request("POST", "/p", f"content-length: {len(body)}", body=body, at_ms=at) for at in (0, 50)]
+    script = {"request_body": [Nth(1, (call("body_status", 0, OUT, OUT),)), Nth(3, (call("set_body", 0, 0, 0, "<"),))]}
+    played = play([script], traffic, batch=1)
+    assert played.status(0) == 200 and failure(played, 1)[0] == FailureKind.MEMORY and played.status(1) == 503
+
+
 def test_metrics_and_queues_by_the_thousand(play: Play) -> None:
     """Names are found without looking at all of them."""
     name = Raw("(i32.store (i32.const 3000) (local.get $i))")

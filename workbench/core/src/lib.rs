@@ -154,6 +154,7 @@ pub extern "C" fn exchanges_done() -> u32 {
 pub extern "C" fn run(at: *const u8, n: u32, horizon: u64) -> i32 {
     let c = core();
     c.input = (at as u32, at as u32 + n);
+    c.batch = n as usize;
     c.horizon = horizon;
     pump()
 }

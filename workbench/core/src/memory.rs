@@ -2,9 +2,17 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// Past this, a filter that makes the core keep more is ended. What a replay holds by itself (a batch, open exchanges, the trace)
-/// is far below, and what one hostcall can take on top leaves the core within its 2 GiB.
+/// Past this, beside the captured exchanges themselves, a filter that makes the core keep more is ended. What one hostcall can take
+/// on top leaves the core within its 2 GiB.
 pub const MOST: usize = 768 << 20;
+
+/// What the core may have in use at all, with what an allocator needs beside it within 2 GiB.
+const CEILING: usize = 3 << 29;
+
+/// Whether so much more can be had without danger.
+pub fn has_room(bytes: usize) -> bool {
+    in_use() + bytes <= CEILING
+}
 
 struct Counting;
 

@@ -134,8 +134,9 @@ pub struct Core {
     pub horizon: u64,
     pub done: u32,
     pub open: u32,
-    /// Bytes of the records of open streams.
+    /// Bytes of the records of open streams, and of the batch that they come from.
     pub held: usize,
+    pub batch: usize,
     pub idle: crate::idle::Idle,
     pub idle_ticks: u32,
     /// An on_queue_ready runs.

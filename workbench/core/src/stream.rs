@@ -349,6 +349,10 @@ pub fn flush_touched(parent: u32) {
             Touched::Body { dir, before, .. } => {
                 let half = &s.filters[filter as usize].half[dir];
                 let view = half.chunk.as_ref().unwrap_or(&half.held).get(&s.record);
+                if !crate::memory::has_room(view.len()) {
+                    // a filter that was ended for it: the body goes nowhere
+                    continue;
+                }
                 let row = Row { code: Event::Body as u8, args: [dir as u32, before, 0, 0], ..row };
                 c.trace.push(row, |f| {
                     f.bytes(view);

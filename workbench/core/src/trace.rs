@@ -80,6 +80,9 @@ pub struct Trace {
     left_out: u32,
 }
 
+/// Bytes of the blob's buffer that are worth keeping.
+const KEPT: usize = 64 << 20;
+
 /// Bytes that one callback's hostcalls may record.
 const MOST_OF_A_CALLBACK: usize = 16 << 20;
 
@@ -160,15 +163,23 @@ impl Trace {
         self.taken = self.taken.wrapping_add(self.rows.len() as u32);
         self.rows.clear();
         self.blob.clear();
+        self.blob.shrink_to(KEPT);
         self.mark = 0;
     }
 }
+
+/// A field that gets its room by itself.
+const LARGE: usize = 8 << 20;
 
 /// Writes the fields of one row, each with its length in front.
 pub struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Fields<'_> {
     pub fn bytes(&mut self, field: &[u8]) -> &mut Self {
+        if field.len() > LARGE {
+            // a buffer that doubles would soon be more than there is
+            self.0.reserve_exact(field.len() + 4);
+        }
         self.0.extend_from_slice(&(field.len() as u32).to_le_bytes());
         self.0.extend_from_slice(field);
         self

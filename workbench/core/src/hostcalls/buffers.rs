@@ -10,9 +10,6 @@ const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const LAST: u32 = 8;
 
-/// As long as a filter can make a body.
-const MOST_BODY: usize = 128 << 20;
-
 /// A body that a filter can reach now: the chunk of its callback, or what is held back for it.
 fn body(h: &Host, buffer: u32) -> Option<(u32, u32, usize)> {
     let dir = match buffer {
@@ -96,8 +93,9 @@ pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size:
         if start > 0 && start < len {
             return Err(BAD_ARGUMENT);
         }
-        if len + data.len() > MOST_BODY {
-            return Err(fault(h.vm, MEMORY, format!("made a body of {} MiB", (len + data.len()) >> 20)));
+        // it is kept here, twice in the trace (after this callback, and as the upstream or the client gets it), and may move
+        if !memory::has_room(4 * (len + data.len())) {
+            return Err(fault(h.vm, MEMORY, format!("changed a body of {} MiB, which is more than the host can hold", len >> 20)));
         }
         h.arg(3, len as u32);
         h.field(&data);

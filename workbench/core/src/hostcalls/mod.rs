@@ -65,7 +65,7 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
     if c.restricted != Restricted::No && !code.is_allowed(c.restricted) {
         return forbidden(vm, HOSTCALLS[code as usize].0.as_bytes());
     }
-    if memory::in_use() > memory::MOST {
+    if memory::in_use() > memory::MOST + c.held + c.batch {
         return too_much(vm);
     }
     // a wasm start section runs before the VM is known: such a call stands on its own
