@@ -222,9 +222,9 @@ def test_a_terminal_has_a_bar_and_colours() -> None:
 
 
 def test_the_tour_needs_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused) -> None:
-    import workbench.cli
+    import workbench.cli.tour
 
-    monkeypatch.setattr(workbench.cli, "__file__", str(tmp_path / "site" / "workbench" / "cli.py"))
+    monkeypatch.setattr(workbench.cli.tour, "__file__", str(tmp_path / "site" / "workbench" / "cli" / "tour.py"))
     monkeypatch.chdir(tmp_path)
     assert "Run it in a clone of the repository" in refused("tour")
 

@@ -30,6 +30,6 @@ def captured() -> list[Exchange]:
 def replayed() -> Any:
     """The toystore capture through the chain of the tour."""
     import workbench as wb
-    from workbench.cli import tour_chain
+    from workbench.cli.tour import tour_chain
 
     return tour_chain(REPO).replay(wb.open_capture(REPO / "captures" / "toystore.mitm"))

@@ -1,0 +1,120 @@
+"""What the commands' arguments share: a parser whose errors are ours, the filters of a chain with their options, checked numbers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..chain import Chain, Filter
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["Parser", "add_filters", "chain_of", "positive", "size"]
+
+_POLICIES = ("closed", "open", "reload", "restart")
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for any other input that cannot be used."""
+        raise ConfigError(message, remedy=f"See `{self.prog} --help`")
+
+
+class _AddFilter(argparse.Action):
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        namespace.filters = [*(getattr(namespace, "filters", None) or ()), {"path": values}]
+
+
+class _OfFilter(argparse.Action):
+    """An option of the `--filter` before it."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        filters = getattr(namespace, "filters", None)
+        if not filters:
+            parser.error(f"{option_string} belongs to the --filter before it, and there is none")
+        if self.dest in filters[-1]:
+            parser.error(f"{option_string} is given twice for {filters[-1]['path']}")
+        filters[-1][self.dest] = values
+
+
+def add_filters(command: argparse.ArgumentParser) -> None:
+    """Let a command take `--filter`, any number of times, and each filter's options; `chain_of` makes a chain of them."""
+    command.add_argument("--filter", metavar="F.wasm", action=_AddFilter, dest="filters", help="a filter; repeat it for a chain, in order")
+    of = command.add_argument_group("options of the --filter before them")
+    of.add_argument("--config", metavar="JSON|@FILE", action=_OfFilter, default=argparse.SUPPRESS, help="plugin configuration")
+    of.add_argument("--root-id", metavar="ID", action=_OfFilter, default=argparse.SUPPRESS, help="root context of the module")
+    of.add_argument("--vm-config", metavar="JSON|@FILE", action=_OfFilter, default=argparse.SUPPRESS, help="VM configuration")
+    of.add_argument(
+        "--failure-policy", choices=_POLICIES, action=_OfFilter, default=argparse.SUPPRESS, help="what a failed filter means (closed)"
+    )
+
+
+def chain_of(args: argparse.Namespace) -> Chain:
+    """The chain that was given; `ConfigError` where it is none."""
+    from ..chain import Chain
+
+    if not args.filters:
+        raise ConfigError("no filter is given", remedy="Add --filter F.wasm")
+    return Chain(*map(_filter, args.filters))
+
+
+def _filter(given: dict[str, str]) -> Filter:
+    from ..chain import Filter
+
+    return Filter(
+        given["path"],
+        _configuration("--config", given["config"]) if "config" in given else None,
+        root_id=given.get("root_id", ""),
+        vm_config=_configuration("--vm-config", given["vm_config"]) if "vm_config" in given else None,
+        failure_policy=given.get("failure_policy", "closed"),
+    )
+
+
+def positive(text: str) -> float:
+    """The type of an argument in milliseconds."""
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of milliseconds above 0")
+    return value
+
+
+def size(text: str) -> int:
+    """The type of an argument in bytes."""
+    value = int(text)
+    if not 0 <= value < 1 << 31:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of bytes")
+    return value
+
+
+def _configuration(option: str, given: str) -> bytes:
+    """`@FILE` gives its bytes as they are; anything else must be JSON, and goes to the filter as it is written."""
+    if given.startswith("@"):
+        try:
+            return Path(given[1:]).read_bytes()
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"cannot be read: {getattr(error, 'strerror', None) or error}", where=f"{option} {given}", remedy="Check the path"
+            ) from error
+    try:
+        json.loads(given, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise ConfigError(
+            f"is not JSON: {error.msg} at {place}", where=option, remedy="Give JSON, or @FILE for a file's bytes as they are"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"is not JSON: {error}", where=option, remedy="Give JSON, or @FILE for a file's bytes as they are") from error
+    return given.encode("utf-8", "surrogateescape")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")

@@ -1,0 +1,76 @@
+"""`workbench replay`: a capture through a chain of filters, as a summary and as JSON lines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ..errors import ConfigError
+from .arguments import add_filters, chain_of, positive, size
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..replay import Replay
+    from .arguments import Commands
+
+__all__ = ["add", "print_summary"]
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser("replay", help="replay a capture through filters", allow_abbrev=False)
+    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
+    add_filters(command)
+    command.add_argument("--jsonl", metavar="OUT", help="write one JSON object an exchange; - is standard output")
+    command.add_argument("--limit-ms", type=positive, default=1000.0, metavar="MS", help="time that one call into a filter may take (1000)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random bytes that filters get (0)")
+    command.add_argument("--chunk-size", type=size, default=0, metavar="BYTES", help="bodies come in pieces of this size (0: whole)")
+    command.add_argument("--quiet", action="store_true", help="no summary, no progress")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..capture import open_capture
+
+    chain = chain_of(args)
+    if args.jsonl not in (None, "-"):
+        _check_output(Path(args.jsonl), Path(args.capture))
+    with Progress(sys.stderr, Path(args.capture).name, not args.quiet) as progress:
+        replay = chain.replay(
+            open_capture(args.capture),
+            progress=progress.show,
+            callback_limit_s=args.limit_ms / 1000,
+            seed=args.seed,
+            chunk_size=args.chunk_size,
+        )
+    if args.jsonl == "-":
+        from ..analysis.jsonl import write_jsonl
+
+        write_jsonl(replay.outcomes(), sys.stdout)
+    elif args.jsonl is not None:
+        replay.to_jsonl(args.jsonl)
+    if not args.quiet:
+        print_summary(replay, sys.stderr if args.jsonl == "-" else sys.stdout)
+    return 0 if replay.complete else 130
+
+
+def _check_output(out: Path, capture: Path) -> None:
+    """Say what is wrong with the place for the results before time is spent on a replay."""
+    if out.is_dir() or not out.parent.is_dir():
+        what = "is a folder" if out.is_dir() else "its folder does not exist"
+        raise ConfigError(what, where=f"--jsonl {out}", remedy="Name a file in a folder that exists")
+    if out.exists() and capture.exists() and out.samefile(capture):
+        raise ConfigError("would overwrite the capture", where=f"--jsonl {out}", remedy="Choose another file")
+
+
+def print_summary(replay: Replay, to: IO[str]) -> None:
+    """What a replay brought, as wide as the terminal, in its colours."""
+    from ..analysis.summary import summary_text
+
+    width = shutil.get_terminal_size((110, 24)).columns if to.isatty() else 110
+    colour = to.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    to.write(summary_text(replay.summary, width=max(width, 60), colour=colour))
