@@ -27,7 +27,7 @@ from .process import EnvoyProcess
 from .upstream import Upstream
 from .wire import Message, values
 
-__all__ = ["Observed", "Seen", "run_envoy"]
+__all__ = ["Observed", "Seen", "observe", "run_envoy"]
 
 _CRASHES = 5
 """How often in one run Envoy is started again."""
@@ -137,7 +137,7 @@ async def _run(
                 due = started + (exchange.request.start_ns - first) / 1e9
                 await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
             try:
-                one = await _one(exchange, envoy, upstream, tls, timeout)
+                one = await observe(exchange, envoy, upstream, tls, timeout)
             except OSError as error:
                 # It went after its last answer: what the exchange before did to it shows now.
                 reason = envoy.ended(wait=1)
@@ -146,7 +146,7 @@ async def _run(
                     raise EnvoyError(reason or f"no connection to Envoy: {error}", where=f"exchange {exchange.index}") from error
                 observed[-1] = replace(observed[-1], crash=reason)
                 envoy.restart()
-                one = await _one(exchange, envoy, upstream, tls, timeout)
+                one = await observe(exchange, envoy, upstream, tls, timeout)
             if one.failure and (reason := envoy.ended(wait=0.1)):
                 crashes += 1
                 if crashes > _CRASHES:
@@ -157,7 +157,8 @@ async def _run(
         return observed
 
 
-async def _one(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
+async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
+    """One exchange through an Envoy that runs, its route leading to `upstream`; OSError where Envoy takes no connection."""
     received = upstream.expect(exchange)
     secure = exchange.request.scheme == b"https"
     answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
