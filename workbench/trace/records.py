@@ -6,7 +6,8 @@ fields, each `u32 length, bytes`. There are three kinds of rows:
 CALLBACK  the host called a filter. `code` is its place in `Schema.callbacks`, `result` what the filter returned,
           `ns` real time of the whole call, `other_ns` the part of it spent in the host.
 HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `result` the ABI status,
-          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator).
+          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator; of many small
+          allocations some are timed, and their mean stands for the others).
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
