@@ -92,10 +92,11 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
     let mut host = Host { vm, row, guest_ns: 0 };
     let result = body(&mut host);
     let ns = guest::real_ns().saturating_sub(started);
+    let guest_ns = host.guest_ns.min(ns);
     let c = core();
-    c.trace.finish(row, result as i32, ns, host.guest_ns);
+    c.trace.finish(row, result as i32, ns, guest_ns);
     if let Some(frame) = c.frames.last_mut() {
-        frame.host_ns += ns.saturating_sub(host.guest_ns);
+        frame.host_ns += ns - guest_ns;
     }
     result
 }
@@ -124,16 +125,16 @@ fn forbidden(vm: u32, name: &[u8]) -> u32 {
     fault(vm, TRAP, format!("called {} while {doing}, which Envoy does not allow", String::from_utf8_lossy(name)))
 }
 
-/// Bytes up to which allocations are alike: the filter's share of such a call is timed for some, and their mean stands for the rest,
-/// since two readings of the clock cost more than most allocators take.
+/// Bytes up to which allocations are alike: the filter's share of such a call is timed for some, and what is typical stands for the
+/// rest, since two readings of the clock cost more than most allocators take.
 const SMALL: u32 = 4096;
 
 /// What small allocations of a VM cost.
 #[derive(Default)]
 pub struct Allocator {
     calls: u32,
-    timed: u64,
-    ns: u64,
+    /// Near the median of those timed: one that the system interrupted does not count for more than any other.
+    typical_ns: u64,
 }
 
 impl Allocator {
@@ -144,12 +145,12 @@ impl Allocator {
     }
 
     fn took(&mut self, ns: u64) {
-        self.timed += 1;
-        self.ns += ns;
-    }
-
-    fn mean(&self) -> u64 {
-        self.ns / self.timed.max(1)
+        let step = self.typical_ns / 16 + 1;
+        self.typical_ns = match self.typical_ns {
+            0 => ns,
+            typical if ns > typical => ns.min(typical + step),
+            typical => ns.max(typical - step),
+        };
     }
 }
 
@@ -251,7 +252,7 @@ impl Host {
                 }
                 ns
             }
-            false => allocator.mean(),
+            false => allocator.typical_ns,
         };
         at
     }
