@@ -5,11 +5,11 @@
       proxy_log(info) "text" -> Ok
     proxy_on_request_body(2, 6, 0) failed                a callback that never returned
     refused                                              the host does not take the filter
-    upstream: GET h/p                                    what the upstream got, in the end
+    upstream: GET h/p                                    what the upstream got, in the end; `as sent` where nothing of it was changed
       x-a: b                                             its fields in order, without those that a proxy adds by itself
       body "abc"
       trailer x-t: 1
-    client: 200                                          what the client got; `nothing`, or `200, cut short`
+    client: 200                                          what the client got; `as answered`, `nothing`, or `200, cut short`
 
 Of arguments only those are written that a log of numbers shows and that mean something elsewhere: no pointers, no sizes of texts, no
 ids that count over a whole process. Several exchanges have their number: `upstream 1: …`.
@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.analysis import words
+from workbench.capture.exchange import Exchange, Pairs
 
-__all__ = ["ENUMERATIONS", "HOSTCALL_ARGS", "Message", "callback_line", "hostcall_line", "message_lines", "quoted"]
+__all__ = ["ENUMERATIONS", "HOSTCALL_ARGS", "Message", "callback_line", "hostcall_line", "message_lines", "quoted", "request_head"]
 
 HOSTCALL_ARGS: dict[str, tuple[tuple[str, int], ...]] = {
     "proxy_log": (("level", 0),),
@@ -108,19 +109,48 @@ class Message:
     whole: bool = True
 
 
-def message_lines(side: str, number: str, message: Message | None) -> list[str]:
-    """One message; `side` is `upstream` or `client`, `number` its exchange where there are several."""
-    start = f"{side} {number}".rstrip() + ":"
+def message_lines(side: str, message: Message | None, exchange: Exchange, several: bool) -> list[str]:
+    """What one peer got of an exchange; `side` is `upstream` or `client`, `several` where the case has more than one."""
+    start = f"{side} {exchange.index}:" if several else f"{side}:"
     # what never became whole is of no use to an upstream, and whether it saw a part of it is a matter of timing
     if message is None or (side == "upstream" and not message.whole):
         return [f"{start} nothing"]
-    left_out = _BY_ITSELF[side]
-    lines = [f"{start} {message.head}{'' if message.whole else ', cut short'}"]
+    lines = _written(side, message)
+    sent = _request(exchange) if side == "upstream" else _response(exchange)
+    if sent is not None and lines == _written(side, sent):
+        return [f"{start} as {'sent' if side == 'upstream' else 'answered'}"]
+    return [f"{start} {lines[0]}", *lines[1:]]
+
+
+def _written(side: str, message: Message) -> list[str]:
+    lines = [message.head + ("" if message.whole else ", cut short")]
     for name, value in message.fields:
-        added = name in left_out or (name, value) in (("x-forwarded-proto", "http"), ("content-length", "0"))
+        added = name in _BY_ITSELF[side] or (name, value) in (("x-forwarded-proto", "http"), ("content-length", "0"))
         if not added and not name.startswith(":"):
             lines.append(f"  {name}: {words.visible(value)}")
     if message.body:
         lines.append(f"  body {quoted(message.body)}" if len(message.body) <= 200 else f"  body of {len(message.body)} bytes")
-    lines += [f"  trailer {name}: {words.visible(value)}" for name, value in message.trailers]
-    return lines
+    return lines + [f"  trailer {name}: {words.visible(value)}" for name, value in message.trailers]
+
+
+def request_head(method: str, authority: str, path: str) -> str:
+    """The first line of a request."""
+    return f"{method} {authority}{path}"
+
+
+def _request(exchange: Exchange) -> Message:
+    sent = exchange.request
+    head = request_head(*map(words.text, (sent.method, sent.authority, sent.path)))
+    return Message(head, _fields(sent.headers, "host"), sent.body, _fields(sent.trailers))
+
+
+def _response(exchange: Exchange) -> Message | None:
+    sent = exchange.response
+    if sent is None:
+        return None
+    body = b"" if exchange.request.method == b"HEAD" else sent.body
+    return Message(str(sent.status), _fields(sent.headers), body, _fields(sent.trailers))
+
+
+def _fields(pairs: Pairs, without: str = "") -> list[tuple[str, str]]:
+    return [(words.text(name).lower(), words.text(value)) for name, value in pairs if name.lower() != without.encode()]

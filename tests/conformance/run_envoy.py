@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from tests.conformance.case import Case
-from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines
+from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines, request_head
 from tests.conformance.run_here import chain_of
 from workbench.capture.exchange import Exchange
 from workbench.envoy import EnvoyProcess, FilterSpec, Observed
@@ -156,12 +156,11 @@ def _lines(sections: Sequence[Section], taken: bool, case: Case, observed: Seque
         called = [section for section in sections if section.thread == main and section.calls]
         return [*(_calls(called[-1].calls) if called else ()), "refused"]
     lines = [line for section in sections if section.thread != main for line in _calls(section.calls)]
-    for number, seen in enumerate(observed):
-        shown = str(number) if len(observed) > 1 else ""
+    for exchange, seen in zip(case.traffic, observed, strict=True):
         if seen.crash:
             return [*lines, f"Envoy crashed: {seen.crash}"]
-        lines += message_lines("upstream", shown, _upstream(seen.upstream_request))
-        lines += message_lines("client", shown, _client(seen))
+        lines += message_lines("upstream", _upstream(seen.upstream_request), exchange, len(observed) > 1)
+        lines += message_lines("client", _client(seen), exchange, len(observed) > 1)
     return lines
 
 
@@ -180,7 +179,7 @@ def _upstream(seen: Seen | None) -> Message | None:
     if seen is None:
         return None
     pseudo = dict(seen.headers[:3])
-    head = f"{pseudo.get(':method', '')} {pseudo.get(':authority', '')}{pseudo.get(':path', '')}"
+    head = request_head(*(pseudo.get(name, "") for name in (":method", ":authority", ":path")))
     return Message(head, seen.headers, seen.body, seen.trailers, seen.complete)
 
 

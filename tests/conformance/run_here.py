@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.conformance.case import Case
-from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines
+from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines, request_head
 from tests.core.traffic import Batch
 from workbench.analysis import words
 from workbench.capture.exchange import Exchange
@@ -48,10 +48,10 @@ def run_here(case: Case) -> str:
                 return "refused"
             return "\n".join([*_calls(trace), "refused"])
     lines = _calls(trace)
-    for number, exchange in enumerate(case.traffic):
-        shown = str(number) if len(case.traffic) > 1 else ""
-        lines += message_lines("upstream", shown, _upstream(trace, exchange))
-        lines += message_lines("client", shown, _client(trace, exchange))
+    several = len(case.traffic) > 1
+    for exchange in case.traffic:
+        lines += message_lines("upstream", _upstream(trace, exchange), exchange, several)
+        lines += message_lines("client", _client(trace, exchange), exchange, several)
     return "\n".join(lines)
 
 
@@ -91,7 +91,7 @@ def _upstream(trace: Trace, exchange: Exchange) -> Message | None:
         return None
     fields = _pairs(row.fields[0])
     pseudo = dict(fields)
-    head = f"{pseudo.get(':method', '')} {pseudo.get(':authority', '')}{pseudo.get(':path', '')}"
+    head = request_head(*(pseudo.get(name, "") for name in (":method", ":authority", ":path")))
     return Message(head, fields, exchange.request.body if row.c else row.fields[1], _pairs(row.fields[2]))
 
 

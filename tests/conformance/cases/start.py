@@ -24,10 +24,8 @@ CASES = [
         proxy_on_delete(2)
         proxy_on_done(1) -> true
         proxy_on_delete(1)
-        upstream: GET h/p
-        client: 200
-          content-length: 2
-          body "ok"
+        upstream: as sent
+        client: as answered
         """,
     ),
     case(
@@ -49,10 +47,8 @@ CASES = [
           proxy_log(info) "abc" -> Ok
         proxy_on_request_headers(2, 5, 1) -> Continue
           proxy_get_buffer_bytes(PluginConfiguration, 0, 100) -> NotFound
-        upstream: GET h/p
-        client: 200
-          content-length: 2
-          body "ok"
+        upstream: as sent
+        client: as answered
         """,
     ),
 ]
