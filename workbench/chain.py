@@ -16,6 +16,7 @@ from .host.module import DEFAULT_MEMORY_LIMIT, read_file
 from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
+    from .audit import Inspection
     from .capture import Capture
     from .replay import Replay
 
@@ -105,6 +106,12 @@ class Filter:
     def sha256(self) -> str:
         """Of the file as it is now, in hexadecimal."""
         return hashlib.sha256(read_file(self.path)).hexdigest()
+
+    def inspect(self) -> Inspection:
+        """What the module is and where it would run; also for modules that no host loads. FilterLoadError for what is no wasm file."""
+        from .audit import inspect_module
+
+        return inspect_module(self.path, self.memory_limit)
 
 
 @dataclass(frozen=True, init=False)

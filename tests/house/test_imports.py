@@ -20,6 +20,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "trace": frozenset({"errors", "capture"}),
     "host": frozenset({"errors", "capture", "trace"}),
     "analysis": frozenset({"errors", "capture", "trace"}),
+    "audit": frozenset({"errors", "host", "analysis"}),
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
     "envoy": frozenset({"errors", "capture"}),
     "core": frozenset({"errors"}),
@@ -31,8 +32,8 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets"}), "chain": frozenset({"widgets"})}
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, and no earlier."""
+LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets"}), "chain": frozenset({"audit", "widgets"})}
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, a filter is inspected when asked, and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
