@@ -31,8 +31,8 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets"}), "chain": frozenset({"widgets"})}
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, and no earlier."""
+LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"widgets"})}
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, and asks Envoy when told to, no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
