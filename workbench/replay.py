@@ -172,7 +172,8 @@ class Replay:
         Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
         Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`).
         """
-        from .envoy import FilterSpec, find_envoy, verify
+        from .envoy import FilterSpec, find_envoy
+        from .envoy.verify import verify
 
         find_envoy()
         replayed = frozenset(self.facts.exchange.tolist())

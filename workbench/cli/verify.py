@@ -36,7 +36,8 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from ..capture import open_capture
-    from ..envoy import INTERRUPTED, FilterSpec, find_envoy
+    from ..envoy import FilterSpec, find_envoy
+    from ..envoy.verify import INTERRUPTED
 
     chain = chain_of(args)
     if args.json not in (None, "-"):

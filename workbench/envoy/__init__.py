@@ -6,9 +6,5 @@ from .config import Cluster, FilterSpec
 from .differences import Difference, compare
 from .judge import Observed, Seen, run_envoy
 from .process import EnvoyProcess, find_envoy
-from .verify import INTERRUPTED, Checked, verify
 
-__all__ = [
-    "INTERRUPTED", "Checked", "Cluster", "Difference", "EnvoyProcess", "FilterSpec", "Observed", "Seen", "compare", "find_envoy",
-    "run_envoy", "verify",
-]  # fmt: skip
+__all__ = ["Cluster", "Difference", "EnvoyProcess", "FilterSpec", "Observed", "Seen", "compare", "find_envoy", "run_envoy"]

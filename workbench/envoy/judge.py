@@ -237,7 +237,7 @@ class Judge:
         self._envoy.restart()
 
     async def _fell(self, one: Observed) -> str:
-        """Why Envoy no longer runs, or answers nobody, in words: what is no HTTP gets a 400 before any filter, unless the worker is stuck."""
+        """Why Envoy no longer runs or answers, in words: what is no HTTP gets a 400 before any filter, unless the worker is stuck."""
         if one.failure != "timeout":
             return self._envoy.ended(wait=0.1)
         if one.downstream_response is not None:
