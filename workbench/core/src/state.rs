@@ -59,6 +59,7 @@ pub struct Vm {
     pub contexts: Contexts,
     pub last_context: u32,
     pub metrics: MetricIds,
+    pub allocator: crate::hostcalls::Allocator,
 }
 
 #[derive(Default)]
