@@ -198,7 +198,7 @@ class Chain:
 
         settings = Settings(seed, callback_limit_s, chunk_size, buffer_limit, log_level, start_anyway)
         trace = replay(self.filters, capture.batches(), settings, progress=progress, total=len(capture), cancel=cancel)
-        return Replay(capture, self, trace)
+        return Replay(capture, self, trace, settings)
 
 
 def _bytes_of(value: Configuration, what: str, where: str) -> bytes:

@@ -32,8 +32,13 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
+<<<<<<< HEAD
 LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets"}), "chain": frozenset({"audit", "widgets"})}
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, a filter is inspected when asked, and no earlier."""
+=======
+LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"widgets"})}
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, and asks Envoy when told to, no earlier."""
+>>>>>>> verify
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
