@@ -6,7 +6,8 @@ fields, each `u32 length, bytes`. There are three kinds of rows:
 CALLBACK  the host called a filter. `code` is its place in `Schema.callbacks`, `result` what the filter returned,
           `ns` real time of the whole call, `other_ns` the part of it spent in the host.
 HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `result` the ABI status,
-          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator).
+          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator; of many small
+          allocations some are timed, and what is typical of them stands for the others).
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
@@ -69,8 +70,8 @@ class Event(IntEnum):
     REQUEST = 1
     """The request as Envoy shows it to the first filter. a body size, b trailers, c connection; pairs headers, pairs trailers."""
     RESPONSE = 2
-    """The upstream's response as the last filter is shown it. result status, a body size, b trailers, c 1 where the proxy
-    made it because the capture has none; pairs headers, pairs trailers, body (empty unless c)."""
+    """The upstream's response as the last filter is shown it. result status, a body size, b trailers; pairs headers, pairs trailers.
+    What the proxy makes because the capture has none is a LOCAL_RESPONSE."""
     MAP = 3
     """A header map after a callback that changed it. a map type (0 to 3), parent the callback; pairs."""
     BODY = 4

@@ -28,7 +28,7 @@ const UNANSWERED: u32 = 4;
 /// Callouts open at once, a gRPC stream that nobody closed among them.
 const MOST_OPEN: usize = 100_000;
 /// Callouts in a row with no exchange arriving or ending between them: each answer may ask for the next.
-const MOST_IN_A_ROW: u32 = 100_000;
+const MOST_IN_A_ROW: u32 = 10_000;
 /// Bytes of answers that wait for their time.
 const MOST_WAITING: usize = 256 << 20;
 
@@ -176,7 +176,7 @@ pub fn open(vm: u32, filter: u32, kind: u32, row: u32, exchange: u32, slot: Opti
     c.callouts.in_a_row += 1;
     if c.callouts.open.len() >= MOST_OPEN || c.callouts.in_a_row > MOST_IN_A_ROW {
         if !std::mem::replace(&mut c.callouts.refusal_told, true) {
-            let why = format!("{MOST_OPEN} callouts are open, or were made with no exchange between them: further ones are refused");
+            let why = format!("{MOST_OPEN} callouts are open, or {MOST_IN_A_ROW} were made with no exchange between them: further ones are refused");
             c.trace.push(Row { filter: filter as u8, exchange, parent: row, ..Row::event(Event::Note, c.now) }, |f| {
                 f.bytes(why.as_bytes());
             });

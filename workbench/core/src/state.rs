@@ -61,6 +61,7 @@ pub struct Vm {
     pub metrics: MetricIds,
     /// Callouts so far by their kind.
     pub tokens: [u32; 3],
+    pub allocator: crate::hostcalls::Allocator,
 }
 
 #[derive(Default)]
