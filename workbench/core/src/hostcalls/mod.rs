@@ -72,7 +72,7 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
     let (ctx_id, ctx, parent) = c.frames.last().map_or((0, Ctx::Vm, NONE), |f| (f.current().0, f.current().1, f.row));
     let (filter, exchange) = match ctx {
         Ctx::Vm => (c.active.map_or(NO_FILTER as u32, |a| a.filter), NONE),
-        Ctx::Root(filter) => (filter, NONE),
+        Ctx::Root(filter) => (filter, c.frames.last().map_or(NONE, |f| f.exchange)),
         Ctx::Stream { slot, filter } => (filter, c.streams[slot as usize].exchange),
     };
     let row = c.trace.push_bounded(
@@ -179,6 +179,15 @@ impl Host {
         }
     }
 
+    /// The root context that is current, or the one above the current stream.
+    pub fn root(&self) -> Option<u32> {
+        match self.ctx() {
+            Ctx::Root(_) => core().frames.last().map(|f| f.current().0),
+            Ctx::Stream { filter, .. } => Some(core().filters[filter as usize].root),
+            Ctx::Vm => None,
+        }
+    }
+
     pub fn stream(&self) -> Option<(u32, u32)> {
         match self.ctx() {
             Ctx::Stream { slot, filter } => Some((slot, filter)),
@@ -237,7 +246,7 @@ impl Host {
         let timed = n > SMALL || c.vms[self.vm as usize].allocator.is_due();
         let started = if timed { guest::real_ns() } else { 0 };
         let row = self.parent();
-        c.frames.push(Frame { ctx: Ctx::Vm, ctx_id: 0, effective: None, row, host_ns: 0, started });
+        c.frames.push(Frame { ctx: Ctx::Vm, ctx_id: 0, effective: None, row, exchange: NONE, host_ns: 0, started });
         let before = std::mem::replace(&mut c.restricted, Restricted::Allocator);
         // SAFETY: composition fills this slot for every VM.
         let at = unsafe { guest::malloc(self.vm, n) };
