@@ -45,6 +45,11 @@ pub enum Callback {
     Log,
     Done,
     Delete,
+    NewConnection,
+    DownstreamData,
+    UpstreamData,
+    DownstreamClose,
+    UpstreamClose,
 }
 
 pub const CALLBACKS: &[(&str, &str)] = &[
@@ -66,6 +71,11 @@ pub const CALLBACKS: &[(&str, &str)] = &[
     ("proxy_on_log", "-"),
     ("proxy_on_done", "-"),
     ("proxy_on_delete", "-"),
+    ("proxy_on_new_connection", "-"),
+    ("proxy_on_downstream_data", "data_size,end_of_stream"),
+    ("proxy_on_upstream_data", "data_size,end_of_stream"),
+    ("proxy_on_downstream_connection_close", "close_type"),
+    ("proxy_on_upstream_connection_close", "close_type"),
 ];
 
 impl Core {
@@ -155,6 +165,11 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
             Callback::Log => guest::proxy_on_log(vm, ctx),
             Callback::Done => return guest::proxy_on_done(vm, ctx),
             Callback::Delete => guest::proxy_on_delete(vm, ctx),
+            Callback::NewConnection => return guest::proxy_on_new_connection(vm, ctx),
+            Callback::DownstreamData => return guest::proxy_on_downstream_data(vm, ctx, a, b),
+            Callback::UpstreamData => return guest::proxy_on_upstream_data(vm, ctx, a, b),
+            Callback::DownstreamClose => guest::proxy_on_downstream_connection_close(vm, ctx, a),
+            Callback::UpstreamClose => guest::proxy_on_upstream_connection_close(vm, ctx, a),
         }
     }
     0

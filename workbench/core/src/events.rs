@@ -10,6 +10,8 @@ pub enum Event {
     Response { slot: u32, life: u32 },
     Tick { filter: u32, generation: u32 },
     QueueReady { vm: u32, root: u32, token: u32 },
+    /// The next message of a captured connection, from one side.
+    Piece { slot: u32, life: u32, dir: u32 },
 }
 
 #[derive(Default)]
@@ -39,5 +41,5 @@ impl Events {
 }
 
 fn is_work(event: Event) -> bool {
-    matches!(event, Event::Body { .. } | Event::Response { .. })
+    matches!(event, Event::Body { .. } | Event::Response { .. } | Event::Piece { .. })
 }

@@ -25,6 +25,9 @@ pub enum Event {
     End = 11,
     Vm = 12,
     Note = 13,
+    Data = 16,
+    Connection = 17,
+    ConnectionEnd = 18,
 }
 
 #[derive(Clone, Copy)]
