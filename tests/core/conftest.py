@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.core.wat import wasm
+from workbench.capture.connection import Connection, Ending, TcpMessage
 from workbench.capture.exchange import Exchange, Request, Response
-from workbench.capture.packing import pack, unpack_pairs
+from workbench.capture.packing import pack, pack_connections, unpack_pairs
 from workbench.chain import Filter
 from workbench.host.driver import Settings, replay
 from workbench.trace.records import NONE, Event, Kind
@@ -73,6 +74,16 @@ def exchanges(*items: Exchange | tuple[Request, Response | None] | Request) -> l
             answer = replace(answer, start_ns=asked.start_ns + answer.start_ns, end_ns=asked.start_ns + answer.end_ns)
         made.append(Exchange(index, asked, answer, connection=index + 7))
     return made
+
+
+def connection(*said: str | bytes, index: int = 0, at_ms: int = 0, every_ms: int = 10, ending: Ending = Ending.CLIENT) -> Connection:
+    """A connection; what the client says begins with `>`, what the upstream says with `<`, one every `every_ms`, and then it ends."""
+    start = START_NS + at_ms * MS
+    messages = []
+    for number, one in enumerate(said, 1):
+        raw = one.encode("latin-1") if isinstance(one, str) else one
+        messages.append(TcpMessage(raw[:1] == b">", raw[1:], start + number * every_ms * MS))
+    return Connection(index, start, start + (len(said) + 1) * every_ms * MS, tuple(messages), ending, index + 7)
 
 
 GET = request()
@@ -147,6 +158,12 @@ class Played:
         head, body, trailers = row.fields
         return Message(row.result, unpack_pairs(head)[0], None if row.c else body, unpack_pairs(trailers)[0], bool(row.d))
 
+    def got(self, exchange: int = 0) -> tuple[bytes | None, bytes | None, int]:
+        """What upstream and client of a connection got (None: as captured), and the close type."""
+        (row,) = self.events(Event.CONNECTION_END, exchange)
+        upstream, client = row.fields
+        return None if row.c & 1 else upstream, None if row.c & 2 else client, row.result
+
     def upstream(self, exchange: int = 0) -> Message | None:
         return self._message(Event.UPSTREAM_REQUEST, exchange)
 
@@ -189,9 +206,14 @@ def play(tmp_path: Path) -> Play:
             path = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}.wasm"
             path.write_bytes(wasm(**script) if isinstance(script, dict) else script)
             chain.append(Filter(path, name=name, **{"vm_id": name} | options))
-        made = exchanges(*traffic)
+        made: list[Any] = list(traffic)
+        tcp = bool(made) and isinstance(made[0], Connection)
+        made = made if tcp else list(exchanges(*made))
         parts = [made[at : at + batch] for at in range(0, len(made), batch)]
-        batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
+        if tcp:
+            batches = [Batch(pack_connections(part), len(part), part[0].start_ns) for part in parts]
+        else:
+            batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
         return Played(replay(chain, batches, Settings(**settings)))
 
     return run
