@@ -211,7 +211,10 @@ def test_a_trap_in_the_closes(play: Play) -> None:
 
 def test_restart_gives_held_bytes_to_the_fresh_vm(play: Play) -> None:
     script = tcp(downstream_data=(Nth(2, (Ret(1),)), Nth(3, (TRAP,))))
-    played = play([(script, {"failure_policy": "restart"})], [connection(">one", ">two", every_ms=20), connection(">x", index=1, at_ms=10)])
+    played = play(
+        [(script, {"failure_policy": "restart"})],
+        [connection(">one", ">two", every_ms=20), connection(">x", index=1, at_ms=15, every_ms=20)],
+    )
     assert played.got(0) == (b"one", b"", 1)
     assert played.got(1)[0] is None
     assert len(played.events(Event.VM)) == 2

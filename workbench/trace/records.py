@@ -104,11 +104,12 @@ class Event(IntEnum):
     """Bytes of a TCP connection came in. a 0 from the client or 1 from the upstream, b size, c 1 where that side has ended, d 1 where
     it reset the connection."""
     CONNECTION = 17
-    """A TCP connection begins. a bytes that the client sends, b that the upstream sends, c connection, d captured messages."""
+    """A TCP connection begins. a bytes that the client sends, b that the upstream sends, c connection, d captured messages;
+    pairs attributes."""
     CONNECTION_END = 18
-    """It is over, before the filters hear of it last. result who closed, as the ABI says it: 1 local, 2 remote. a bytes that the upstream
-    got, b that the client got, c bits: 1 and 2 where these are the captured ones, 4 where they are too many to be kept, d 1 where the
-    proxy connected to the upstream; what the upstream got, what the client got (empty if as captured)."""
+    """It is over. filter the one that closed it, where one did; result who closed, as the ABI says it: 1 local, 2 remote. a bytes that
+    the upstream got, b that the client got, c bits: 1 and 2 where these are the captured ones, 4 where they are too many to be kept,
+    d 1 where the proxy connected to the upstream; what the upstream got, what the client got (empty if as captured)."""
 
 
 class FailureKind(IntEnum):

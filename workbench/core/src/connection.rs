@@ -12,7 +12,7 @@ use crate::memory;
 use crate::packed::Reader;
 use crate::state::core;
 use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Work};
-use crate::trace::{Event, Row};
+use crate::trace::{Event, Row, NO_FILTER};
 
 pub const DOWNSTREAM: usize = 0;
 pub const UPSTREAM: usize = 1;
@@ -63,6 +63,8 @@ pub struct Tcp {
     pub connected: bool,
     unreached: bool,
     pub close_type: u32,
+    /// The filter that closed it, counted from 1; 0 for none.
+    closer: u32,
 }
 
 pub fn is_connection(record: &[u8]) -> bool {
@@ -123,7 +125,11 @@ pub fn open(slot: u32) {
     let sizes = s.bodies.map(|(from, to)| to - from);
     let messages = s.tcp.as_ref().map_or(0, |tcp| tcp.pieces.iter().filter(|piece| piece.kind & (END | RESET) == 0).count());
     let row = Row { exchange: s.exchange, args: [sizes[0], sizes[1], s.connection, messages as u32], ..Row::event(Event::Connection, c.now) };
-    c.trace.push(row, |_| {});
+    c.trace.push(row, |f| {
+        let attributes = s.list(4);
+        let count = attributes.len();
+        f.with(|out| crate::packed::write_pairs(out, attributes, count));
+    });
     s.work.push_back(Work::Read { pos: 0, data: false });
     s.work.push_back(Work::Settle { dir: None });
 }
@@ -377,6 +383,14 @@ pub fn close(slot: u32, close_type: u32) {
     departure::end(slot);
 }
 
+/// A filter closes the connection: what is at hand goes no further.
+pub fn close_by(slot: u32, filter: u32) {
+    if let Some(tcp) = &mut core().streams[slot as usize].tcp {
+        tcp.closer = filter + 1;
+    }
+    close(slot, LOCAL);
+}
+
 /// For each filter in turn: the close, then done, log and delete. A filter that never met the connection hears nothing.
 pub fn end_step(slot: u32, step: u8, filter: u32) {
     let c = core();
@@ -421,13 +435,14 @@ fn write_out(slot: u32) {
         parts[dir] = sink.own.as_deref().unwrap_or(&s.record[from as usize..(from + sink.passed) as usize]);
         sizes[dir] = parts[dir].len() as u32;
     }
-    let (close_type, connected) = s.tcp.as_ref().map_or((LOCAL, false), |tcp| (tcp.close_type.max(LOCAL), tcp.connected));
+    let (close_type, connected, closer) = s.tcp.as_ref().map_or((LOCAL, false, 0), |tcp| (tcp.close_type.max(LOCAL), tcp.connected, tcp.closer));
     if !memory::has_room(2 * (parts[0].len() + parts[1].len())) {
         parts = [&[]; 2];
         bits |= NOT_KEPT;
     }
     let row = Row {
         exchange: s.exchange,
+        filter: closer.checked_sub(1).map_or(NO_FILTER, |filter| filter as u8),
         result: close_type as i32,
         args: [sizes[0], sizes[1], bits, u32::from(connected)],
         ..Row::event(Event::ConnectionEnd, c.now)

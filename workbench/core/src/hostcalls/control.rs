@@ -11,7 +11,7 @@ use crate::stream::{REQUEST, RESPONSE};
 /// What a filter asked for and gets when its callback has returned.
 pub enum Action {
     Continue { slot: u32, life: u32, filter: u32, dir: usize, row: u32 },
-    Close { slot: u32, life: u32 },
+    Close { slot: u32, life: u32, filter: u32 },
     /// Of a connection: read on, with the filters behind this one.
     Read { slot: u32, life: u32, filter: u32 },
     Answer { slot: u32, life: u32, filter: u32, reply: Box<Reply>, row: u32 },
@@ -28,9 +28,9 @@ pub fn run_actions() {
                     note(slot, filter, row, &format!("asked to continue the {which}, which was not paused: nothing to do here, a fault in Envoy"));
                 }
             }
-            Action::Close { slot, life } => {
+            Action::Close { slot, life, filter } => {
                 if alive(slot, life) && core().streams[slot as usize].tcp.is_some() {
-                    connection::close(slot, connection::LOCAL);
+                    connection::close_by(slot, filter);
                 } else if alive(slot, life) {
                     let details = &mut core().streams[slot as usize].details;
                     if details.is_empty() {
@@ -181,11 +181,11 @@ pub extern "C" fn proxy_close_stream(vm: u32, stream_type: u32) -> u32 {
             return Err(BAD_ARGUMENT);
         }
         // types 0 and 1 are an exchange's, 2 and 3 a connection's
-        if let Some((slot, _)) = h.stream().filter(|&(slot, _)| is_connection(slot) == (stream_type > 1)) {
+        if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| is_connection(slot) == (stream_type > 1)) {
             let life = core().streams[slot as usize].life;
             let actions = &mut core().actions;
             if !actions.iter().any(|action| matches!(action, Action::Close { slot: of, .. } if *of == slot)) {
-                actions.push_back(Action::Close { slot, life });
+                actions.push_back(Action::Close { slot, life, filter });
             }
         }
         Ok(())
