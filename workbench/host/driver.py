@@ -22,7 +22,8 @@ from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, Vm, VmsUsedUp, core_interface
 from .faults import describe
-from .intercept import Hook, Hooks
+from .hook import Hook
+from .intercept import Hooks, let_go
 from .module import FilterModule
 from .watchdog import Runs, Verdict, Watchdog
 
@@ -122,7 +123,9 @@ def replay(
         run.drain()
         run.report(final=True)
         error.trace = run.trace
-        raise
+        del run  # what is raised from here keeps nothing but the trace
+        let_go(error)
+        raise error.with_traceback(None) from error.__cause__
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
     run.drain()
