@@ -16,6 +16,7 @@ from .host.module import DEFAULT_MEMORY_LIMIT, read_file
 from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
+    from .audit import Inspection
     from .capture import Capture
     from .host.hook import Hook, HookFunction
     from .replay import Replay
@@ -106,6 +107,12 @@ class Filter:
     def sha256(self) -> str:
         """Of the file as it is now, in hexadecimal."""
         return hashlib.sha256(read_file(self.path)).hexdigest()
+
+    def inspect(self) -> Inspection:
+        """What the module is and where it would run; also for modules that no host loads. FilterLoadError for what is no wasm file."""
+        from .audit import inspect_module
+
+        return inspect_module(self.path, self.memory_limit)
 
 
 @dataclass(frozen=True, init=False)
@@ -224,9 +231,9 @@ class Chain:
         try:
             trace = replay(self.filters, capture.batches(), settings, hooks=hooks, progress=progress, total=len(capture), cancel=cancel)
         except InterceptError as error:
-            error.replay = Replay(capture, self, error.trace)
+            error.replay = Replay(capture, self, error.trace, settings)
             raise
-        return Replay(capture, self, trace)
+        return Replay(capture, self, trace, settings)
 
 
 class Interception:

@@ -6,7 +6,7 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ import wasmtime
 
 from ..capture.packing import pack_str
 from ..errors import FilterLoadError, InterceptError, ReplayError
+from ..services.answering import Answering
+from ..services.calls import Service
 from ..trace.records import FailureKind, Policy
 from ..trace.trace import Trace
 from .binary import shown
@@ -33,7 +35,7 @@ _TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
 _PROGRESS_S = 0.1
 _LOGS_SHOWN = 5
 _ROWS_LOOKED_AT = 1000
-_DONE, _TRACE_FULL, _NEEDS_VM = 0, 1, 2
+_DONE, _TRACE_FULL, _NEEDS_VM, _NEEDS_ANSWER = 0, 1, 2, 3
 
 
 class FilterSpec(Protocol):
@@ -99,12 +101,14 @@ def replay(
     progress: Progress | None = None,
     total: int = 0,
     cancel: threading.Event | None = None,
+    clusters: Mapping[str, Service] | None = None,
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
-    `hooks` step into hostcalls (`host.intercept`). `progress` gets the exchanges done and `total`, at most ten times a second and once
-    at the end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds
-    what was done and its `complete` is False.
+    `hooks` step into hostcalls (`host.intercept`). `clusters` are the services that filters can call, by the name of Envoy's cluster;
+    a call to any other is refused, as there. `progress` gets the exchanges done and `total`, at most ten times a second and once at the
+    end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was
+    done and its `complete` is False.
 
     Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
     for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
@@ -112,7 +116,7 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total)
+    run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
     try:
         with _interruptible(run.interrupt), run.watchdog:
             run.begin(batches)
@@ -128,6 +132,8 @@ def replay(
         raise error.with_traceback(None) from error.__cause__
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
+    finally:
+        run.services.close()
     run.drain()
     run.report(final=True)
     return run.trace
@@ -193,6 +199,7 @@ class _Run:
         cancel: threading.Event,
         progress: Progress | None,
         total: int,
+        clusters: Mapping[str, Service],
     ) -> None:
         self.filters = filters
         self.modules = modules
@@ -201,6 +208,7 @@ class _Run:
         self.host = Composition(max(settings.most_vms, len(filters)))
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
+        self.services = Answering(clusters, self.trace.filters)
         self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters)
         # filters with the same id, VM configuration and code share one VM, as in Envoy
         self.keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
@@ -227,6 +235,7 @@ class _Run:
             "configure",
             struct.pack("<QQIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level),
         )
+        self.host.call_with("clusters", self.services.names)
         self._start()
         while batch is not None:
             self._check()
@@ -317,6 +326,8 @@ class _Run:
                 self.report()
             elif status == _NEEDS_VM:
                 self._renew()
+            elif status == _NEEDS_ANSWER:
+                self._answer()
             else:
                 raise ReplayError(f"the host core answered {status}")
             status = self._enter_whole("resume")
@@ -360,6 +371,11 @@ class _Run:
         self.host.call_with("recover", failure.message.encode(), failure.kind)
         # where the core itself ended the filter it knows why
         failure.message = self.host.read(self.host.call("failure_ptr"), self.host.call("failure_len")).decode()
+
+    def _answer(self) -> None:
+        """What a filter asked of another service, asked of whoever answers for it."""
+        question = self.host.read(self.host.call("question_ptr"), self.host.call("question_len"))
+        self.host.call_with("answer", self.services.answer(question))
 
     def _renew(self) -> None:
         """A fresh VM for the filter that the core names, and for those of the same policy that lived with it."""

@@ -17,7 +17,7 @@ pub fn wants_reload(c: &mut Core) -> bool {
     let now = c.now;
     for (number, filter) in c.filters.iter().enumerate() {
         let vm = &c.vms[filter.vm as usize];
-        // Envoy's back-off: one second after the failure
+        // Envoy waits a random share of a second before it tries again; a replay the whole one, so that it repeats
         if filter.policy == crate::state::RELOAD && matches!(vm.failed, 1..=3) && !filter.given_up && now >= vm.failed_at + 1_000_000_000 {
             c.needs.push_back((number as u32, 1));
             return true;
@@ -33,6 +33,7 @@ pub fn arrive(record: &[u8]) -> u32 {
         c.streams.push(Stream::default());
         c.streams.len() as u32 - 1
     });
+    c.callouts.exchange_moved();
     c.open += 1;
     c.held += record.len();
     let count = c.filters.len();
@@ -181,7 +182,7 @@ pub fn respond(slot: u32) {
     };
     let maps = &s.maps;
     c.trace.push(row, |f| {
-        f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out)).bytes(b"");
+        f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out));
     });
     let bodiless = s.head || matches!(s.status, 204 | 304);
     let empty = body.0 == body.1 && !s.has_trailers[RESPONSE];
