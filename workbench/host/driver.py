@@ -117,6 +117,7 @@ def replay(
     settings = settings or Settings()
     modules = _load(filters)
     run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
+    services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
             run.begin(batches)
@@ -133,7 +134,7 @@ def replay(
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
     finally:
-        run.services.close()
+        services.close()
     run.drain()
     run.report(final=True)
     return run.trace
