@@ -18,7 +18,7 @@ from .trace.records import NO_FILTER, Policy
 if TYPE_CHECKING:
     from .audit import Inspection
     from .capture import Capture
-    from .host.intercept import Hook, HookFunction
+    from .host.hook import Hook, HookFunction
     from .replay import Replay
 
 __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
@@ -209,7 +209,7 @@ class Chain:
                 if call.args["path"] == "source.address":
                     return call.result(value="10.0.0.1:80")
 
-        What `call` holds and can do: `host.intercept.Call`. The hook gives back None (the call is let through, or was), a
+        What `call` holds and can do: `host.hook.Call`. The hook gives back None (the call is let through, or was), a
         `call.result(…)`, a status, or bytes for a hostcall whose result they are. Where it raises, the replay stops with
         `InterceptError`. Of several functions the one that came last is asked first, its `call.proceed()` asks the next. They belong
         to this very chain, not to those made from it. Hostcalls that nobody intercepts cost nothing more.
@@ -295,7 +295,7 @@ class Interception:
         self.remove()
 
     def _open(self, stays: bool = False) -> None:
-        from .host.intercept import Hook
+        from .host.hook import Hook
 
         if self._function is None:
             raise TypeError("give a function, or use this as a decorator")
