@@ -32,6 +32,11 @@ class Plugin:
         """The built module."""
         return bytes(wasmtime.wat2wasm(self.wat))
 
+    @property
+    def abi(self) -> Abi:
+        """The version that the module says."""
+        return next(abi for abi in Abi if f'"{abi.marker}"' in self.wat)
+
 
 def plugin(
     wat_text: str = "",

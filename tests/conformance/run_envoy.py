@@ -180,11 +180,11 @@ def _upstream(seen: Seen | None) -> Message | None:
         return None
     pseudo = dict(seen.headers[:3])
     head = request_head(*(pseudo.get(name, "") for name in (":method", ":authority", ":path")))
-    return Message(head, seen.headers, seen.body, seen.trailers, seen.complete)
+    return Message(head, seen.headers, seen.body + seen.excess, seen.trailers, seen.complete)
 
 
 def _client(seen: Observed) -> Message | None:
     answer = seen.downstream_response
     if answer is None:
         return None
-    return Message(str(seen.status), answer.headers, answer.body, answer.trailers, answer.complete)
+    return Message(str(seen.status), answer.headers, answer.body + answer.excess, answer.trailers, answer.complete)
