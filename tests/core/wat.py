@@ -233,7 +233,7 @@ class Filter:
     def shown(self, kind: Kind) -> str:
         """Log what the call just written left in its places."""
         self.shows = True
-        places = self.outs
+        places = list(self.outs)
         self.call(call("log", 2, "."))  # for its import
         size = {"u32": "(i64.load32_u", "u64": "(i64.load"}
         if kind in size:
