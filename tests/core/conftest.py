@@ -44,7 +44,7 @@ class Played:
         for row in self.rows:
             if row.kind == Kind.CALLBACK and row.exchange == (NONE if exchange is None else exchange):
                 schema = self.trace.schema.callbacks[row.code]
-                args = (row.a, row.b)[: sum(name != "-" for name in schema.args)]
+                args = (row.a, row.b, row.c, row.d)[: sum(name != "-" for name in schema.args)]
                 shown = f"({', '.join(map(str, args))})" if args and schema.name != "proxy_on_context_create" else ""
                 found.append(f"{self.trace.filter_name(row)}.{schema.name.removeprefix('proxy_on_')}{shown}")
         return found
@@ -108,7 +108,7 @@ Play = Callable[..., Played]
 def play(tmp_path: Path) -> Play:
     """`play(filters, exchanges, **settings)`; a filter is a module, a callback's script by name, or either with options of `Filter`."""
 
-    def run(filters: Iterable[Any], traffic: Iterable[Any] = (GET,), batch: int = 1000, **settings: Any) -> Played:
+    def run(filters: Iterable[Any], traffic: Iterable[Any] = (GET,), batch: int = 1000, clusters: Any = None, **settings: Any) -> Played:
         chain = []
         for name, given in zip("abcdefgh", filters, strict=False):
             script, options = given if isinstance(given, tuple) else (given, {})
@@ -118,6 +118,6 @@ def play(tmp_path: Path) -> Play:
         made = exchanges(*traffic)
         parts = [made[at : at + batch] for at in range(0, len(made), batch)]
         batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
-        return Played(replay(chain, batches, Settings(**settings)))
+        return Played(replay(chain, batches, Settings(**settings), clusters=clusters))
 
     return run

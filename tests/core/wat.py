@@ -44,6 +44,13 @@ SHORT = {
     "log": "proxy_log",
     "tick": "proxy_set_tick_period_milliseconds",
     "done": "proxy_done",
+    "http_call": "proxy_http_call",
+    "grpc_call": "proxy_grpc_call",
+    "grpc_stream": "proxy_grpc_stream",
+    "grpc_send": "proxy_grpc_send",
+    "grpc_close": "proxy_grpc_close",
+    "grpc_cancel": "proxy_grpc_cancel",
+    "status": "proxy_get_status",
 }
 _RESULTS = {"vm_start": 1, "configure": 1, "done": 1}
 _DATA, _SCRATCH, _NAMED, _HEAP = 4096, 1024, 2048, 1 << 20
@@ -326,6 +333,11 @@ _ALL = (
     "log",
     "done",
     "delete",
+    "http_call_response",
+    "grpc_receive_initial_metadata",
+    "grpc_receive",
+    "grpc_receive_trailing_metadata",
+    "grpc_close",
 )
 
 

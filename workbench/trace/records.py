@@ -11,7 +11,8 @@ HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
-`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it.
+`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it. Bit 1 (`INSTEAD`) is set on a hostcall that a
+user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got.
 `parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
 """
 
@@ -24,7 +25,7 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "NONE", "NO_FILTER", "RECORD", "Callback", "Effect", "Event", "FailureKind",
+    "FINISHED", "INSTEAD", "NONE", "NO_FILTER", "RECORD", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
     "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
@@ -32,6 +33,7 @@ NONE = 0xFFFFFFFF
 """No exchange (a root context's call), no parent, or a number not given."""
 NO_FILTER = 255
 FINISHED = 1
+INSTEAD = 2
 
 RECORD = np.dtype(
     [
@@ -93,11 +95,22 @@ class Event(IntEnum):
     RESUME = 10
     """A filter's direction goes on. a direction, b bytes of body that were held."""
     END = 11
-    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset."""
+    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset, 8 waited for a callout that nobody
+    answers."""
     VM = 12
     """A VM was started. a how many of this filter so far, b 0 start, 1 reload, 2 restart."""
     NOTE = 13
     """Something a user should know. text."""
+    CALLOUT = 14
+    """What a call to another service came to, once for each. result the HTTP or gRPC status, -1 for none, a token, b `CalloutKind`,
+    c `CalloutEnd`, d microseconds since it was asked, parent the hostcall that asked; cluster, pairs headers, body or message, pairs
+    trailers. For a failure the status is what the filter was told."""
+    CALLOUT_PART = 15
+    """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
+    INTERCEPTED = 19
+    """A user's function changed what a hostcall gave. result what the filter got, a the hostcall's row, b 1 where the host had done it, c
+    the host's own result if so, d the hostcall's code, ns the whole call; for each changed value its name, what the host gave (empty
+    where it gave nothing), and what the filter got."""
 
 
 class FailureKind(IntEnum):
@@ -131,9 +144,27 @@ class ResponseSource(IntEnum):
     PROXY = 2
 
 
+class CalloutKind(IntEnum):
+    """The low two bits of a callout's token."""
+
+    HTTP = 0
+    UNARY = 1
+    STREAM = 2
+
+
+class CalloutEnd(IntEnum):
+    ANSWERED = 0
+    TIMEOUT = 1
+    FAILED = 2
+    """No connection, or the answer broke off."""
+    CANCELLED = 3
+    """By the filter, or with its VM."""
+    UNANSWERED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """`args` name a, b and c of the row (the context id is in `context`)."""
+    """`args` name a to d of the row (the context id is in `context`)."""
 
     name: str
     args: tuple[str, ...]

@@ -33,6 +33,7 @@ pub fn arrive(record: &[u8]) -> u32 {
         c.streams.push(Stream::default());
         c.streams.len() as u32 - 1
     });
+    c.callouts.exchange_moved();
     c.open += 1;
     c.held += record.len();
     let count = c.filters.len();

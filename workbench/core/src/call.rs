@@ -12,6 +12,8 @@ pub struct Frame {
     pub ctx_id: u32,
     pub effective: Option<(u32, Ctx)>,
     pub row: u32,
+    /// The exchange that the callback belongs to: what a root context does in it counts there.
+    pub exchange: u32,
     /// Real time spent in hostcalls so far.
     pub host_ns: u64,
     pub started: u64,
@@ -45,6 +47,11 @@ pub enum Callback {
     Log,
     Done,
     Delete,
+    HttpCallResponse,
+    GrpcReceiveInitialMetadata,
+    GrpcReceive,
+    GrpcReceiveTrailingMetadata,
+    GrpcClose,
 }
 
 pub const CALLBACKS: &[(&str, &str)] = &[
@@ -66,6 +73,11 @@ pub const CALLBACKS: &[(&str, &str)] = &[
     ("proxy_on_log", "-"),
     ("proxy_on_done", "-"),
     ("proxy_on_delete", "-"),
+    ("proxy_on_http_call_response", "token,num_headers,body_size,num_trailers"),
+    ("proxy_on_grpc_receive_initial_metadata", "token,num_headers"),
+    ("proxy_on_grpc_receive", "token,message_size"),
+    ("proxy_on_grpc_receive_trailing_metadata", "token,num_trailers"),
+    ("proxy_on_grpc_close", "token,status_code"),
 ];
 
 impl Core {
@@ -86,7 +98,12 @@ pub struct Target {
 }
 
 /// Calls a filter and records it. May never return: everything that must survive a trap is in the state before.
-pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
+pub fn callback(which: Callback, target: Target, [a, b]: [u32; 2]) -> u32 {
+    callback_of_four(which, target, [a, b, 0, 0])
+}
+
+/// The same for a callback with more arguments.
+pub fn callback_of_four(which: Callback, target: Target, args: [u32; 4]) -> u32 {
     let c = core();
     c.trace.begin();
     let row = c.trace.push(
@@ -97,7 +114,7 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
             flags: 0,
             exchange: target.exchange,
             context: target.ctx_id,
-            args: [args[0], args[1], 0, 0],
+            args,
             vm: target.vm,
             ..Row::event(Event::Note, c.now)
         },
@@ -105,7 +122,7 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
     );
     c.active = Some(Active { vm: target.vm, filter: target.filter, row, stream: target.pending });
     let started = guest::real_ns();
-    c.frames.push(Frame { ctx: target.ctx, ctx_id: target.ctx_id, effective: None, row, host_ns: 0, started });
+    c.frames.push(Frame { ctx: target.ctx, ctx_id: target.ctx_id, effective: None, row, exchange: target.exchange, host_ns: 0, started });
     let result = dispatch(which, target.vm, target.ctx_id, args);
     let ns = guest::real_ns().saturating_sub(started);
     let c = core();
@@ -130,7 +147,7 @@ fn close(row: u32) {
     }
 }
 
-fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
+fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b, c, d]: [u32; 4]) -> u32 {
     let old = core().vms[vm as usize].abi == ABI_01;
     // SAFETY: the gate's slots of this VM are filled for each callback that it exports.
     unsafe {
@@ -155,6 +172,11 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
             Callback::Log => guest::proxy_on_log(vm, ctx),
             Callback::Done => return guest::proxy_on_done(vm, ctx),
             Callback::Delete => guest::proxy_on_delete(vm, ctx),
+            Callback::HttpCallResponse => guest::proxy_on_http_call_response(vm, ctx, a, b, c, d),
+            Callback::GrpcReceiveInitialMetadata => guest::proxy_on_grpc_receive_initial_metadata(vm, ctx, a, b),
+            Callback::GrpcReceive => guest::proxy_on_grpc_receive(vm, ctx, a, b),
+            Callback::GrpcReceiveTrailingMetadata => guest::proxy_on_grpc_receive_trailing_metadata(vm, ctx, a, b),
+            Callback::GrpcClose => guest::proxy_on_grpc_close(vm, ctx, a, b),
         }
     }
     0
@@ -191,6 +213,8 @@ pub fn recover(kind: u32, message: &[u8]) {
     }
     let c = core();
     c.in_notice = false;
+    crate::callouts::drop_vm(active.vm);
+    let c = core();
     c.vms[active.vm as usize].contexts.clear();
     // whoever answers moves all filters of this policy that lived there
     if let Some(filter) = c.filters.iter().position(|f| f.vm == active.vm && f.policy == RESTART && f.vms > 0 && !f.given_up) {
@@ -284,14 +308,16 @@ fn move_streams(filter: u32, old: u32) {
     }
 }
 
-fn refuse(filter: u32, vm: u32, kind: u32, message: &[u8]) -> u32 {
+fn refuse(filter: u32, number: u32, kind: u32, message: &[u8]) -> u32 {
     let c = core();
     c.filters[filter as usize].config_open = false;
-    let vm = &mut c.vms[vm as usize];
+    let vm = &mut c.vms[number as usize];
     vm.failed = kind;
     vm.failed_at = c.now;
     vm.failure = message.to_vec();
     vm.contexts.clear();
+    crate::callouts::drop_vm(number);
+    let c = core();
     let parent = c.trace.taken.wrapping_add(c.trace.rows.len() as u32 - 1);
     root_failure(filter, kind, message, parent);
     kind

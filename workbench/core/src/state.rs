@@ -59,6 +59,8 @@ pub struct Vm {
     pub contexts: Contexts,
     pub last_context: u32,
     pub metrics: MetricIds,
+    /// Callouts so far by their kind.
+    pub tokens: [u32; 3],
     pub allocator: crate::hostcalls::Allocator,
 }
 
@@ -112,6 +114,7 @@ pub struct Core {
     pub free: Vec<u32>,
     pub ready: VecDeque<u32>,
     pub events: Events,
+    pub callouts: crate::callouts::Callouts,
     pub frames: Vec<Frame>,
     pub actions: VecDeque<Action>,
     /// A stream's callback that ended in a trap and whose consequences are still to be drawn.
