@@ -168,4 +168,6 @@ def _event_text(row: Row) -> str:
             return "the exchange is over" + (f": {', '.join(left)}" if left else "")
         case Event.VM:
             return f"VM {row.a} of this filter, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
+        case Event.MEMORY:
+            return f"memory {words.size(row.a << 16)}" + (f", before {words.size(row.b << 16)}" if row.b else " at the start")
     return shown(row.fields[0]) if row.fields else ""

@@ -105,6 +105,9 @@ class Event(IntEnum):
     trailers. For a failure the status is what the filter was told."""
     CALLOUT_PART = 15
     """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
+    MEMORY = 21
+    """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
+    callback; `vm` says whose it is."""
 
 
 class FailureKind(IntEnum):

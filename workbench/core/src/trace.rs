@@ -27,6 +27,7 @@ pub enum Event {
     Note = 13,
     Callout = 14,
     CalloutPart = 15,
+    Memory = 21,
 }
 
 #[derive(Clone, Copy)]
