@@ -196,4 +196,6 @@ def _event_text(row: Row) -> str:
             return f"connection closed ({who}); upstream has {words.size(row.a)}, client {words.size(row.b)}"
         case Event.VM:
             return f"VM {row.a} of this filter, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
+        case Event.MEMORY:
+            return f"memory {words.size(row.a << 16)}" + (f", before {words.size(row.b << 16)}" if row.b else " at the start")
     return shown(row.fields[0]) if row.fields else ""

@@ -123,6 +123,9 @@ class Event(IntEnum):
     """A user's function changed what a hostcall gave. result what the filter got, a the hostcall's row, b 1 where the host had done it, c
     the host's own result if so, d the hostcall's code, ns the whole call; for each changed value its name, what the host gave (empty
     where it gave nothing), and what the filter got."""
+    MEMORY = 21
+    """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
+    callback; `vm` says whose it is."""
 
 
 class FailureKind(IntEnum):

@@ -140,7 +140,21 @@ pub fn callback_of_four(which: Callback, target: Target, args: [u32; 4]) -> u32 
     c.active = None;
     c.trace.finish(row, result as i32, ns, host_ns);
     close(row);
+    note_memory(target.vm, row);
     result
+}
+
+/// Records how much memory a VM has, where a callback changed it and after the first one.
+fn note_memory(vm: u32, row: u32) {
+    // SAFETY: the gate's slots of every VM are filled; nothing of the filter runs.
+    let pages = unsafe { guest::memory_pages(vm) };
+    let c = core();
+    let before = std::mem::replace(&mut c.vms[vm as usize].pages, pages);
+    if before != pages {
+        let of = c.trace.at(row).map(|row| (row.filter, row.exchange));
+        let (filter, exchange) = of.unwrap_or((NO_FILTER, NONE));
+        c.trace.push(Row { filter, exchange, parent: row, vm, args: [pages, before, 0, 0], ..Row::event(Event::Memory, c.now) }, |_| {});
+    }
 }
 
 /// Writes what belongs behind a callback that has ended.
@@ -212,6 +226,7 @@ pub fn recover(kind: u32, message: &[u8]) {
         row.other_ns = elapsed.1.min(u32::MAX as u64) as u32;
     }
     close(active.row);
+    note_memory(active.vm, active.row);
     let c = core();
     let vm = &mut c.vms[active.vm as usize];
     vm.failed = kind;

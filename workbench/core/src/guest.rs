@@ -7,6 +7,8 @@ extern "C" {
     pub fn memory_write(vm: u32, from: *const u8, to: u32, n: u32) -> u32;
     pub fn memory_store32(vm: u32, to: u32, value: u32) -> u32;
     pub fn memory_store64(vm: u32, to: u32, value: u64) -> u32;
+    /// Size of the filter's memory, in pages of 64 KiB.
+    pub fn memory_pages(vm: u32) -> u32;
     /// No VM has this function: a call of it traps in the filter's name.
     pub fn workbench_fault(vm: u32);
     pub fn malloc(vm: u32, n: u32) -> u32;

@@ -33,6 +33,7 @@ pub enum Event {
     Connection = 17,
     ConnectionEnd = 18,
     Intercepted = 19,
+    Memory = 21,
 }
 
 #[derive(Clone, Copy)]
