@@ -23,7 +23,7 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "NONE", "NO_FILTER", "RECORD", "Callback", "Effect", "Event", "FailureKind",
+    "FINISHED", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "Effect", "Event", "FailureKind",
     "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
@@ -31,6 +31,10 @@ NONE = 0xFFFFFFFF
 """No exchange (a root context's call), no parent, or a number not given."""
 NO_FILTER = 255
 FINISHED = 1
+MAIN = 255
+"""In place of a worker: Envoy's main thread, which has a VM of each filter too, and no exchanges."""
+TRIAL = 254
+"""In place of a worker: a VM in which a configuration is tried on the main thread, and which is thrown away."""
 
 RECORD = np.dtype(
     [
@@ -67,7 +71,8 @@ class Event(IntEnum):
     """`code` of an EVENT row. `pairs` fields are in the form of `capture.packing`."""
 
     REQUEST = 1
-    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection; pairs headers, pairs trailers."""
+    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection, d worker; pairs headers, pairs
+    trailers."""
     RESPONSE = 2
     """The upstream's response as the last filter is shown it. result status, a body size, b trailers, c 1 where the proxy
     made it because the capture has none; pairs headers, pairs trailers, body (empty unless c)."""
@@ -94,7 +99,8 @@ class Event(IntEnum):
     END = 11
     """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset."""
     VM = 12
-    """A VM was started. a how many of this filter so far, b 0 start, 1 reload, 2 restart."""
+    """A filter was started in a VM. a how many of this filter so far on this thread, b 0 start, 1 reload, 2 restart, c the worker from 0,
+    `MAIN` or `TRIAL`."""
     NOTE = 13
     """Something a user should know. text."""
 
