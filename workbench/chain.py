@@ -16,6 +16,7 @@ from .host.module import DEFAULT_MEMORY_LIMIT, read_file
 from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
+    from .audit import Inspection
     from .capture import Capture
     from .replay import Replay
 
@@ -106,6 +107,12 @@ class Filter:
         """Of the file as it is now, in hexadecimal."""
         return hashlib.sha256(read_file(self.path)).hexdigest()
 
+    def inspect(self) -> Inspection:
+        """What the module is and where it would run; also for modules that no host loads. FilterLoadError for what is no wasm file."""
+        from .audit import inspect_module
+
+        return inspect_module(self.path, self.memory_limit)
+
 
 @dataclass(frozen=True, init=False)
 class Chain:
@@ -191,7 +198,7 @@ class Chain:
 
         settings = Settings(seed, callback_limit_s, chunk_size, buffer_limit, log_level, start_anyway)
         trace = replay(self.filters, capture.batches(), settings, progress=progress, total=len(capture), cancel=cancel)
-        return Replay(capture, self, trace)
+        return Replay(capture, self, trace, settings)
 
 
 def _bytes_of(value: Configuration, what: str, where: str) -> bytes:

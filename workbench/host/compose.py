@@ -84,7 +84,7 @@ class Composition:
         self._most_vms = most_vms
         self._code: dict[tuple[str, int], wasmtime.Module] = {}
         self._left_behind = 0
-        gate = self._instance(bytes(wasmtime.wat2wasm(gate_wat(self.interface.guest, most_vms))), {})
+        gate = self._instance(_assembled(gate_wat(self.interface.guest, most_vms)), {})
         self._gate_table: wasmtime.Table = gate["table"]
         self._watch_page: wasmtime.Memory = gate["watch"]
         self.watch = Watch(_address(self._watch_page, self.store))
@@ -95,8 +95,8 @@ class Composition:
         self._stack: wasmtime.Global = self._core["__stack_pointer"]
         self._stack_base = self._stack.value(self.store)
         self.schema = Schema.parse(self.read(self.call("schema_ptr"), self.call("schema_len")).decode())
-        self._imports_wasm = bytes(wasmtime.wat2wasm(imports_wat(self.interface)))
-        self._bridge_wasm = bytes(wasmtime.wat2wasm(BRIDGE_WAT))
+        self._imports_wasm = _assembled(imports_wat(self.interface))
+        self._bridge_wasm = _assembled(BRIDGE_WAT)
 
     def _instance(self, wasm: bytes, given: Mapping[tuple[str, str], Any]) -> _Exports:
         module = compiled(wasm)
@@ -203,6 +203,11 @@ class Composition:
         ):
             return
         self._left_behind += size
+
+
+@cache
+def _assembled(text: str) -> bytes:
+    return bytes(wasmtime.wat2wasm(text))
 
 
 @cache

@@ -6,7 +6,7 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Protocol
 import wasmtime
 
 from ..errors import FilterLoadError, ReplayError
+from ..services.answering import Answering
+from ..services.calls import Service
 from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, core_interface
@@ -30,7 +32,7 @@ _TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
 _PROGRESS_S = 0.1
 _LOGS_SHOWN = 5
 _ROWS_LOOKED_AT = 1000
-_DONE, _TRACE_FULL, _NEEDS_VM = 0, 1, 2
+_DONE, _TRACE_FULL, _NEEDS_VM, _NEEDS_ANSWER = 0, 1, 2, 3
 
 
 class Batch(Protocol):
@@ -70,9 +72,11 @@ def replay(
     progress: Progress | None = None,
     total: int = 0,
     cancel: threading.Event | None = None,
+    clusters: Mapping[str, Service] | None = None,
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
+    `clusters` are the services that filters can call, by the name of Envoy's cluster; a call to any other is refused, as there.
     `progress` gets the exchanges done and `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt
     (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done and its `complete` is False.
 
@@ -81,7 +85,7 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total)
+    run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total, clusters or {})
     try:
         with _interruptible(run.cancel), run.watchdog:
             run.begin(batches)
@@ -89,6 +93,8 @@ def replay(
         run.trace.complete = False
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
+    finally:
+        run.services.close()
     run.drain()
     run.report(final=True)
     return run.trace
@@ -144,6 +150,7 @@ class _Run:
         cancel: threading.Event,
         progress: Progress | None,
         total: int,
+        clusters: Mapping[str, Service],
     ) -> None:
         self.filters = filters
         self.settings = settings
@@ -152,6 +159,7 @@ class _Run:
         self.host = Composition(max(settings.most_vms, (settings.workers + 2) * len(filters)))
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
+        self.services = Answering(clusters, self.trace.filters)
         self.homes = Homes(
             filters,
             modules,
@@ -182,6 +190,7 @@ class _Run:
                 settings.workers,
             ),
         )
+        self.host.call_with("clusters", self.services.names)
         self.homes.start(self)
         while batch is not None:
             self._check()
@@ -228,6 +237,8 @@ class _Run:
                 self.report()
             elif status == _NEEDS_VM:
                 self._renew()
+            elif status == _NEEDS_ANSWER:
+                self._answer()
             else:
                 raise ReplayError(f"the host core answered {status}")
             status = self._enter_whole("resume")
@@ -269,6 +280,11 @@ class _Run:
         self.homes.lost(self.host.vms[self.host.watch.vm])
         self.host.call_with("recover", failure.message.encode(), failure.kind)
         failure.message = self.host.read(self.host.call("failure_ptr"), self.host.call("failure_len")).decode()
+
+    def _answer(self) -> None:
+        """What a filter asked of another service, asked of whoever answers for it."""
+        question = self.host.read(self.host.call("question_ptr"), self.host.call("question_len"))
+        self.host.call_with("answer", self.services.answer(question))
 
     def _renew(self) -> None:
         """A fresh VM for the filter that the core names."""

@@ -6,7 +6,8 @@ fields, each `u32 length, bytes`. There are three kinds of rows:
 CALLBACK  the host called a filter. `code` is its place in `Schema.callbacks`, `result` what the filter returned,
           `ns` real time of the whole call, `other_ns` the part of it spent in the host.
 HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `result` the ABI status,
-          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator).
+          `ns` real time of the whole call, `other_ns` the part of it spent in the filter (its allocator; of many small
+          allocations some are timed, and what is typical of them stands for the others).
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
@@ -23,7 +24,7 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "Effect", "Event", "FailureKind",
+    "FINISHED", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
     "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
@@ -74,8 +75,8 @@ class Event(IntEnum):
     """The request as Envoy shows it to the first filter. a body size, b trailers, c connection, d worker; pairs headers, pairs
     trailers."""
     RESPONSE = 2
-    """The upstream's response as the last filter is shown it. result status, a body size, b trailers, c 1 where the proxy
-    made it because the capture has none; pairs headers, pairs trailers, body (empty unless c)."""
+    """The upstream's response as the last filter is shown it. result status, a body size, b trailers; pairs headers, pairs trailers.
+    What the proxy makes because the capture has none is a LOCAL_RESPONSE."""
     MAP = 3
     """A header map after a callback that changed it. a map type (0 to 3), parent the callback; pairs."""
     BODY = 4
@@ -97,12 +98,19 @@ class Event(IntEnum):
     RESUME = 10
     """A filter's direction goes on. a direction, b bytes of body that were held."""
     END = 11
-    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset."""
+    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset, 8 waited for a callout that nobody
+    answers."""
     VM = 12
     """A filter was started in a VM. a how many of this filter so far on this thread, b 0 start, 1 reload, 2 restart, c the worker from 0,
     `MAIN` or `TRIAL`."""
     NOTE = 13
     """Something a user should know. text."""
+    CALLOUT = 14
+    """What a call to another service came to, once for each. result the HTTP or gRPC status, -1 for none, a token, b `CalloutKind`,
+    c `CalloutEnd`, d microseconds since it was asked, parent the hostcall that asked; cluster, pairs headers, body or message, pairs
+    trailers. For a failure the status is what the filter was told."""
+    CALLOUT_PART = 15
+    """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
 
 
 class FailureKind(IntEnum):
@@ -136,9 +144,27 @@ class ResponseSource(IntEnum):
     PROXY = 2
 
 
+class CalloutKind(IntEnum):
+    """The low two bits of a callout's token."""
+
+    HTTP = 0
+    UNARY = 1
+    STREAM = 2
+
+
+class CalloutEnd(IntEnum):
+    ANSWERED = 0
+    TIMEOUT = 1
+    FAILED = 2
+    """No connection, or the answer broke off."""
+    CANCELLED = 3
+    """By the filter, or with its VM."""
+    UNANSWERED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """`args` name a, b and c of the row (the context id is in `context`)."""
+    """`args` name a to d of the row (the context id is in `context`)."""
 
     name: str
     args: tuple[str, ...]

@@ -33,6 +33,7 @@ pub fn arrive(record: &[u8]) {
         c.streams.push(Stream::default());
         c.streams.len() as u32 - 1
     });
+    c.callouts.exchange_moved();
     c.open += 1;
     c.held += record.len();
     let count = c.filters.len();
@@ -212,7 +213,7 @@ pub fn respond(slot: u32) {
     };
     let maps = &s.maps;
     c.trace.push(row, |f| {
-        f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out)).bytes(b"");
+        f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out));
     });
     let bodiless = s.head || matches!(s.status, 204 | 304);
     let empty = body.0 == body.1 && !s.has_trailers[RESPONSE];

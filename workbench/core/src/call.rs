@@ -13,6 +13,8 @@ pub struct Frame {
     pub ctx_id: u32,
     pub effective: Option<(u32, Ctx)>,
     pub row: u32,
+    /// The exchange that the callback belongs to: what a root context does in it counts there.
+    pub exchange: u32,
     /// Real time spent in hostcalls so far.
     pub host_ns: u64,
     pub started: u64,
@@ -46,6 +48,11 @@ pub enum Callback {
     Log,
     Done,
     Delete,
+    HttpCallResponse,
+    GrpcReceiveInitialMetadata,
+    GrpcReceive,
+    GrpcReceiveTrailingMetadata,
+    GrpcClose,
 }
 
 pub const CALLBACKS: &[(&str, &str)] = &[
@@ -67,6 +74,11 @@ pub const CALLBACKS: &[(&str, &str)] = &[
     ("proxy_on_log", "-"),
     ("proxy_on_done", "-"),
     ("proxy_on_delete", "-"),
+    ("proxy_on_http_call_response", "token,num_headers,body_size,num_trailers"),
+    ("proxy_on_grpc_receive_initial_metadata", "token,num_headers"),
+    ("proxy_on_grpc_receive", "token,message_size"),
+    ("proxy_on_grpc_receive_trailing_metadata", "token,num_trailers"),
+    ("proxy_on_grpc_close", "token,status_code"),
 ];
 
 impl Core {
@@ -87,7 +99,12 @@ pub struct Target {
 }
 
 /// Calls a filter and records it. May never return: everything that must survive a trap is in the state before.
-pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
+pub fn callback(which: Callback, target: Target, [a, b]: [u32; 2]) -> u32 {
+    callback_of_four(which, target, [a, b, 0, 0])
+}
+
+/// The same for a callback with more arguments.
+pub fn callback_of_four(which: Callback, target: Target, args: [u32; 4]) -> u32 {
     let c = core();
     c.trace.begin();
     let row = c.trace.push(
@@ -98,7 +115,7 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
             flags: 0,
             exchange: target.exchange,
             context: target.ctx_id,
-            args: [args[0], args[1], 0, 0],
+            args,
             vm: target.vm,
             ..Row::event(Event::Note, c.now)
         },
@@ -106,7 +123,7 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
     );
     c.active = Some(Active { vm: target.vm, filter: target.filter, row, stream: target.pending });
     let started = guest::real_ns();
-    c.frames.push(Frame { ctx: target.ctx, ctx_id: target.ctx_id, effective: None, row, host_ns: 0, started });
+    c.frames.push(Frame { ctx: target.ctx, ctx_id: target.ctx_id, effective: None, row, exchange: target.exchange, host_ns: 0, started });
     let result = dispatch(which, target.vm, target.ctx_id, args);
     let ns = guest::real_ns().saturating_sub(started);
     let c = core();
@@ -131,7 +148,7 @@ fn close(row: u32) {
     }
 }
 
-fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
+fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b, c, d]: [u32; 4]) -> u32 {
     let old = core().vms[vm as usize].abi == ABI_01;
     // SAFETY: the gate's slots of this VM are filled for each callback that it exports.
     unsafe {
@@ -156,6 +173,11 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
             Callback::Log => guest::proxy_on_log(vm, ctx),
             Callback::Done => return guest::proxy_on_done(vm, ctx),
             Callback::Delete => guest::proxy_on_delete(vm, ctx),
+            Callback::HttpCallResponse => guest::proxy_on_http_call_response(vm, ctx, a, b, c, d),
+            Callback::GrpcReceiveInitialMetadata => guest::proxy_on_grpc_receive_initial_metadata(vm, ctx, a, b),
+            Callback::GrpcReceive => guest::proxy_on_grpc_receive(vm, ctx, a, b),
+            Callback::GrpcReceiveTrailingMetadata => guest::proxy_on_grpc_receive_trailing_metadata(vm, ctx, a, b),
+            Callback::GrpcClose => guest::proxy_on_grpc_close(vm, ctx, a, b),
         }
     }
     0
@@ -192,6 +214,8 @@ pub fn recover(kind: u32, message: &[u8]) {
     }
     let c = core();
     c.in_notice = false;
+    crate::callouts::drop_vm(active.vm);
+    let c = core();
     c.vms[active.vm as usize].contexts.clear();
     // whoever answers moves all filters of this policy that lived there
     let trial = crate::worker::on_trial(c);

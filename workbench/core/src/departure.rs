@@ -235,7 +235,11 @@ fn release(slot: u32) {
     if !s.sink[RESPONSE].ended {
         state |= 4;
     }
-    let row = Row { exchange: s.exchange, args: [state, 0, 0, 0], ..Row::event(Event::End, c.now) };
+    let exchange = s.exchange;
+    state |= u32::from(crate::callouts::stream_over(slot, state & 3 != 0)) << 3;
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    let row = Row { exchange, args: [state, 0, 0, 0], ..Row::event(Event::End, c.now) };
     c.trace.push(row, |_| {});
     c.held -= s.record.len();
     s.clear();

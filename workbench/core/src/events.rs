@@ -10,6 +10,9 @@ pub enum Event {
     Response { slot: u32, life: u32 },
     Tick { filter: u32, generation: u32 },
     QueueReady { filter: u32, root: u32, token: u32 },
+    /// The next part of a callout's answer, and the time until which there must be one.
+    CalloutPart { vm: u32, token: u32 },
+    CalloutDeadline { vm: u32, token: u32 },
 }
 
 #[derive(Default)]

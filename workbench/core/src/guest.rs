@@ -30,6 +30,11 @@ extern "C" {
     pub fn proxy_on_done(vm: u32, ctx: u32) -> u32;
     pub fn proxy_on_log(vm: u32, ctx: u32);
     pub fn proxy_on_delete(vm: u32, ctx: u32);
+    pub fn proxy_on_http_call_response(vm: u32, root: u32, token: u32, headers: u32, body: u32, trailers: u32);
+    pub fn proxy_on_grpc_receive_initial_metadata(vm: u32, root: u32, token: u32, headers: u32);
+    pub fn proxy_on_grpc_receive(vm: u32, root: u32, token: u32, size: u32);
+    pub fn proxy_on_grpc_receive_trailing_metadata(vm: u32, root: u32, token: u32, trailers: u32);
+    pub fn proxy_on_grpc_close(vm: u32, root: u32, token: u32, status: u32);
 }
 
 #[link(wasm_import_module = "clock")]

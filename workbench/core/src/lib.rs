@@ -3,6 +3,7 @@
 
 mod arrival;
 mod call;
+mod callouts;
 mod chain;
 mod departure;
 mod events;
@@ -29,6 +30,7 @@ use state::core;
 const DONE: i32 = 0;
 const TRACE_FULL: i32 = 1;
 const NEEDS_VM: i32 = 2;
+const NEEDS_ANSWER: i32 = 3;
 
 fn bytes<'a>(at: *const u8, n: u32) -> &'a [u8] {
     // SAFETY: Python passes what core_alloc gave it, and keeps it until the call is over.
@@ -195,6 +197,29 @@ pub extern "C" fn resume() -> i32 {
     pump()
 }
 
+/// Names of the clusters that filters may call: their number, then each as `str`.
+#[no_mangle]
+pub extern "C" fn clusters(at: *const u8, n: u32) {
+    callouts::set_clusters(bytes(at, n));
+}
+
+/// The question that status 3 stands for.
+#[no_mangle]
+pub extern "C" fn question_ptr() -> *const u8 {
+    core().callouts.asked.as_ptr()
+}
+
+#[no_mangle]
+pub extern "C" fn question_len() -> u32 {
+    core().callouts.asked.len() as u32
+}
+
+/// The answer to it, then `resume`.
+#[no_mangle]
+pub extern "C" fn answer(at: *const u8, n: u32) {
+    callouts::answer(bytes(at, n));
+}
+
 /// Ends the root contexts, once the streams are done.
 #[no_mangle]
 pub extern "C" fn finish() -> i32 {
@@ -210,6 +235,7 @@ pub extern "C" fn finish() -> i32 {
             }
         }
     }
+    callouts::finish();
     DONE
 }
 
@@ -229,6 +255,9 @@ fn pump() -> i32 {
             continue;
         }
         hostcalls::control::run_actions();
+        if callouts::next_question() {
+            return NEEDS_ANSWER;
+        }
         let c = core();
         if let Some((slot, filter)) = c.arriving {
             worker::enter(c.streams[slot as usize].worker);
@@ -245,7 +274,7 @@ fn pump() -> i32 {
                     c.ready.pop_front();
                 }
             },
-            None if next_event() => {}
+            None if callouts::step() || next_event() => {}
             None => return DONE,
         }
     }
@@ -271,7 +300,7 @@ fn next_event() -> bool {
     let planned = c.events.next_time();
     let last = arrival.is_none() && c.horizon == u64::MAX;
     // ticks and notices matter as long as a stream may wait for one
-    if last && c.open == 0 && planned.is_none_or(|time| time > c.now) {
+    if last && c.open == 0 && planned.is_none_or(|time| time > c.now) && !c.callouts.pending() {
         return false;
     }
     let idle = idle::next_time(c);
@@ -303,6 +332,8 @@ fn next_event() -> bool {
         Event::Response { slot, life } if current(slot, life) => arrival::respond(slot),
         Event::Tick { filter, generation } => root::tick(filter, generation),
         Event::QueueReady { filter, root, token } => root::queue_ready(filter, root, token),
+        Event::CalloutPart { vm, token } => callouts::part_due(vm, token),
+        Event::CalloutDeadline { vm, token } => callouts::deadline(vm, token),
         _ => {}
     }
     true

@@ -51,6 +51,8 @@ pub struct Vm {
     pub exports: u64,
     pub vm_id: Vec<u8>,
     pub config: Vec<u8>,
+    /// The thread that it belongs to.
+    pub worker: u32,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// 0, or the kind of failure that ended it: it is never entered again.
     pub failed: u32,
@@ -59,6 +61,9 @@ pub struct Vm {
     pub contexts: Contexts,
     pub last_context: u32,
     pub metrics: MetricIds,
+    /// Callouts so far by their kind.
+    pub tokens: [u32; 3],
+    pub allocator: crate::hostcalls::Allocator,
 }
 
 #[derive(Default)]
@@ -121,6 +126,7 @@ pub struct Core {
     pub free: Vec<u32>,
     pub ready: VecDeque<u32>,
     pub events: Events,
+    pub callouts: crate::callouts::Callouts,
     pub frames: Vec<Frame>,
     pub actions: VecDeque<Action>,
     /// A stream's callback that ended in a trap and whose consequences are still to be drawn.
@@ -202,7 +208,7 @@ impl Core {
         if self.vms.len() <= number {
             self.vms.resize_with(number + 1, Vm::default);
         }
-        self.vms[number] = Vm { abi, exports, vm_id, config, env, ..Vm::default() };
+        self.vms[number] = Vm { abi, exports, vm_id, config, env, worker: self.worker, ..Vm::default() };
     }
 
     pub fn add_filter(&mut self, data: &[u8]) -> u32 {

@@ -25,6 +25,8 @@ pub enum Event {
     End = 11,
     Vm = 12,
     Note = 13,
+    Callout = 14,
+    CalloutPart = 15,
 }
 
 #[derive(Clone, Copy)]

@@ -62,6 +62,8 @@ pub fn close(vm: u32, why: &[u8]) {
     state.failed_at = c.now;
     state.failure = why.to_vec();
     state.contexts.clear();
+    crate::callouts::drop_vm(vm);
+    let c = core();
     for filter in c.filters.iter_mut().filter(|filter| filter.vm == vm) {
         filter.timer.reset();
     }
