@@ -15,7 +15,7 @@ from typing import Protocol
 
 import wasmtime
 
-from ..errors import FilterLoadError, ReplayError
+from ..errors import FilterLoadError, InterceptError, ReplayError
 from ..services.answering import Answering
 from ..services.calls import Service
 from ..trace.trace import Trace
@@ -23,6 +23,7 @@ from .binary import shown
 from .compose import Composition, core_interface
 from .faults import describe
 from .homes import Failed, FilterSpec, Homes
+from .intercept import Hook, Hooks
 from .module import FilterModule
 from .watchdog import Runs, Verdict, Watchdog
 
@@ -69,6 +70,7 @@ def replay(
     batches: Iterable[Batch],
     settings: Settings | None = None,
     *,
+    hooks: Sequence[Hook] = (),
     progress: Progress | None = None,
     total: int = 0,
     cancel: threading.Event | None = None,
@@ -76,21 +78,29 @@ def replay(
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
-    `clusters` are the services that filters can call, by the name of Envoy's cluster; a call to any other is refused, as there.
-    `progress` gets the exchanges done and `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt
-    (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done and its `complete` is False.
+    `hooks` step into hostcalls (`host.intercept`). `clusters` are the services that filters can call, by the name of Envoy's cluster;
+    a call to any other is refused, as there. `progress` gets the exchanges done and `total`, at most ten times a second and once at the
+    end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was
+    done and its `complete` is False.
 
-    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `ReplayError`
-    where the host itself fails. A filter that fails later is a result, in the trace.
+    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
+    for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
+    result, in the trace.
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total, clusters or {})
+    run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
     try:
-        with _interruptible(run.cancel), run.watchdog:
+        with _interruptible(run.interrupt), run.watchdog:
             run.begin(batches)
     except _Cancelled:
         run.trace.complete = False
+    except InterceptError as error:
+        run.trace.complete = False
+        run.drain()
+        run.report(final=True)
+        error.trace = run.trace
+        raise
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
     finally:
@@ -112,7 +122,7 @@ def _load(filters: Sequence[FilterSpec]) -> list[FilterModule]:
 
 
 @contextmanager
-def _interruptible(cancel: threading.Event) -> Iterator[None]:
+def _interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """Turns SIGINT into a cancelled replay: an exception could come at any instruction, within the watchdog's callback too."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -120,7 +130,7 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        cancel.set()
+        interrupt()
 
     signal.signal(signal.SIGINT, interrupted)
     try:
@@ -147,6 +157,7 @@ class _Run:
         filters: Sequence[FilterSpec],
         modules: Sequence[FilterModule],
         settings: Settings,
+        hooks: Sequence[Hook],
         cancel: threading.Event,
         progress: Progress | None,
         total: int,
@@ -160,16 +171,23 @@ class _Run:
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         self.services = Answering(clusters, self.trace.filters)
+        self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters)
         self.homes = Homes(
             filters,
             modules,
             self.host,
+            self.hooks.bind,
             workers=settings.workers,
             main_thread=settings.main_thread,
         )
         self._progress = progress
         self._total = total
         self._reported = 0.0
+
+    def interrupt(self) -> None:
+        """End the replay as soon as a filter or a hook runs."""
+        self.cancel.set()
+        self.hooks.interrupt()
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Start the filters, replay everything, finish."""
@@ -266,7 +284,8 @@ class _Run:
         self.watchdog.clear()
         self.host.unwind()
         error.__traceback__ = None  # a frame of wasmtime's in it points back: the circle would keep the store until the next collection
-        if verdict is Verdict.CANCELLED:
+        error, interrupted = self.hooks.take(error)
+        if verdict is Verdict.CANCELLED or interrupted:
             raise _Cancelled
         if verdict is Verdict.FAULT:
             raise ReplayError("the watchdog failed") from self.watchdog.fault

@@ -7,7 +7,7 @@ the workers, one after the other. Without the main thread the first start of a f
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -79,13 +79,17 @@ class Driver(Protocol):
 
 
 class Homes:
-    """The filters' VMs. Threads are numbered as in the core: workers from 0, then the main thread, then the trial."""
+    """The filters' VMs. Threads are numbered as in the core: workers from 0, then the main thread, then the trial.
+
+    `bind` is told of each new VM, and of the places of the filters that may live in it.
+    """
 
     def __init__(
         self,
         filters: Sequence[FilterSpec],
         modules: Sequence[FilterModule],
         host: Composition,
+        bind: Callable[[Vm, list[int]], None],
         *,
         workers: int = 1,
         main_thread: bool = False,
@@ -93,6 +97,7 @@ class Homes:
         self._filters = filters
         self._modules = modules
         self._host = host
+        self._bind = bind
         self._workers = workers
         self._main_thread = main_thread
         # filters with the same id, VM configuration and code share one VM a thread, as in Envoy
@@ -211,7 +216,7 @@ class Homes:
         spec, module = self._filters[first], self._modules[first]
         env = tuple((name.encode(), value.encode()) for name, value in spec.env)
         try:
-            return self._host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
+            vm = self._host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             if self._host.watch.runs is not Runs.FILTER:
                 self._host.unwind()
@@ -219,6 +224,8 @@ class Homes:
             else:
                 what = driver.failure(error).message
             raise FilterLoadError(f"cannot be started: {what}", where=str(spec.path), remedy="Build it as a reactor or a command") from None
+        self._bind(vm, [place for place, key in enumerate(self._keys) if key == self._keys[number]])
+        return vm
 
     def _start_in(self, driver: Driver, number: int, vm: Vm, *, boot: bool) -> str:
         """Start a filter in a VM; why it did not, in words, and an empty text where it did."""

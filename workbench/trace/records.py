@@ -11,7 +11,8 @@ HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
-`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it.
+`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it. Bit 1 (`INSTEAD`) is set on a hostcall that a
+user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got.
 `parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
 """
 
@@ -24,8 +25,8 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
-    "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
+    "FINISHED", "INSTEAD", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event",
+    "FailureKind", "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
 NONE = 0xFFFFFFFF
@@ -36,6 +37,7 @@ MAIN = 255
 """In place of a worker: Envoy's main thread, which has a VM of each filter too, and no exchanges."""
 TRIAL = 254
 """In place of a worker: a VM in which a configuration is tried on the main thread, and which is thrown away."""
+INSTEAD = 2
 
 RECORD = np.dtype(
     [
@@ -111,6 +113,10 @@ class Event(IntEnum):
     trailers. For a failure the status is what the filter was told."""
     CALLOUT_PART = 15
     """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
+    INTERCEPTED = 19
+    """A user's function changed what a hostcall gave. result what the filter got, a the hostcall's row, b 1 where the host had done it, c
+    the host's own result if so, d the hostcall's code, ns the whole call; for each changed value its name, what the host gave (empty
+    where it gave nothing), and what the filter got."""
 
 
 class FailureKind(IntEnum):
