@@ -25,14 +25,18 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "INSTEAD", "NONE", "NO_FILTER", "RECORD", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
-    "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
+    "FINISHED", "INSTEAD", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event",
+    "FailureKind", "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
 NONE = 0xFFFFFFFF
 """No exchange (a root context's call), no parent, or a number not given."""
 NO_FILTER = 255
 FINISHED = 1
+MAIN = 255
+"""In place of a worker: Envoy's main thread, which has a VM of each filter too, and no exchanges."""
+TRIAL = 254
+"""In place of a worker: a VM in which a configuration is tried on the main thread, and which is thrown away."""
 INSTEAD = 2
 
 RECORD = np.dtype(
@@ -70,7 +74,8 @@ class Event(IntEnum):
     """`code` of an EVENT row. `pairs` fields are in the form of `capture.packing`."""
 
     REQUEST = 1
-    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection; pairs headers, pairs trailers."""
+    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection, d worker; pairs headers, pairs
+    trailers."""
     RESPONSE = 2
     """The upstream's response as the last filter is shown it. result status, a body size, b trailers; pairs headers, pairs trailers.
     What the proxy makes because the capture has none is a LOCAL_RESPONSE."""
@@ -100,7 +105,8 @@ class Event(IntEnum):
     """The exchange or connection is over. a bits: 1 request left paused, 2 response left paused, 4 reset (of a connection: the client
     was not told of the upstream's end), 8 waited for a callout that nobody answers."""
     VM = 12
-    """A VM was started. a how many of this filter so far, b 0 start, 1 reload, 2 restart."""
+    """A filter was started in a VM. a how many of this filter so far on this thread, b 0 start, 1 reload, 2 restart, c the worker from 0,
+    `MAIN` or `TRIAL`."""
     NOTE = 13
     """Something a user should know. text."""
     CALLOUT = 14

@@ -78,9 +78,7 @@ CASES = [
     case(
         "failures/reload",
         "after the back-off a fresh VM starts, and the filter with it (Envoy)",
-        plugin(
-            failure_policy="reload", vm_start=[], request_headers=SIX
-        ),
+        plugin(failure_policy="reload", vm_start=[], request_headers=SIX),
         "FILL",
         traffic=[request("GET", "/p", "x-trap: 1"), request(at_ms=1500)],
         paced=True,
@@ -88,9 +86,7 @@ CASES = [
     case(
         "failures/restart",
         "this host's own policy: a fresh VM for the next exchange",
-        plugin(
-            failure_policy="restart", vm_start=[], request_headers=SIX
-        ),
+        plugin(failure_policy="restart", vm_start=[], request_headers=SIX),
         """
         proxy_on_vm_start(1, 0) -> true
         proxy_on_request_headers(2, 6, 1) failed

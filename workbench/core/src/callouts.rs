@@ -306,6 +306,7 @@ pub fn no_cluster(vm: u32, token: u32) {
 pub fn step() -> bool {
     let c = core();
     let Some((vm, token, part)) = c.callouts.due.pop_front() else { return false };
+    crate::worker::enter(c.vms[vm as usize].worker);
     let Some(callout) = c.callouts.open.get(&(vm, token)) else { return true };
     match (callout.kind, callout.remote_closed) {
         (HTTP, _) => http(vm, token, part),

@@ -186,7 +186,7 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     }
     let state = &c.streams[slot as usize].filters[filter as usize];
     let vm = state.vm;
-    if state.absent || c.vms[vm as usize].failed != 0 {
+    if state.absent || state.dead || c.vms[vm as usize].failed != 0 {
         // the next filter begins where this one would have: with its log, or with its done
         c.streams[slot as usize].work.push_front(Work::End { step: step.min(1), filter: filter + 1 });
         return;
