@@ -135,7 +135,12 @@ def test_the_request_as_the_service_gets_it(play: Play) -> None:
     ],
 )
 def test_failures(play: Play, given: HttpAnswer, args: tuple[int, ...], end: tuple[Any, ...]) -> None:
-    looks = [call("get", 6, ":status", OUT, OUT), call("pairs", 6, OUT, OUT), call("body", 4, 0, 99, OUT, OUT), call("status", OUT, OUT, OUT)]
+    looks = [
+        call("get", 6, ":status", OUT, OUT),
+        call("pairs", 6, OUT, OUT),
+        call("body", 4, 0, 99, OUT, OUT),
+        call("status", OUT, OUT, OUT),
+    ]
     later = {"done": [call("status", OUT, OUT, OUT)]}
     script = {"request_headers": WAITS, "http_call_response": [*looks, *RESUMES], **later}
     played = play([script], clusters=service(lambda _: given))
@@ -250,7 +255,9 @@ def test_a_restarted_filter_calls_anew(play: Play) -> None:
 
 def test_an_endless_chain_of_callouts_ends(play: Play) -> None:
     """Each answer asks for the next, in no time at all."""
-    played = play([{"request_headers": [http_call()], "http_call_response": [http_call()]}], clusters=service(lambda _: HttpResponse(latency_ms=0)))
+    played = play(
+        [{"request_headers": [http_call()], "http_call_response": [http_call()]}], clusters=service(lambda _: HttpResponse(latency_ms=0))
+    )
     assert played.results("proxy_http_call")[-1] == 10
     assert any("callouts" in note for note in played.notes())
 
@@ -274,6 +281,8 @@ def test_two_runs_are_the_same(play: Play) -> None:
 
 
 def test_what_was_captured_stays_as_it_is(play: Play) -> None:
-    played = play([{"request_headers": WAITS, "http_call_response": RESUMES}], exchanges((GET, response(201, body=b"abc"))), clusters=service(hello))
+    played = play(
+        [{"request_headers": WAITS, "http_call_response": RESUMES}], exchanges((GET, response(201, body=b"abc"))), clusters=service(hello)
+    )
     message = played.client()
     assert message is not None and (message.status, message.body) == (201, None)

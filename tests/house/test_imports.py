@@ -33,13 +33,9 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
-<<<<<<< HEAD
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets"}), "chain": frozenset({"audit", "widgets"})}
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, a filter is inspected when asked, and no earlier."""
-=======
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"widgets"})}
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, and asks Envoy when told to, no earlier."""
->>>>>>> verify
+LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"audit", "widgets"})}
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to, a filter is inspected when
+asked, and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),

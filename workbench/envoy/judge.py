@@ -31,13 +31,9 @@ from .process import EnvoyProcess
 from .upstream import Upstream
 from .wire import Message, values
 
-<<<<<<< HEAD
-__all__ = ["Observed", "Seen", "observe", "run_envoy"]
-=======
-__all__ = ["Judge", "Observed", "Seen", "in_thread", "run_envoy"]
+__all__ = ["Judge", "Observed", "Seen", "in_thread", "observe", "run_envoy"]
 
 _T = TypeVar("_T")
->>>>>>> verify
 
 _CRASHES = 5
 """How often in one run Envoy is started again."""
@@ -216,31 +212,17 @@ class Judge:
                 await asyncio.sleep(max(0.0, due - loop.time()))
             wait = patience(exchange)
             try:
-<<<<<<< HEAD
-                one = await observe(exchange, envoy, upstream, tls, timeout)
-=======
                 one = await self._send(exchange, wait)
->>>>>>> verify
             except OSError as error:
                 # It went after its last answer: what the exchange before did to it shows now.
                 reason = self._envoy.ended(wait=1)
                 if not reason or last is None:
                     raise EnvoyError(reason or f"no connection to Envoy: {error}", where=f"exchange {exchange.index}") from error
-<<<<<<< HEAD
-                observed[-1] = replace(observed[-1], crash=reason)
-                envoy.restart()
-                one = await observe(exchange, envoy, upstream, tls, timeout)
-            if one.failure and (reason := envoy.ended(wait=0.1)):
-                crashes += 1
-                if crashes > _CRASHES:
-                    raise EnvoyError(reason, where=f"exchange {exchange.index}")
-=======
                 last = replace(last, crash=reason)
                 self._restart(reason, exchange)
                 one = await self._send(exchange, wait)
             if one.failure and (reason := await self._fell(one)):
                 self._restart(reason, exchange)
->>>>>>> verify
                 one = replace(one, crash=reason)
             if last is not None:
                 yield last
@@ -254,26 +236,6 @@ class Judge:
             raise EnvoyError(reason, where=f"exchange {exchange.index}")
         self._envoy.restart()
 
-<<<<<<< HEAD
-async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
-    """One exchange through an Envoy that runs, its route leading to `upstream`; OSError where Envoy takes no connection."""
-    received = upstream.expect(exchange)
-    secure = exchange.request.scheme == b"https"
-    answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
-    request = received[0] if received else None
-    if request is not None and not request.complete:
-        await upstream.settle()
-    response = exchange.response
-    return Observed(
-        exchange.index,
-        None if request is None else _seen(request, _request_headers(request), _sent_names(exchange.request.headers)),
-        len(received),
-        0 if answer is None else answer.head.status,
-        None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
-        failure,
-        tuple(envoy.new_log()),
-    )
-=======
     async def _fell(self, one: Observed) -> str:
         """Why Envoy no longer runs or answers, in words: what is no HTTP gets a 400 before any filter, unless the worker is stuck."""
         if one.failure != "timeout":
@@ -292,28 +254,34 @@ async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, t
         return "Envoy's worker no longer answers: a call into a filter does not return"
 
     async def _send(self, exchange: Exchange, timeout: float) -> Observed:
-        received = self._upstream.expect(exchange, patience=2 * timeout)
-        secure = exchange.request.scheme == b"https"
-        sent_ns = time.time_ns()
-        port = self._envoy.ports[TLS if secure else PLAIN]
-        answer, failure = await fetch(exchange, port, tls=self._tls if secure else None, timeout=timeout)
-        answered_ns = time.time_ns()
-        request = received[0] if received else None
-        if request is not None and not request.complete:
-            await self._upstream.settle()
-        response = exchange.response
-        return Observed(
-            exchange.index,
-            None if request is None else _seen(request, _request_headers(request), _sent_names(exchange.request.headers)),
-            len(received),
-            0 if answer is None else answer.head.status,
-            None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
-            failure,
-            tuple(self._envoy.new_log()),
-            sent_ns=sent_ns,
-            answered_ns=answered_ns,
-        )
->>>>>>> verify
+        return await observe(exchange, self._envoy, self._upstream, self._tls, timeout)
+
+
+async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
+    """One exchange through an Envoy that runs, its route leading to `upstream`; OSError where Envoy takes no connection.
+
+    `timeout` is how long, in seconds, the client waits for its next byte.
+    """
+    received = upstream.expect(exchange, patience=2 * timeout)
+    secure = exchange.request.scheme == b"https"
+    sent_ns = time.time_ns()
+    answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
+    answered_ns = time.time_ns()
+    request = received[0] if received else None
+    if request is not None and not request.complete:
+        await upstream.settle()
+    response = exchange.response
+    return Observed(
+        exchange.index,
+        None if request is None else _seen(request, _request_headers(request), _sent_names(exchange.request.headers)),
+        len(received),
+        0 if answer is None else answer.head.status,
+        None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
+        failure,
+        tuple(envoy.new_log()),
+        sent_ns=sent_ns,
+        answered_ns=answered_ns,
+    )
 
 
 def _request_headers(message: Message) -> Pairs:

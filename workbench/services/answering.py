@@ -7,7 +7,18 @@ from typing import cast
 
 from ..errors import ReplayError, WorkbenchError
 from .calls import (
-    GrpcAnswer, GrpcRequest, GrpcResponse, HttpAnswer, HttpRequest, HttpResponse, Never, Part, Reset, Service, Session, Streaming,
+    GrpcAnswer,
+    GrpcRequest,
+    GrpcResponse,
+    HttpAnswer,
+    HttpRequest,
+    HttpResponse,
+    Never,
+    Part,
+    Reset,
+    Service,
+    Session,
+    Streaming,
     Unreachable,
 )  # fmt: skip
 from .packing import Ask, PartKind, Question, grpc_parts, http_parts, message_parts, pack_names, pack_parts, unpack_question
@@ -45,7 +56,9 @@ class Answering:
         except Exception as error:
             # whatever a user's function raises
             raise ReplayError(
-                f"its service raised {type(error).__name__}: {error}", where=f"cluster {cluster}", remedy="Mend the function that answers for it"
+                f"its service raised {type(error).__name__}: {error}",
+                where=f"cluster {cluster}",
+                remedy="Mend the function that answers for it",
             ) from error
 
     def close(self) -> None:

@@ -11,7 +11,8 @@ HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
-`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it.
+`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it. Bit 1 (`INSTEAD`) is set on a hostcall that a
+user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got.
 `parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
 """
 
@@ -24,7 +25,7 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "NONE", "NO_FILTER", "RECORD", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
+    "FINISHED", "INSTEAD", "NONE", "NO_FILTER", "RECORD", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
     "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
@@ -32,6 +33,7 @@ NONE = 0xFFFFFFFF
 """No exchange (a root context's call), no parent, or a number not given."""
 NO_FILTER = 255
 FINISHED = 1
+INSTEAD = 2
 
 RECORD = np.dtype(
     [
@@ -105,6 +107,10 @@ class Event(IntEnum):
     trailers. For a failure the status is what the filter was told."""
     CALLOUT_PART = 15
     """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
+    INTERCEPTED = 19
+    """A user's function changed what a hostcall gave. result what the filter got, a the hostcall's row, b 1 where the host had done it, c
+    the host's own result if so, d the hostcall's code, ns the whole call; for each changed value its name, what the host gave (empty
+    where it gave nothing), and what the filter got."""
     MEMORY = 21
     """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
     callback; `vm` says whose it is."""

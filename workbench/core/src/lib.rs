@@ -12,6 +12,7 @@ mod guest;
 mod headers;
 mod hostcalls;
 mod idle;
+mod intercept;
 mod local;
 mod memory;
 mod message;
