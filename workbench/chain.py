@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from .errors import ConfigError, InterceptError
 from .host.module import DEFAULT_MEMORY_LIMIT, read_file
@@ -18,15 +18,19 @@ from .trace.records import NO_FILTER, Policy
 if TYPE_CHECKING:
     from .audit import Inspection
     from .capture import Capture
-    from .host.intercept import Hook, HookFunction
+    from .host.hook import Hook, HookFunction
     from .replay import Replay
 
-__all__ = ["Chain", "Configuration", "Filter", "Interception"]
+__all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
 Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
 """A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
 
 _MOST_WORKERS = 64
+
+Kind: TypeAlias = Literal["http", "tcp"]
+"""What a chain's filters are for: HTTP exchanges, or TCP connections."""
+
 _POLICIES = {policy.name.lower(): policy for policy in Policy}
 
 
@@ -118,13 +122,23 @@ class Filter:
 
 @dataclass(frozen=True, init=False)
 class Chain:
-    """Filters in the order in which requests pass them; responses pass them the other way round."""
+    """Filters in the order in which requests pass them; responses pass them the other way round.
+
+    `kind` says what Envoy would hear from its configuration: `http` for HTTP filters, `tcp` for network filters in front of tcp_proxy,
+    None to take it from what the filters export when they are replayed (see `kind_of`).
+    """
 
     filters: tuple[Filter, ...]
+    kind: Kind | None
     _hooks: list[Hook] = field(repr=False, compare=False)
 
-    def __init__(self, *filters: Filter | str | os.PathLike[str]) -> None:
-        """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`."""
+    def __init__(self, *filters: Filter | str | os.PathLike[str], kind: Kind | None = None) -> None:
+        """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`.
+
+        Raises `ConfigError` for too many filters, or a kind that is none.
+        """
+        if kind not in (None, *get_args(Kind)):
+            raise ConfigError(f"a chain of kind {kind!r}", remedy=f"Give one of {', '.join(get_args(Kind))}, or leave it out")
         if len(filters) >= NO_FILTER:
             raise ConfigError(f"{len(filters)} filters in one chain, {NO_FILTER - 1} are the most")
         taken: set[str] = set()
@@ -138,6 +152,7 @@ class Chain:
             taken.add(name)
             named.append(filter_ if name == filter_.name else replace(filter_, name=name))
         object.__setattr__(self, "filters", tuple(named))
+        object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "_hooks", [])
 
     def __len__(self) -> int:
@@ -169,7 +184,19 @@ class Chain:
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter))
-        return Chain(*self.filters[:at], new, *self.filters[at + 1 :])
+        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind)
+
+    def kind_of(self) -> Kind:
+        """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
+        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a filter that cannot be loaded.
+        """
+        if self.kind is not None or not self.filters:
+            return self.kind or "http"
+        from .host.compose import core_interface
+        from .host.module import FilterModule, serves_connections
+
+        modules = [FilterModule.load(each.path, core_interface(), each.memory_limit) for each in self.filters]
+        return "tcp" if serves_connections(modules) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
         """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
@@ -184,7 +211,7 @@ class Chain:
                 if call.args["path"] == "source.address":
                     return call.result(value="10.0.0.1:80")
 
-        What `call` holds and can do: `host.intercept.Call`. The hook gives back None (the call is let through, or was), a
+        What `call` holds and can do: `host.hook.Call`. The hook gives back None (the call is let through, or was), a
         `call.result(…)`, a status, or bytes for a hostcall whose result they are. Where it raises, the replay stops with
         `InterceptError`. Of several functions the one that came last is asked first, its `call.proceed()` asks the next. They belong
         to this very chain, not to those made from it. Hostcalls that nobody intercepts cost nothing more.
@@ -212,7 +239,7 @@ class Chain:
         workers: int = 1,
         main_thread: bool | None = None,
     ) -> Replay:
-        """Replay every exchange of `capture` through the chain.
+        """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
         progress          called with exchanges done and their number, at most ten times a second
         cancel            set it from another thread to stop; an interrupt (SIGINT) does the same. What was done is kept
@@ -246,12 +273,13 @@ class Chain:
             main_thread=workers > 1 if main_thread is None else main_thread,
         )
         hooks = tuple(self._hooks)
+        source = capture.connections if self.kind_of() == "tcp" else capture
         try:
-            trace = replay(self.filters, capture.batches(), settings, hooks=hooks, progress=progress, total=len(capture), cancel=cancel)
+            trace = replay(self.filters, source.batches(), settings, hooks=hooks, progress=progress, total=len(source), cancel=cancel)
         except InterceptError as error:
-            error.replay = Replay(capture, self, error.trace, settings)
+            error.replay = Replay(source, self, error.trace, settings)
             raise
-        return Replay(capture, self, trace, settings)
+        return Replay(source, self, trace, settings)
 
 
 class Interception:
@@ -286,7 +314,7 @@ class Interception:
         self.remove()
 
     def _open(self, stays: bool = False) -> None:
-        from .host.intercept import Hook
+        from .host.hook import Hook
 
         if self._function is None:
             raise TypeError("give a function, or use this as a decorator")

@@ -23,7 +23,8 @@ from .binary import shown
 from .compose import Composition, core_interface
 from .faults import describe
 from .homes import Failed, FilterSpec, Homes
-from .intercept import Hook, Hooks
+from .hook import Hook
+from .intercept import Hooks, let_go
 from .module import FilterModule
 from .watchdog import Runs, Verdict, Watchdog
 
@@ -90,6 +91,7 @@ def replay(
     settings = settings or Settings()
     modules = _load(filters)
     run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
+    services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
             run.begin(batches)
@@ -100,11 +102,13 @@ def replay(
         run.drain()
         run.report(final=True)
         error.trace = run.trace
-        raise
+        del run  # what is raised from here keeps nothing but the trace
+        let_go(error)
+        raise error.with_traceback(None) from error.__cause__
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
     finally:
-        run.services.close()
+        services.close()
     run.drain()
     run.report(final=True)
     return run.trace

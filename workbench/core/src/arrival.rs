@@ -1,5 +1,6 @@
 //! What comes in: a captured request, its answer, and the pieces of their bodies, each at its time.
 
+use crate::connection;
 use crate::events::Event as Planned;
 use crate::failure;
 use crate::local;
@@ -26,7 +27,7 @@ fn wants_reload(c: &Core, filter: u32) -> bool {
         && c.now >= f.loaded_at + BACK_OFF_NS
 }
 
-/// A captured request arrives, on the thread that serves its connection.
+/// A captured request or connection arrives, on the thread that serves its connection.
 pub fn arrive(record: &[u8]) {
     let c = core();
     let slot = c.free.pop().unwrap_or_else(|| {
@@ -39,7 +40,11 @@ pub fn arrive(record: &[u8]) {
     let count = c.filters.len();
     let s = &mut c.streams[slot as usize];
     s.reset(count);
-    s.load(record);
+    if connection::is_connection(record) {
+        connection::load(s, record);
+    } else {
+        s.load(record);
+    }
     s.began[REQUEST] = c.now;
     s.worker = worker::of_connection(c.settings.workers, s.connection);
     worker::enter(s.worker);
@@ -79,22 +84,30 @@ pub fn enroll(slot: u32, from: u32) {
 fn begin(slot: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
+    let tcp = s.tcp.is_some();
     let (body, trailers) = (s.bodies[REQUEST], s.has_trailers[REQUEST]);
-    let row = Row {
-        exchange: s.exchange,
-        args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, s.worker],
-        ..Row::event(Event::Request, c.now)
-    };
-    let (maps, trace) = (&s.maps, &mut c.trace);
-    trace.push(row, |f| {
-        f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
-    });
+    if tcp {
+        connection::open(slot);
+    } else {
+        let row = Row {
+            exchange: s.exchange,
+            args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, s.worker],
+            ..Row::event(Event::Request, c.now)
+        };
+        let (maps, trace) = (&s.maps, &mut c.trace);
+        trace.push(row, |f| {
+            f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
+        });
+    }
     for filter in 0..core().filters.len() as u32 {
         if core().streams[slot as usize].filters[filter as usize].absent {
             let started = core().filters[filter as usize].presence == Presence::Here;
             let why: &[u8] = if started { b"its VM had failed before" } else { b"it did not start in this VM" };
             failure::tell(slot, filter, EARLIER, 2, why, NONE);
         }
+    }
+    if tcp {
+        return;
     }
     let s = &mut core().streams[slot as usize];
     if s.loaded[REQUEST].refused.is_some() {

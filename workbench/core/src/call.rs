@@ -53,6 +53,11 @@ pub enum Callback {
     GrpcReceive,
     GrpcReceiveTrailingMetadata,
     GrpcClose,
+    NewConnection,
+    DownstreamData,
+    UpstreamData,
+    DownstreamClose,
+    UpstreamClose,
 }
 
 pub const CALLBACKS: &[(&str, &str)] = &[
@@ -79,6 +84,11 @@ pub const CALLBACKS: &[(&str, &str)] = &[
     ("proxy_on_grpc_receive", "token,message_size"),
     ("proxy_on_grpc_receive_trailing_metadata", "token,num_trailers"),
     ("proxy_on_grpc_close", "token,status_code"),
+    ("proxy_on_new_connection", "-"),
+    ("proxy_on_downstream_data", "data_size,end_of_stream"),
+    ("proxy_on_upstream_data", "data_size,end_of_stream"),
+    ("proxy_on_downstream_connection_close", "close_type"),
+    ("proxy_on_upstream_connection_close", "close_type"),
 ];
 
 impl Core {
@@ -131,7 +141,21 @@ pub fn callback_of_four(which: Callback, target: Target, args: [u32; 4]) -> u32 
     c.active = None;
     c.trace.finish(row, result as i32, ns, host_ns);
     close(row);
+    note_memory(target.vm, row);
     result
+}
+
+/// Records how much memory a VM has, where a callback changed it and after the first one.
+fn note_memory(vm: u32, row: u32) {
+    // SAFETY: the gate's slots of every VM are filled; nothing of the filter runs.
+    let pages = unsafe { guest::memory_pages(vm) };
+    let c = core();
+    let before = std::mem::replace(&mut c.vms[vm as usize].pages, pages);
+    if before != pages {
+        let of = c.trace.at(row).map(|row| (row.filter, row.exchange));
+        let (filter, exchange) = of.unwrap_or((NO_FILTER, NONE));
+        c.trace.push(Row { filter, exchange, parent: row, vm, args: [pages, before, 0, 0], ..Row::event(Event::Memory, c.now) }, |_| {});
+    }
 }
 
 /// Writes what belongs behind a callback that has ended.
@@ -178,6 +202,11 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b, c, d]: [u32; 4]) -> u32 {
             Callback::GrpcReceive => guest::proxy_on_grpc_receive(vm, ctx, a, b),
             Callback::GrpcReceiveTrailingMetadata => guest::proxy_on_grpc_receive_trailing_metadata(vm, ctx, a, b),
             Callback::GrpcClose => guest::proxy_on_grpc_close(vm, ctx, a, b),
+            Callback::NewConnection => return guest::proxy_on_new_connection(vm, ctx),
+            Callback::DownstreamData => return guest::proxy_on_downstream_data(vm, ctx, a, b),
+            Callback::UpstreamData => return guest::proxy_on_upstream_data(vm, ctx, a, b),
+            Callback::DownstreamClose => guest::proxy_on_downstream_connection_close(vm, ctx, a),
+            Callback::UpstreamClose => guest::proxy_on_upstream_connection_close(vm, ctx, a),
         }
     }
     0
@@ -198,6 +227,7 @@ pub fn recover(kind: u32, message: &[u8]) {
         row.other_ns = elapsed.1.min(u32::MAX as u64) as u32;
     }
     close(active.row);
+    note_memory(active.vm, active.row);
     let c = core();
     let vm = &mut c.vms[active.vm as usize];
     vm.failed = kind;

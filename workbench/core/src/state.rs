@@ -64,6 +64,8 @@ pub struct Vm {
     /// Callouts so far by their kind.
     pub tokens: [u32; 3],
     pub allocator: crate::hostcalls::Allocator,
+    /// Pages of memory when last looked at, 0 before the first call.
+    pub pages: u32,
 }
 
 #[derive(Default)]
