@@ -26,6 +26,8 @@ __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
 """A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
 
+_MOST_WORKERS = 64
+
 Kind: TypeAlias = Literal["http", "tcp"]
 """What a chain's filters are for: HTTP exchanges, or TCP connections."""
 
@@ -234,6 +236,8 @@ class Chain:
         buffer_limit: int = 1 << 20,
         log_level: int = 0,
         start_anyway: bool = False,
+        workers: int = 1,
+        main_thread: bool | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -245,6 +249,10 @@ class Chain:
         buffer_limit      bytes that a filter may hold back of one body, as Envoy's per_connection_buffer_limit_bytes
         log_level         the lowest level that filters log at, 0 trace to 5 critical
         start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
+        workers           worker threads as Envoy's --concurrency, 64 at most: each has VMs of its own, all share data, queues and metrics.
+                          A connection stays on one worker, which follows from its number alone
+        main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
+                          queues, but it gets no exchange. Without a word only with several workers
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
         `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
@@ -252,7 +260,18 @@ class Chain:
         from .host.driver import Settings, replay
         from .replay import Replay
 
-        settings = Settings(seed, callback_limit_s, chunk_size, buffer_limit, log_level, start_anyway)
+        if not 1 <= workers <= _MOST_WORKERS:
+            raise ConfigError(f"{workers} workers", where="workers", remedy=f"Give a number from 1 to {_MOST_WORKERS}")
+        settings = Settings(
+            seed,
+            callback_limit_s,
+            chunk_size,
+            buffer_limit,
+            log_level,
+            start_anyway,
+            workers=workers,
+            main_thread=workers > 1 if main_thread is None else main_thread,
+        )
         hooks = tuple(self._hooks)
         source = capture.connections if self.kind_of() == "tcp" else capture
         try:
