@@ -120,6 +120,13 @@ class Replay:
 
         return failures_table(self.trace)
 
+    @cached_property
+    def callouts(self) -> pd.DataFrame:
+        """One row a call of a filter to another service, with what it came to."""
+        from .analysis.tables import callouts_table
+
+        return callouts_table(self.trace)
+
     def outcomes(self) -> Iterator[Result]:
         """The result of each exchange as other programs read it, in capture order, one at a time."""
         return outcomes(self.trace, self.capture, self.facts)

@@ -13,7 +13,7 @@ from workbench.capture.packing import unpack_pairs
 from workbench.errors import ReplayError
 from workbench.services.calls import NEVER, HttpAnswer, HttpRequest, HttpResponse, Reset, Unreachable
 from workbench.services.function import FunctionService
-from workbench.trace.records import NONE, CalloutEnd, Event
+from workbench.trace.records import NONE, CalloutEnd, Event, FailureKind
 
 TIMEOUT_MS = 200
 
@@ -135,7 +135,12 @@ def test_the_request_as_the_service_gets_it(play: Play) -> None:
     ],
 )
 def test_failures(play: Play, given: HttpAnswer, args: tuple[int, ...], end: tuple[Any, ...]) -> None:
-    looks = [call("get", 6, ":status", OUT, OUT), call("pairs", 6, OUT, OUT), call("body", 4, 0, 99, OUT, OUT), call("status", OUT, OUT, OUT)]
+    looks = [
+        call("get", 6, ":status", OUT, OUT),
+        call("pairs", 6, OUT, OUT),
+        call("body", 4, 0, 99, OUT, OUT),
+        call("status", OUT, OUT, OUT),
+    ]
     later = {"done": [call("status", OUT, OUT, OUT)]}
     script = {"request_headers": WAITS, "http_call_response": [*looks, *RESUMES], **later}
     played = play([script], clusters=service(lambda _: given))
@@ -220,10 +225,12 @@ def test_a_callout_never_answered_is_a_hang(play: Play) -> None:
     played = play([script], [GET, request(at_ms=5)], clusters=service(lambda _: NEVER))
     assert callouts(played) == [(4, "UNANSWERED", -1, 300_000), (8, "UNANSWERED", -1, 300_000)]
     assert [played.end(index) for index in (0, 1)] == [1 | 4 | 8] * 2
-    notes = played.events(Event.NOTE)
-    assert [row.exchange for row in notes] == [0, 1]
-    assert "svc" in played.notes()[0] and "token 4" in played.notes()[0]
-    assert played.trace.name(played.trace.row(notes[0].parent)) == "proxy_http_call"
+    failures = played.events(Event.FAILURE)
+    assert [(row.exchange, row.filter, row.a, row.fields[1]) for row in failures] == [
+        (index, 0, FailureKind.HANG, b"proxy_on_request_headers") for index in (0, 1)
+    ]
+    assert b"cluster svc (token 4)" in failures[0].fields[0]
+    assert played.trace.name(played.trace.row(failures[0].parent)) == "proxy_on_request_headers"
 
 
 def test_an_unanswered_callout_of_a_stream_that_went_on_is_no_hang(play: Play) -> None:
@@ -250,7 +257,9 @@ def test_a_restarted_filter_calls_anew(play: Play) -> None:
 
 def test_an_endless_chain_of_callouts_ends(play: Play) -> None:
     """Each answer asks for the next, in no time at all."""
-    played = play([{"request_headers": [http_call()], "http_call_response": [http_call()]}], clusters=service(lambda _: HttpResponse(latency_ms=0)))
+    played = play(
+        [{"request_headers": [http_call()], "http_call_response": [http_call()]}], clusters=service(lambda _: HttpResponse(latency_ms=0))
+    )
     assert played.results("proxy_http_call")[-1] == 10
     assert any("callouts" in note for note in played.notes())
 
@@ -274,6 +283,8 @@ def test_two_runs_are_the_same(play: Play) -> None:
 
 
 def test_what_was_captured_stays_as_it_is(play: Play) -> None:
-    played = play([{"request_headers": WAITS, "http_call_response": RESUMES}], exchanges((GET, response(201, body=b"abc"))), clusters=service(hello))
+    played = play(
+        [{"request_headers": WAITS, "http_call_response": RESUMES}], exchanges((GET, response(201, body=b"abc"))), clusters=service(hello)
+    )
     message = played.client()
     assert message is not None and (message.status, message.body) == (201, None)

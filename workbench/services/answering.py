@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from ..errors import ReplayError, WorkbenchError
+from ..errors import ConfigError, ReplayError, WorkbenchError
 from .calls import (
-    GrpcAnswer, GrpcRequest, GrpcResponse, HttpAnswer, HttpRequest, HttpResponse, Never, Part, Reset, Service, Session, Streaming,
+    GrpcAnswer,
+    GrpcRequest,
+    GrpcResponse,
+    HttpAnswer,
+    HttpRequest,
+    HttpResponse,
+    Never,
+    Part,
+    Reset,
+    Service,
+    Session,
+    Streaming,
     Unreachable,
 )  # fmt: skip
 from .packing import Ask, PartKind, Question, grpc_parts, http_parts, message_parts, pack_names, pack_parts, unpack_question
@@ -45,7 +56,9 @@ class Answering:
         except Exception as error:
             # whatever a user's function raises
             raise ReplayError(
-                f"its service raised {type(error).__name__}: {error}", where=f"cluster {cluster}", remedy="Mend the function that answers for it"
+                f"its service raised {type(error).__name__}: {error}",
+                where=f"cluster {cluster}",
+                remedy="Mend the function that answers for it",
             ) from error
 
     def close(self) -> None:
@@ -137,12 +150,12 @@ class _Messages:
 
 def _checked_http(answer: HttpAnswer) -> HttpAnswer:
     if not isinstance(answer, _HTTP_ANSWERS):
-        raise ReplayError(f"its service gave {type(answer).__name__} for an HTTP call", remedy="Give an HttpResponse")
+        raise ConfigError(f"its service gave {type(answer).__name__} for an HTTP call", remedy="Give an HttpResponse")
     return answer
 
 
 def checked_grpc(answer: GrpcAnswer) -> GrpcAnswer:
     """The answer, if it is one."""
     if not isinstance(answer, (*_HTTP_ANSWERS, GrpcResponse)):
-        raise ReplayError(f"its service gave {type(answer).__name__} for a gRPC call", remedy="Give a GrpcResponse")
+        raise ConfigError(f"its service gave {type(answer).__name__} for a gRPC call", remedy="Give a GrpcResponse")
     return answer

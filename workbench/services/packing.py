@@ -104,7 +104,11 @@ def pack_parts(parts: Sequence[Part]) -> bytes:
 def http_parts(answer: HttpAnswer) -> list[Part]:
     """The answer to an HTTP callout."""
     if isinstance(answer, HttpResponse):
-        return [Part(PartKind.RESPONSE, _ns(answer.latency_ms), answer.status, _given(answer.headers), _own(answer.body), _given(answer.trailers))]
+        return [
+            Part(
+                PartKind.RESPONSE, _ns(answer.latency_ms), answer.status, _given(answer.headers), _own(answer.body), _given(answer.trailers)
+            )
+        ]
     return _no_answer(answer)
 
 
