@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import cached_property, lru_cache
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
+from .analysis.connection import ConnectionResult, Connections, connection_outcomes
+from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
+from .analysis.verification import Verification
+from .capture.connections import Connections as CapturedConnections
 from .errors import ReplayError
 from .trace.trace import Trace
 
@@ -26,14 +33,19 @@ __all__ = ["Replay", "compare"]
 class Replay:
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
-    `capture`, `chain` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
-    `complete` is False where the replay was stopped and the trace holds the exchanges up to then.
+    `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
+    `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
+    of how it was made.
     """
 
-    def __init__(self, capture: Exchanges, chain: Any, trace: Trace) -> None:
+    def __init__(
+        self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None, notes: tuple[str, ...] = ()
+    ) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
+        self.settings = settings
+        self.notes = notes
 
     @property
     def complete(self) -> bool:
@@ -69,7 +81,23 @@ class Replay:
         return self._view(place)
 
     def _view(self, index: int) -> ExchangeView:
-        return ExchangeView(self.trace, self.capture, index, self.facts, self.judges)
+        if self.of_connections:
+            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self._connections)
+        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges)
+
+    @property
+    def of_connections(self) -> bool:
+        """True where TCP connections were replayed, not exchanges: `capture` holds these."""
+        return bool((self.facts.connection >= 0).any())
+
+    # the capture is of one kind, which the trace tells: not both of these are used
+    @property
+    def _exchanges(self) -> Exchanges:
+        return cast(Exchanges, self.capture)
+
+    @property
+    def _connections(self) -> Connections:
+        return cast(Connections, self.capture)
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
@@ -127,9 +155,11 @@ class Replay:
 
         return callouts_table(self.trace)
 
-    def outcomes(self) -> Iterator[Result]:
-        """The result of each exchange as other programs read it, in capture order, one at a time."""
-        return outcomes(self.trace, self.capture, self.facts)
+    def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
+        """The result of each exchange or connection as other programs read it, in capture order, one at a time."""
+        if self.of_connections:
+            return connection_outcomes(self.trace, self._connections, self.facts)
+        return outcomes(self.trace, self._exchanges, self.facts)
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
@@ -143,7 +173,7 @@ class Replay:
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
         source = Path(str(getattr(self.capture, "path", ""))).name
-        return summarise(self.trace, self.facts, source=source, problems=self.problems, complete=self.complete)
+        return summarise(self.trace, self.facts, source=source, problems=self.problems, notes=self.notes, complete=self.complete)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -154,6 +184,68 @@ class Replay:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
 
+    def verify_with_envoy(
+        self,
+        *,
+        limit: int | None = 1000,
+        paced: bool = False,
+        timeout: float = 5.0,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Event | None = None,
+    ) -> Verification:
+        """Send the same exchanges through the same chain in real Envoy, on loopback, and compare what came of each.
+
+        limit     the first exchanges in time that are taken; None: all
+        paced     keep the captured distances between requests, for filters that look at the clock; else one follows the other at once
+        timeout   seconds that the client waits for Envoy's next byte
+        progress  called with exchanges compared and their number
+        cancel    set it from another thread to stop; an interrupt does the same. What was compared until then is kept
+
+        Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
+        Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`).
+        """
+        from .envoy import FilterSpec, find_envoy
+        from .envoy.verify import verify
+
+        find_envoy()
+        replayed = frozenset(self.facts.exchange.tolist())
+
+        @lru_cache(maxsize=8)
+        def result_of(index: int) -> Mapping[str, Any] | None:
+            return self[index].result if index in replayed else None
+
+        checked = verify(
+            self.capture,  # type: ignore[arg-type]  # a capture can be read in time, which the analysis has no need of
+            [FilterSpec.of(each) for each in self.chain],
+            result_of,
+            self._again,
+            limit=limit,
+            paced=paced,
+            timeout=timeout,
+            progress=progress,
+            cancel=cancel,
+        )
+        return Verification(
+            source=Path(str(getattr(self.capture, "path", ""))).name,
+            filters=self.trace.filters,
+            exchanges=checked.exchanges,
+            wanted=len(self.capture),
+            differences=tuple(checked.differences),
+            version=checked.version,
+            seconds=checked.seconds,
+            paced=paced,
+            stopped=checked.stopped,
+            notes=self.problems,
+        )
+
+    def _again(self, exchanges: Any, /, **changes: int) -> Callable[[int], Mapping[str, Any] | None]:
+        """The same chain over other exchanges, with the settings of this replay but for `changes`."""
+        known = signature(self.chain.replay).parameters
+        given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
+        replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
+        replayed = frozenset(replay.facts.exchange.tolist())
+        return lambda index: replay[index].result if index in replayed else None
+
     @property
     def name(self) -> str:
         """The chain's filters in order."""
@@ -162,7 +254,8 @@ class Replay:
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
         state = "" if self.complete else ", stopped before its end"
-        return f"<Replay of {len(self.capture)} exchanges through {len(self.trace.filters)} filters, {len(self.trace)} rows{state}>"
+        what = "connections" if isinstance(self.capture, CapturedConnections) else "exchanges"
+        return f"<Replay of {len(self.capture)} {what} through {len(self.trace.filters)} filters, {len(self.trace)} rows{state}>"
 
     def _repr_html_(self) -> str:
         from .analysis.page import summary_html
@@ -176,4 +269,4 @@ class Replay:
 
 def compare(a: Replay, b: Replay) -> Comparison:
     """Where two replays of one capture part, exchange by exchange, and what each costs."""
-    return Comparison(*(Side(side.name, side.trace, side.facts, side.capture) for side in (a, b)))
+    return Comparison(*(Side(side.name, side.trace, side.facts, cast(Exchanges, side.capture)) for side in (a, b)))

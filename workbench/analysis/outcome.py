@@ -21,7 +21,7 @@ from .changes import mutations
 from .decision import Judges, decide
 from .facts import Facts, gather_facts
 
-__all__ = ["Exchanges", "Result", "body_of", "outcomes", "pairs_of", "result_of"]
+__all__ = ["Exchanges", "Result", "body_of", "outcomes", "pairs_of", "result_of", "told"]
 
 
 class Exchanges(Protocol):
@@ -131,7 +131,17 @@ class Timing(TypedDict):
     callbacks: list[CallbackTime]
 
 
-class Result(TypedDict):
+class Told(TypedDict):
+    """What exchanges and TCP connections have in common."""
+
+    mutations: list[Change]
+    logs: list[Log]
+    callouts: list[Callout]
+    error: Failure | None
+    timing_ns: Timing
+
+
+class Result(Told):
     """The whole result. `time` is the request's start in seconds since the Unix epoch; callbacks are named without `proxy_`."""
 
     exchange: int
@@ -142,11 +152,6 @@ class Result(TypedDict):
     downstream_response: StatusMessage | None
     local_response: LocalResponse | None
     decision: Verdict
-    mutations: list[Change]
-    logs: list[Log]
-    callouts: list[Callout]
-    error: Failure | None
-    timing_ns: Timing
 
 
 def outcomes(trace: Trace, capture: Exchanges, facts: Facts | None = None) -> Iterator[Result]:
@@ -171,6 +176,13 @@ def result_of(rows: ExchangeRows, capture: Exchanges, judges: Judges) -> Result:
         "downstream_response": _response(rows.event(Event.DOWNSTREAM_RESPONSE), capture),
         "local_response": _local_response(rows),
         "decision": {"kind": verdict.kind, "filter": verdict.filter, "reason": verdict.reason},
+        **told(rows),
+    }
+
+
+def told(rows: ExchangeRows) -> Told:
+    """What filters did on one exchange or connection."""
+    return {
         "mutations": [
             {
                 "filter": change.filter,

@@ -17,7 +17,7 @@ from ..trace.records import NONE, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .callouts import CALLS, callouts, ends_of
-from .calls import arguments, callback_row, log_line, spelt
+from .calls import arguments, callback_row, connection_ends, log_line, spelt
 from .changes import mutation
 from .decision import all_decisions
 from .facts import Facts, Ints, Outcome, changed_rows
@@ -34,14 +34,15 @@ ARGUMENTS = 512
 
 
 def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
-    """One row an exchange, in capture order, its index the exchange's number.
+    """One row an exchange or TCP connection, in capture order, its index the exchange's number. A connection's `method` is TCP, its
+    `host` the upstream's address and its `path` the client's.
 
     index, time, method, host, path, status_upstream and status (nullable), outcome, changes, filter_ns, host_ns, hostcalls,
     callbacks, logs.
     """
     import pandas as pd
 
-    heads = [_head(trace, row) for row in facts.request.tolist()]
+    heads = [_head(trace, row) for row in np.maximum(facts.request, facts.connection).tolist()]
     method, host, path = zip(*heads, strict=True) if heads else ((), (), ())
     names = [outcome.name.lower() for outcome in Outcome]
     columns: dict[str, Any] = {
@@ -59,10 +60,14 @@ def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
 
 
 def _head(trace: Trace, row: int) -> tuple[str, str, str]:
-    """Method, host and path of a REQUEST event."""
+    """Method, host and path of a REQUEST event; of a CONNECTION, TCP, the upstream's address and the client's."""
     if row < 0:
         return "", "", ""
-    pairs, _ = unpack_pairs(trace.row(row).fields[0])
+    event = trace.row(row)
+    if event.code == Event.CONNECTION:
+        client, upstream = connection_ends(event)
+        return "TCP", upstream, client
+    pairs, _ = unpack_pairs(event.fields[0])
     pseudo = {name: value for name, value in pairs if name[:1] == b":"}
     method, host, path = (words.text(pseudo.get(name, b"")) for name in (b":method", b":authority", b":path"))
     return method, host, path

@@ -58,7 +58,7 @@ class Call:
 
 def call_tree(rows: ExchangeRows) -> tuple[Call, ...]:
     """Callbacks and events of one exchange in order, each with what belongs to it."""
-    request = rows.event(Event.REQUEST)
+    request = rows.event(Event.REQUEST) or rows.event(Event.CONNECTION)
     start = request.time if request is not None else rows.rows[0].time if rows.rows else 0
     every = {row.seq: row for row in rows.rows}
     foreign: set[int] = set()
@@ -134,7 +134,8 @@ def _outs(name: str) -> tuple[str, ...]:
 
 
 _DIRECTIONS = ("request", "response")
-_PHASES = ("headers", "body", "trailers")
+_SIDES = ("client", "upstream")
+_PHASES = ("headers", "body", "trailers", "connection", "data")
 
 
 def _event_text(row: Row) -> str:
@@ -149,6 +150,8 @@ def _event_text(row: Row) -> str:
             return f"{words.enumerated(words.MAPS, row.a)} changed"
         case Event.BODY:
             after = len(row.fields[0]) if row.fields else 0
+            if row.a > 1:
+                return f"bytes from the {_SIDES[row.a & 1]} changed, {words.size(row.b)} → {words.size(after)}"
             return f"{direction} body changed, {words.size(row.b)} → {words.size(after)}"
         case Event.UPSTREAM_REQUEST:
             return f"upstream has the request, body {words.size(row.a)}"
@@ -161,7 +164,10 @@ def _event_text(row: Row) -> str:
         case Event.FAILURE:
             return f"{words.failure(row.a)}: {shown(row.fields[0]) if row.fields else ''} ({words.policy(row.b)}: {words.effect(row.c)})"
         case Event.PAUSE:
-            return f"{direction} paused at its {_PHASES[row.b] if row.b < 3 else row.b}"
+            if row.b == 3:
+                return "connection paused at its begin"
+            of = f"bytes from the {_SIDES[row.a & 1]}" if row.b == 4 else direction
+            return f"{of} paused" + (f" at its {words.enumerated(_PHASES, row.b)}" if row.b < 3 else "")
         case Event.RESUME:
             return f"{direction} goes on" + (f", {words.size(row.b)} were held" if row.b else "")
         case Event.END:
@@ -169,6 +175,14 @@ def _event_text(row: Row) -> str:
             return "the exchange is over" + (f": {', '.join(left)}" if left else "")
         case Event.CALLOUT | Event.CALLOUT_PART:
             return callout_text(row)
+        case Event.CONNECTION:
+            return f"client connects; it sends {words.size(row.a)}, the upstream {words.size(row.b)}"
+        case Event.DATA:
+            end = " resets the connection" if row.d else " ends" if row.c else ""
+            return f"{_SIDES[row.a & 1]}{end or ' sends ' + words.size(row.b)}"
+        case Event.CONNECTION_END:
+            who = words.enumerated(words.PEERS, row.result).lower()
+            return f"connection closed ({who}); upstream has {words.size(row.a)}, client {words.size(row.b)}"
         case Event.VM:
             return f"VM {row.a} of this filter, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
     return shown(row.fields[0]) if row.fields else ""

@@ -16,7 +16,7 @@ from typing import Protocol
 import wasmtime
 
 from ..capture.packing import pack_str
-from ..errors import FilterLoadError, ReplayError
+from ..errors import FilterLoadError, InterceptError, ReplayError
 from ..services.answering import Answering
 from ..services.calls import Service
 from ..trace.records import FailureKind, Policy
@@ -24,6 +24,7 @@ from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, Vm, VmsUsedUp, core_interface
 from .faults import describe
+from .intercept import Hook, Hooks
 from .module import FilterModule
 from .watchdog import Runs, Verdict, Watchdog
 
@@ -95,6 +96,7 @@ def replay(
     batches: Iterable[Batch],
     settings: Settings | None = None,
     *,
+    hooks: Sequence[Hook] = (),
     progress: Progress | None = None,
     total: int = 0,
     cancel: threading.Event | None = None,
@@ -102,21 +104,29 @@ def replay(
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
-    `clusters` are the services that filters can call, by the name of Envoy's cluster; a call to any other is refused, as there.
-    `progress` gets the exchanges done and `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt
-    (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done and its `complete` is False.
+    `hooks` step into hostcalls (`host.intercept`). `clusters` are the services that filters can call, by the name of Envoy's cluster;
+    a call to any other is refused, as there. `progress` gets the exchanges done and `total`, at most ten times a second and once at the
+    end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was
+    done and its `complete` is False.
 
-    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `ReplayError`
-    where the host itself fails. A filter that fails later is a result, in the trace.
+    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
+    for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
+    result, in the trace.
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total, clusters or {})
+    run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
     try:
-        with _interruptible(run.cancel), run.watchdog:
+        with _interruptible(run.interrupt), run.watchdog:
             run.begin(batches)
     except _Cancelled:
         run.trace.complete = False
+    except InterceptError as error:
+        run.trace.complete = False
+        run.drain()
+        run.report(final=True)
+        error.trace = run.trace
+        raise
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
     finally:
@@ -138,7 +148,7 @@ def _load(filters: Sequence[FilterSpec]) -> list[FilterModule]:
 
 
 @contextmanager
-def _interruptible(cancel: threading.Event) -> Iterator[None]:
+def _interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """Turns SIGINT into a cancelled replay: an exception could come at any instruction, within the watchdog's callback too."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -146,7 +156,7 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        cancel.set()
+        interrupt()
 
     signal.signal(signal.SIGINT, interrupted)
     try:
@@ -182,6 +192,7 @@ class _Run:
         filters: Sequence[FilterSpec],
         modules: Sequence[FilterModule],
         settings: Settings,
+        hooks: Sequence[Hook],
         cancel: threading.Event,
         progress: Progress | None,
         total: int,
@@ -195,6 +206,7 @@ class _Run:
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         self.services = Answering(clusters, self.trace.filters)
+        self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters)
         # filters with the same id, VM configuration and code share one VM, as in Envoy
         self.keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
         self.shared: dict[object, Vm] = {}
@@ -204,6 +216,11 @@ class _Run:
         self._progress = progress
         self._total = total
         self._reported = 0.0
+
+    def interrupt(self) -> None:
+        """End the replay as soon as a filter or a hook runs."""
+        self.cancel.set()
+        self.hooks.interrupt()
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Start the filters, replay everything, finish."""
@@ -254,7 +271,7 @@ class _Run:
         spec, module = self.filters[first], self.modules[first]
         env = tuple((name.encode(), value.encode()) for name, value in spec.env)
         try:
-            return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
+            vm = self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             if self.host.watch.runs is not Runs.FILTER:
                 self.host.unwind()
@@ -262,6 +279,8 @@ class _Run:
             else:
                 what = self._failure(error).message
             raise FilterLoadError(f"cannot be started: {what}", where=str(spec.path), remedy="Build it as a reactor or a command") from None
+        self.hooks.bind(vm, [place for place, key in enumerate(self.keys) if key == self.keys[number]])
+        return vm
 
     def _try_start(self, number: int, name: str, *args: int) -> None:
         """One step of a filter's start. A failure ends the replay, unless the user wants it anyway."""
@@ -332,7 +351,8 @@ class _Run:
         self.watchdog.clear()
         self.host.unwind()
         error.__traceback__ = None  # a frame of wasmtime's in it points back: the circle would keep the store until the next collection
-        if verdict is Verdict.CANCELLED:
+        error, interrupted = self.hooks.take(error)
+        if verdict is Verdict.CANCELLED or interrupted:
             raise _Cancelled
         if verdict is Verdict.FAULT:
             raise ReplayError("the watchdog failed") from self.watchdog.fault

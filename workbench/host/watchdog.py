@@ -111,6 +111,8 @@ class Watchdog:
         self._call = -1
         self._since = 0
         self._bytes = 0
+        self._paused_ns = 0  # within the call that is watched, for which others than filter and host are to blame
+        self._pause_began = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         # kept here and knowing this object only weakly: a circle would keep the store, and all its memory, until the next collection
@@ -135,6 +137,24 @@ class Watchdog:
         self.verdict = None
         self._call = -1
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around what runs within a call but is not the filter's doing: its time does not count."""
+        self._pause_began = time.thread_time_ns()
+        try:
+            yield
+        finally:
+            self._paused_ns += time.thread_time_ns() - self._pause_began
+
+    @contextmanager
+    def resumed(self) -> Iterator[None]:
+        """Around what counts again within `paused`; the two may nest in turn."""
+        self._paused_ns += time.thread_time_ns() - self._pause_began
+        try:
+            yield
+        finally:
+            self._pause_began = time.thread_time_ns()
+
     def _advance(self) -> None:
         while not self._stop.wait(_TICK_S):
             self._engine.increment_epoch()
@@ -143,7 +163,7 @@ class Watchdog:
         """True where the running wasm is to trap at once; a hostcall is let through to its end first."""
         now, call, runs = time.thread_time_ns(), self._watch.calls, self._watch.runs
         if call != self._call:
-            self._call, self._since, self._bytes = call, now, self._host_bytes()
+            self._call, self._since, self._bytes, self._paused_ns = call, now, self._host_bytes(), 0
         verdict = self._judge(now)
         if verdict is None:
             return False
@@ -163,7 +183,7 @@ class Watchdog:
             return Verdict.CANCELLED
         if self._host_bytes() - self._bytes > HOST_BYTES_A_CALL:
             return Verdict.MEMORY
-        return Verdict.TIMEOUT if now - self._since > self._limit_ns else None
+        return Verdict.TIMEOUT if now - self._since - self._paused_ns > self._limit_ns else None
 
 
 def _on_tick(this: weakref.ref[Watchdog], delta: Any, kind: Any) -> int:

@@ -66,6 +66,9 @@ class Answering:
         for session in self._sessions.values():
             session.cancel()
         self._sessions.clear()
+        for service in self._services.values():
+            if hasattr(service, "close"):
+                service.close()
 
     def _parts(self, question: Question) -> Sequence[Part]:
         key = question.vm, question.token

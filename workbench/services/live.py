@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,8 +48,6 @@ class Live:
 
     url: str
 
-    deterministic = False
-
     def __post_init__(self) -> None:
         try:
             parts = urlsplit(self.url)
@@ -59,6 +56,11 @@ class Live:
             good = False
         if not good or parts.path.strip("/") or parts.query:
             raise ConfigError(f"{self.url!r} is no address of a server", remedy="Give http://HOST:PORT")
+
+    @property
+    def deterministic(self) -> bool:
+        """It is not: times are measured, and a server may say something else each time."""
+        return False
 
     def begin(self, capture: object) -> _Asking:
         """A service for one replay."""
@@ -75,6 +77,9 @@ class _Asking:
 
     def http(self, request: HttpRequest) -> HttpAnswer:
         """Ask, on a connection of its own."""
+        # not at the top: it brings TLS along, which most replays never need
+        from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
         patience = request.timeout_ms / 1000 if request.timeout_ms else _PATIENCE_S
         connection = (HTTPSConnection if self._secure else HTTPConnection)(self._host, self._port, timeout=patience)
         started = time.perf_counter()

@@ -36,7 +36,10 @@ class Recorded:
 
     capture: Exchanges | None = None
 
-    deterministic = True
+    @property
+    def deterministic(self) -> bool:
+        """It is."""
+        return True
 
     def begin(self, capture: Exchanges | None) -> _Replaying:
         """A service for a replay of `capture`."""

@@ -73,7 +73,10 @@ class Script:
     entries: tuple[Entry, ...]
     otherwise: HttpAnswer | GrpcAnswer | None
 
-    deterministic = True
+    @property
+    def deterministic(self) -> bool:
+        """It is."""
+        return True
 
     def __init__(self, entries: Iterable[Entry | HttpAnswer | GrpcAnswer] = (), otherwise: HttpAnswer | GrpcAnswer | None = None) -> None:
         every = tuple(entry if isinstance(entry, Entry) else Entry((entry,)) for entry in entries)

@@ -11,7 +11,8 @@ HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
-`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it.
+`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it. Bit 1 (`INSTEAD`) is set on a hostcall that a
+user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got.
 `parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
 """
 
@@ -24,7 +25,7 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "NONE", "NO_FILTER", "RECORD", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
+    "FINISHED", "INSTEAD", "NONE", "NO_FILTER", "RECORD", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event", "FailureKind",
     "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
@@ -32,6 +33,7 @@ NONE = 0xFFFFFFFF
 """No exchange (a root context's call), no parent, or a number not given."""
 NO_FILTER = 255
 FINISHED = 1
+INSTEAD = 2
 
 RECORD = np.dtype(
     [
@@ -75,7 +77,8 @@ class Event(IntEnum):
     MAP = 3
     """A header map after a callback that changed it. a map type (0 to 3), parent the callback; pairs."""
     BODY = 4
-    """What a filter sees of a body after a callback that changed it. a 0 request or 1 response, b size before; bytes after."""
+    """What a filter sees of a body after a callback that changed it. a 0 request, 1 response, 2 and 3 a connection's bytes from the
+    client and from the upstream; b size before; bytes after."""
     UPSTREAM_REQUEST = 5
     """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, body (empty if c),
     pairs trailers."""
@@ -89,12 +92,13 @@ class Event(IntEnum):
     """A filter failed, or suffers from an earlier failure of its VM. a FailureKind, b Policy, c Effect, parent the callback; message,
     callback name."""
     PAUSE = 9
-    """A filter paused a direction. a 0 request or 1 response, b 0 headers, 1 body, 2 trailers, c what it returned."""
+    """A filter paused a direction. a 0 request or 1 response (of a connection: bytes from the client, from the upstream), b 0 headers,
+    1 body, 2 trailers, 3 new connection, 4 data, c what it returned."""
     RESUME = 10
     """A filter's direction goes on. a direction, b bytes of body that were held."""
     END = 11
-    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset, 8 waited for a callout that nobody
-    answers."""
+    """The exchange or connection is over. a bits: 1 request left paused, 2 response left paused, 4 reset (of a connection: the client
+    was not told of the upstream's end), 8 waited for a callout that nobody answers."""
     VM = 12
     """A VM was started. a how many of this filter so far, b 0 start, 1 reload, 2 restart."""
     NOTE = 13
@@ -105,6 +109,20 @@ class Event(IntEnum):
     trailers. For a failure the status is what the filter was told."""
     CALLOUT_PART = 15
     """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
+    DATA = 16
+    """Bytes of a TCP connection came in. a 0 from the client or 1 from the upstream, b size, c 1 where that side has ended, d 1 where
+    it reset the connection."""
+    CONNECTION = 17
+    """A TCP connection begins. a bytes that the client sends, b that the upstream sends, c connection, d captured messages;
+    pairs attributes."""
+    CONNECTION_END = 18
+    """It is over. filter the one that closed it, where one did; result who closed, as the ABI says it: 1 local, 2 remote. a bytes that
+    the upstream got, b that the client got, c bits: 1 and 2 where these are the captured ones, 4 where they are too many to be kept,
+    d 1 where the proxy connected to the upstream; what the upstream got, what the client got (empty if as captured)."""
+    INTERCEPTED = 19
+    """A user's function changed what a hostcall gave. result what the filter got, a the hostcall's row, b 1 where the host had done it, c
+    the host's own result if so, d the hostcall's code, ns the whole call; for each changed value its name, what the host gave (empty
+    where it gave nothing), and what the filter got."""
 
 
 class FailureKind(IntEnum):

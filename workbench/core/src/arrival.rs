@@ -1,5 +1,6 @@
 //! What comes in: a captured request, its answer, and the pieces of their bodies, each at its time.
 
+use crate::connection;
 use crate::events::Event as Planned;
 use crate::failure;
 use crate::local;
@@ -26,7 +27,7 @@ pub fn wants_reload(c: &mut Core) -> bool {
     false
 }
 
-/// A captured request arrives.
+/// A captured request or connection arrives.
 pub fn arrive(record: &[u8]) -> u32 {
     let c = core();
     let slot = c.free.pop().unwrap_or_else(|| {
@@ -39,7 +40,11 @@ pub fn arrive(record: &[u8]) -> u32 {
     let count = c.filters.len();
     let s = &mut c.streams[slot as usize];
     s.reset(count);
-    s.load(record);
+    if connection::is_connection(record) {
+        connection::load(s, record);
+    } else {
+        s.load(record);
+    }
     s.began[REQUEST] = c.now;
     for (state, filter) in s.filters.iter_mut().zip(&c.filters) {
         state.vm = filter.vm;
@@ -48,20 +53,28 @@ pub fn arrive(record: &[u8]) -> u32 {
             state.failure_told = true;
         }
     }
+    let tcp = s.tcp.is_some();
     let (body, trailers) = (s.bodies[REQUEST], s.has_trailers[REQUEST]);
-    let row = Row {
-        exchange: s.exchange,
-        args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, 0],
-        ..Row::event(Event::Request, c.now)
-    };
-    let (maps, trace) = (&s.maps, &mut c.trace);
-    trace.push(row, |f| {
-        f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
-    });
+    if tcp {
+        connection::open(slot);
+    } else {
+        let row = Row {
+            exchange: s.exchange,
+            args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, 0],
+            ..Row::event(Event::Request, c.now)
+        };
+        let (maps, trace) = (&s.maps, &mut c.trace);
+        trace.push(row, |f| {
+            f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
+        });
+    }
     for filter in 0..count as u32 {
         if core().streams[slot as usize].filters[filter as usize].absent {
             failure::tell(slot, filter, EARLIER, 2, b"its VM had failed before", NONE);
         }
+    }
+    if tcp {
+        return slot;
     }
     let s = &mut core().streams[slot as usize];
     if s.loaded[REQUEST].refused.is_some() {

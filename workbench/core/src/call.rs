@@ -52,6 +52,11 @@ pub enum Callback {
     GrpcReceive,
     GrpcReceiveTrailingMetadata,
     GrpcClose,
+    NewConnection,
+    DownstreamData,
+    UpstreamData,
+    DownstreamClose,
+    UpstreamClose,
 }
 
 pub const CALLBACKS: &[(&str, &str)] = &[
@@ -78,6 +83,11 @@ pub const CALLBACKS: &[(&str, &str)] = &[
     ("proxy_on_grpc_receive", "token,message_size"),
     ("proxy_on_grpc_receive_trailing_metadata", "token,num_trailers"),
     ("proxy_on_grpc_close", "token,status_code"),
+    ("proxy_on_new_connection", "-"),
+    ("proxy_on_downstream_data", "data_size,end_of_stream"),
+    ("proxy_on_upstream_data", "data_size,end_of_stream"),
+    ("proxy_on_downstream_connection_close", "close_type"),
+    ("proxy_on_upstream_connection_close", "close_type"),
 ];
 
 impl Core {
@@ -177,6 +187,11 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b, c, d]: [u32; 4]) -> u32 {
             Callback::GrpcReceive => guest::proxy_on_grpc_receive(vm, ctx, a, b),
             Callback::GrpcReceiveTrailingMetadata => guest::proxy_on_grpc_receive_trailing_metadata(vm, ctx, a, b),
             Callback::GrpcClose => guest::proxy_on_grpc_close(vm, ctx, a, b),
+            Callback::NewConnection => return guest::proxy_on_new_connection(vm, ctx),
+            Callback::DownstreamData => return guest::proxy_on_downstream_data(vm, ctx, a, b),
+            Callback::UpstreamData => return guest::proxy_on_upstream_data(vm, ctx, a, b),
+            Callback::DownstreamClose => guest::proxy_on_downstream_connection_close(vm, ctx, a),
+            Callback::UpstreamClose => guest::proxy_on_upstream_connection_close(vm, ctx, a),
         }
     }
     0

@@ -8,7 +8,7 @@ use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, 
 use crate::trace::{Event, Row};
 
 impl Stream {
-    fn put(&mut self, dir: usize, bytes: Bytes) {
+    pub fn put(&mut self, dir: usize, bytes: Bytes) {
         let sink = &mut self.sink[dir];
         let start = self.bodies[dir].0;
         if sink.own.is_none() {
@@ -222,7 +222,7 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     }
 }
 
-fn release(slot: u32) {
+pub fn release(slot: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
     let mut state = 0;

@@ -13,6 +13,8 @@ pub enum Event {
     /// The next part of a callout's answer, and the time until which there must be one.
     CalloutPart { vm: u32, token: u32 },
     CalloutDeadline { vm: u32, token: u32 },
+    /// The next message of a captured connection, from one side.
+    Piece { slot: u32, life: u32, dir: u32 },
 }
 
 #[derive(Default)]
@@ -42,5 +44,5 @@ impl Events {
 }
 
 fn is_work(event: Event) -> bool {
-    matches!(event, Event::Body { .. } | Event::Response { .. })
+    matches!(event, Event::Body { .. } | Event::Response { .. } | Event::Piece { .. })
 }

@@ -6,6 +6,7 @@ mod arrival;
 mod call;
 mod callouts;
 mod chain;
+mod connection;
 mod departure;
 mod events;
 mod failure;
@@ -13,6 +14,7 @@ mod guest;
 mod headers;
 mod hostcalls;
 mod idle;
+mod intercept;
 mod local;
 mod memory;
 mod message;
@@ -282,6 +284,7 @@ fn next_event() -> bool {
     match event {
         Event::Body { slot, life, dir, from } if current(slot, life) => arrival::deliver_body(slot, dir as usize, from, false),
         Event::Response { slot, life } if current(slot, life) => arrival::respond(slot),
+        Event::Piece { slot, life, dir } if current(slot, life) => connection::arrive(slot, dir as usize),
         Event::Tick { filter, generation } => root::tick(filter, generation),
         Event::QueueReady { vm, root, token } => root::queue_ready(vm, root, token),
         Event::CalloutPart { vm, token } => callouts::part_due(vm, token),
