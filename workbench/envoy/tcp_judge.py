@@ -161,6 +161,7 @@ async def _play(connection: Connection, envoy: EnvoyProcess, upstream: _Upstream
         reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[TCP])
     except OSError as error:
         raise EnvoyError(envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=f"connection {connection.index}") from error
+    near.writer = writer
     listening = asyncio.create_task(near.listen(reader, writer))
     try:
         await _talk(connection, near, far, pace_s, patience_s)
@@ -189,7 +190,7 @@ async def _talk(connection: Connection, near: _End, far: _End, pace_s: float, pa
             knows = False
             await asyncio.sleep(pace_s)
             continue
-        knows = knows and far.writer is not None or await far.until(patience_s, known)
+        knows = (knows and far.writer is not None) or await far.until(patience_s, known)
         waiting.append(message.data)
         if knows:
             await _flush(far, waiting, pace_s)
