@@ -86,7 +86,14 @@ class _Silent:
                     reason += f" In Envoy a C++ filter whose module has no root context of that name stays silent too; {given} set."
                     remedy = "Give the root_id that the filter registers"
                 yield made(
-                    self.trace, place, "silent-filter", "warning", "was called and made no hostcall on any exchange", reason, remedy, through
+                    self.trace,
+                    place,
+                    "silent-filter",
+                    "warning",
+                    "was called and made no hostcall on any exchange",
+                    reason,
+                    remedy,
+                    through,
                 )
             elif not self.called[place] and len(through):
                 yield made(
