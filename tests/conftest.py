@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from workbench.envoy import find_envoy
+from workbench.errors import EnvoyError
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -17,6 +20,15 @@ REPO = Path(__file__).resolve().parent.parent
 def repo() -> Path:
     """The root of the project."""
     return REPO
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Compiled modules are kept apart from the user's."""
+    directory = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_CACHE", str(directory))
+        yield directory
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +49,17 @@ def need() -> Callable[..., str]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def envoy_binary() -> Path:
+    """The real Envoy; skips where there is none, fails there with CI=true."""
+    try:
+        return find_envoy()
+    except EnvoyError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{error}; with CI=true a missing tool is a failure", pytrace=False)
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -6,20 +6,22 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from .errors import ConfigError
+from .errors import ConfigError, InterceptError
 from .host.module import DEFAULT_MEMORY_LIMIT, read_file
 from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
+    from .audit import Inspection
     from .capture import Capture
+    from .host.hook import Hook, HookFunction
     from .replay import Replay
 
-__all__ = ["Chain", "Configuration", "Filter", "Kind"]
+__all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
 Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
 """A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
@@ -94,8 +96,8 @@ class Filter:
             "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
             "memory_limit": memory_limit,
         }
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+        for name_, value in values.items():
+            object.__setattr__(self, name_, value)
         if not self.name:
             raise ConfigError("the name is empty", where=where, remedy="Leave it out to take the file's")
 
@@ -109,6 +111,12 @@ class Filter:
         """Of the file as it is now, in hexadecimal."""
         return hashlib.sha256(read_file(self.path)).hexdigest()
 
+    def inspect(self) -> Inspection:
+        """What the module is and where it would run; also for modules that no host loads. FilterLoadError for what is no wasm file."""
+        from .audit import inspect_module
+
+        return inspect_module(self.path, self.memory_limit)
+
 
 @dataclass(frozen=True, init=False)
 class Chain:
@@ -120,6 +128,7 @@ class Chain:
 
     filters: tuple[Filter, ...]
     kind: Kind | None
+    _hooks: list[Hook] = field(repr=False, compare=False)
 
     def __init__(self, *filters: Filter | str | os.PathLike[str], kind: Kind | None = None) -> None:
         """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`.
@@ -142,6 +151,7 @@ class Chain:
             named.append(filter_ if name == filter_.name else replace(filter_, name=name))
         object.__setattr__(self, "filters", tuple(named))
         object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "_hooks", [])
 
     def __len__(self) -> int:
         return len(self.filters)
@@ -186,6 +196,32 @@ class Chain:
         files = ((each.path, each.memory_limit) for each in self.filters)
         return "tcp" if serves_connections(files, core_interface()) else "http"
 
+    def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
+        """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
+
+            with chain.intercept("proxy_get_property", lambda call: print(call.args)):
+                chain.replay(capture)
+
+        Without a function it is a decorator, and the function stays until `remove()` of what the name stands for then:
+
+            @chain.intercept("proxy_get_property")
+            def moved(call):
+                if call.args["path"] == "source.address":
+                    return call.result(value="10.0.0.1:80")
+
+        What `call` holds and can do: `host.hook.Call`. The hook gives back None (the call is let through, or was), a
+        `call.result(…)`, a status, or bytes for a hostcall whose result they are. Where it raises, the replay stops with
+        `InterceptError`. Of several functions the one that came last is asked first, its `call.proceed()` asks the next. They belong
+        to this very chain, not to those made from it. Hostcalls that nobody intercepts cost nothing more.
+
+        Raises `ConfigError` for a hostcall or filter that is not there.
+        """
+        from .host.intercept import check_name
+
+        check_name(hostcall)
+        place = None if filter is None else self._place(filter)
+        return Interception(self._hooks, hostcall, place, function)
+
     def replay(
         self,
         capture: Capture,
@@ -210,15 +246,67 @@ class Chain:
         log_level         the lowest level that filters log at, 0 trace to 5 critical
         start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
 
-        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration.
+        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
+        `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
         """
         from .host.driver import Settings, replay
         from .replay import Replay
 
         settings = Settings(seed, callback_limit_s, chunk_size, buffer_limit, log_level, start_anyway)
+        hooks = tuple(self._hooks)
         source = capture.connections if self.kind_of() == "tcp" else capture
-        trace = replay(self.filters, source.batches(), settings, progress=progress, total=len(source), cancel=cancel)
-        return Replay(source, self, trace)
+        try:
+            trace = replay(self.filters, source.batches(), settings, hooks=hooks, progress=progress, total=len(source), cancel=cancel)
+        except InterceptError as error:
+            error.replay = Replay(source, self, error.trace, settings)
+            raise
+        return Replay(source, self, trace, settings)
+
+
+class Interception:
+    """A function that steps into a hostcall of a chain, see `Chain.intercept`: open within `with`, or from its decoration on."""
+
+    def __init__(self, hooks: list[Hook], hostcall: str, place: int | None, function: HookFunction | None) -> None:
+        self._hooks = hooks
+        self._hostcall = hostcall
+        self._place = place
+        self._function = function
+        self._hook: Hook | None = None
+
+    def __call__(self, function: HookFunction) -> Interception:
+        """As a decorator: open from now on."""
+        if self._function is not None:
+            raise TypeError("this has its function already: open it with `with`")
+        self._function = function
+        # a notebook's cell that is run again replaces what it had defined before
+        name = getattr(function, "__qualname__", None)
+        for each in [hook for hook in self._hooks if name is not None and getattr(hook.function, "__qualname__", None) == name]:
+            if (each.name, each.filter, each.stays) == (self._hostcall, self._place, True):
+                self._hooks.remove(each)
+        self._open(stays=True)
+        return self
+
+    def __enter__(self) -> Interception:
+        if self._hook is None:
+            self._open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+    def _open(self, stays: bool = False) -> None:
+        from .host.hook import Hook
+
+        if self._function is None:
+            raise TypeError("give a function, or use this as a decorator")
+        self._hook = Hook(self._hostcall, self._function, self._place, stays)
+        self._hooks.append(self._hook)
+
+    def remove(self) -> None:
+        """Step out again; nothing happens where it is not open."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+        self._hook = None
 
 
 def _bytes_of(value: Configuration, what: str, where: str) -> bytes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import cached_property, lru_cache
+from inspect import signature
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
@@ -16,6 +19,7 @@ from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
+from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
 from .errors import ReplayError
 from .trace.trace import Trace
@@ -29,14 +33,15 @@ __all__ = ["Replay", "compare"]
 class Replay:
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
-    `capture`, `chain` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
+    `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then.
     """
 
-    def __init__(self, capture: Exchanges | Connections, chain: Any, trace: Trace) -> None:
+    def __init__(self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
+        self.settings = settings
 
     @property
     def complete(self) -> bool:
@@ -167,6 +172,68 @@ class Replay:
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
+
+    def verify_with_envoy(
+        self,
+        *,
+        limit: int | None = 1000,
+        paced: bool = False,
+        timeout: float = 5.0,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Event | None = None,
+    ) -> Verification:
+        """Send the same exchanges through the same chain in real Envoy, on loopback, and compare what came of each.
+
+        limit     the first exchanges in time that are taken; None: all
+        paced     keep the captured distances between requests, for filters that look at the clock; else one follows the other at once
+        timeout   seconds that the client waits for Envoy's next byte
+        progress  called with exchanges compared and their number
+        cancel    set it from another thread to stop; an interrupt does the same. What was compared until then is kept
+
+        Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
+        Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`).
+        """
+        from .envoy import FilterSpec, find_envoy
+        from .envoy.verify import verify
+
+        find_envoy()
+        replayed = frozenset(self.facts.exchange.tolist())
+
+        @lru_cache(maxsize=8)
+        def result_of(index: int) -> Mapping[str, Any] | None:
+            return self[index].result if index in replayed else None
+
+        checked = verify(
+            self.capture,  # type: ignore[arg-type]  # a capture can be read in time, which the analysis has no need of
+            [FilterSpec.of(each) for each in self.chain],
+            result_of,
+            self._again,
+            limit=limit,
+            paced=paced,
+            timeout=timeout,
+            progress=progress,
+            cancel=cancel,
+        )
+        return Verification(
+            source=Path(str(getattr(self.capture, "path", ""))).name,
+            filters=self.trace.filters,
+            exchanges=checked.exchanges,
+            wanted=len(self.capture),
+            differences=tuple(checked.differences),
+            version=checked.version,
+            seconds=checked.seconds,
+            paced=paced,
+            stopped=checked.stopped,
+            notes=self.problems,
+        )
+
+    def _again(self, exchanges: Any, /, **changes: int) -> Callable[[int], Mapping[str, Any] | None]:
+        """The same chain over other exchanges, with the settings of this replay but for `changes`."""
+        known = signature(self.chain.replay).parameters
+        given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
+        replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
+        replayed = frozenset(replay.facts.exchange.tolist())
+        return lambda index: replay[index].result if index in replayed else None
 
     @property
     def name(self) -> str:

@@ -102,7 +102,7 @@ class TraceWriter:
     def response(self, exchange: int, status: int = 200, body: int = 0, *pairs: tuple[bytes, bytes]) -> None:
         """A RESPONSE event."""
         pairs = ((b":status", str(status).encode()), *pairs)
-        self.event(Event.RESPONSE, exchange, (body,), pack_pairs(pairs), pack_pairs(()), b"", result=status)
+        self.event(Event.RESPONSE, exchange, (body,), pack_pairs(pairs), pack_pairs(()), result=status)
 
     def downstream(self, exchange: int, status: int = 200, body: int = 0, *pairs: tuple[bytes, bytes], own: bytes | None = None) -> None:
         """A DOWNSTREAM_RESPONSE; `own` is a body that is not the captured one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +31,6 @@ class PackedBatch:
     data: bytes
     count: int
     start_ns: int
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    directory = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_CACHE", str(directory))
-        yield directory
 
 
 def filter_text(body: str = "", *, imports: str = "", abi: str = "0_2_1", memory: str = "2", allocator: str = ALLOCATOR) -> str:

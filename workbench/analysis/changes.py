@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import split_values
+from ..trace.records import INSTEAD, split_values
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, ExchangeRows, arguments
@@ -49,7 +49,7 @@ class Mutation:
 def mutations(rows: ExchangeRows) -> Iterator[Mutation]:
     """The changes to one exchange, in the order of the calls."""
     for name, row in rows.hostcalls:
-        if name in _OPS and row.result == 0:
+        if name in _OPS and row.result == 0 and not row.flags & INSTEAD:
             found = mutation(rows.trace, name, row, rows.callback(row))
             if found is not None:
                 yield found

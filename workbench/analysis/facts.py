@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
+from ..trace.records import INSTEAD, NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
 from ..trace.trace import Records, Trace
 
 __all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "gather_facts", "lookup", "outcome_of_local"]
@@ -216,7 +216,8 @@ def changed_rows(schema: Schema, records: Records, blob: memoryview) -> Ints:
     for code, call in enumerate(schema.hostcalls):
         if call.name not in MUTATORS:
             continue
-        rows = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & (records["code"] == code) & (records["result"] == 0))
+        done = (records["result"] == 0) & (records["flags"] & INSTEAD == 0)
+        rows = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & (records["code"] == code) & done)
         spans = _spans(octets, records, rows, len(call.fields))
         if call.name == "proxy_set_buffer_bytes":
             numbers = {name: records["abcd"[place]][rows].astype(np.int64) for place, name in enumerate(call.args)}

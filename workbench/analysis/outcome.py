@@ -229,8 +229,6 @@ def body_of(event: Row, capture: Exchanges) -> bytes:
     own = event.code in (Event.UPSTREAM_REQUEST, Event.DOWNSTREAM_RESPONSE) and not event.c
     if own:
         return event.fields[1]
-    if event.code == Event.RESPONSE and event.c:
-        return event.fields[2]
     exchange = capture[event.exchange]
     message = exchange.request if is_request else exchange.response
     return message.body if message is not None else b""

@@ -93,7 +93,8 @@ def _node(rows: ExchangeRows, row: Row, below: dict[int, list[Row]], start: int,
     done, host = bool(row.flags & FINISHED), min(row.other_ns, row.ns)
     clock = row.time - start
     if row.kind == Kind.EVENT:
-        name, message = rows.trace.name(row), _event_text(row)
+        name = rows.trace.name(row)
+        message = _intercepted(rows.trace, row) if row.code == Event.INTERCEPTED else _event_text(row)
         return Call(row.seq, "event", name, place, row.context, (), (), "", True, True, clock, 0, 0, True, "", message, children)
     name = rows.trace.name(row)
     line = log_line(rows.trace, row, "")
@@ -135,6 +136,19 @@ def _outs(name: str) -> tuple[str, ...]:
 _DIRECTIONS = ("request", "response")
 _SIDES = ("client", "upstream")
 _PHASES = ("headers", "body", "trailers", "connection", "data")
+
+
+def _intercepted(trace: Trace, row: Row) -> str:
+    """What a user's function made of a hostcall, in a few words."""
+    names = [call.name for call in trace.schema.hostcalls]
+    name = names[row.d] if row.d < len(names) else ""
+    got = f"the filter got {words.result(name, row.result) or 'no result'}"
+    changed = []
+    for at in range(0, len(row.fields) - 2, 3):
+        what, before, after = (shown(field) for field in row.fields[at : at + 3])
+        changed.append(f'{what} "{before}" → "{after}"' if row.b else f'{what} "{after}"')
+    asked = f"intercepted: the host gave {words.result(name, row.c) or 'no result'}" if row.b else "intercepted before the host"
+    return ", ".join((asked, got, *changed))
 
 
 def _event_text(row: Row) -> str:
@@ -182,4 +196,6 @@ def _event_text(row: Row) -> str:
             return f"connection closed ({who}); upstream has {words.size(row.a)}, client {words.size(row.b)}"
         case Event.VM:
             return f"VM {row.a} of this filter, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
+        case Event.MEMORY:
+            return f"memory {words.size(row.a << 16)}" + (f", before {words.size(row.b << 16)}" if row.b else " at the start")
     return shown(row.fields[0]) if row.fields else ""

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ..trace.numbers import BufferType, LogLevel, MapType, MetricType, Status, StreamType
 from ..trace.records import Effect, FailureKind, Policy
 
 __all__ = [
@@ -16,22 +17,13 @@ __all__ = [
     "enumerated", "failure", "grpc_status", "policy", "result", "short_name", "shorten", "signed", "size", "text", "visible",
 ]  # fmt: skip
 
-STATUSES = (
-    "Ok", "NotFound", "BadArgument", "SerializationFailure", "ParseFailure", "BadExpression", "InvalidMemoryAccess",
-    "Empty", "CasMismatch", "ResultMismatch", "InternalFailure", "BrokenConnection", "Unimplemented",
-)  # fmt: skip
-LOG_LEVELS = ("trace", "debug", "info", "warn", "error", "critical")
-MAPS = (
-    "HttpRequestHeaders", "HttpRequestTrailers", "HttpResponseHeaders", "HttpResponseTrailers",
-    "GrpcReceiveInitialMetadata", "GrpcReceiveTrailingMetadata", "HttpCallResponseHeaders", "HttpCallResponseTrailers",
-)  # fmt: skip
-BUFFERS = (
-    "HttpRequestBody", "HttpResponseBody", "DownstreamData", "UpstreamData", "HttpCallResponseBody",
-    "GrpcReceiveBuffer", "VmConfiguration", "PluginConfiguration", "CallData",
-)  # fmt: skip
-STREAMS = ("Request", "Response", "Downstream", "Upstream")
+STATUSES = tuple(each.name for each in Status)
+LOG_LEVELS = tuple(each.name for each in LogLevel)
+MAPS = tuple(each.name for each in MapType)
+BUFFERS = tuple(each.name for each in BufferType)
+STREAMS = tuple(each.name for each in StreamType)
 PEERS = ("Unknown", "Local", "Remote")
-METRICS = ("Counter", "Gauge", "Histogram")
+METRICS = tuple(each.name for each in MetricType)
 GRPC_STATUSES = (
     "Ok", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
     "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",

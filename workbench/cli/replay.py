@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..replay import Replay
     from .arguments import Commands
 
-__all__ = ["add", "print_summary"]
+__all__ = ["add", "check_output", "print_summary"]
 
 
 def add(commands: Commands) -> None:
@@ -38,7 +38,7 @@ def _run(args: argparse.Namespace) -> int:
 
     chain = chain_of(args)
     if args.jsonl not in (None, "-"):
-        _check_output(Path(args.jsonl), Path(args.capture))
+        check_output("--jsonl", Path(args.jsonl), Path(args.capture))
     with Progress(sys.stderr, Path(args.capture).name, not args.quiet) as progress:
         replay = chain.replay(
             open_capture(args.capture),
@@ -58,13 +58,13 @@ def _run(args: argparse.Namespace) -> int:
     return 0 if replay.complete else 130
 
 
-def _check_output(out: Path, capture: Path) -> None:
-    """Say what is wrong with the place for the results before time is spent on a replay."""
+def check_output(option: str, out: Path, capture: Path) -> None:
+    """Say what is wrong with the place that `option` names for results before time is spent on a replay."""
     if out.is_dir() or not out.parent.is_dir():
         what = "is a folder" if out.is_dir() else "its folder does not exist"
-        raise ConfigError(what, where=f"--jsonl {out}", remedy="Name a file in a folder that exists")
+        raise ConfigError(what, where=f"{option} {out}", remedy="Name a file in a folder that exists")
     if out.exists() and capture.exists() and out.samefile(capture):
-        raise ConfigError("would overwrite the capture", where=f"--jsonl {out}", remedy="Choose another file")
+        raise ConfigError("would overwrite the capture", where=f"{option} {out}", remedy="Choose another file")
 
 
 def print_summary(replay: Replay, to: IO[str]) -> None:

@@ -15,6 +15,8 @@ __all__ = ["Difference", "Side", "compare"]
 
 Side = Literal["exchange", "upstream_request", "downstream_response"]
 _Pairs = list[tuple[str, str]]
+_Cause = tuple[str, bool]
+_UNKNOWN: _Cause = ("", False)
 
 # What Envoy's codec and connection manager write behind the last filter: no result of the chain, unless the chain set it itself.
 _BEHIND_FILTERS: dict[Side, frozenset[str]] = {
@@ -27,7 +29,8 @@ _PSEUDO_SEEN: dict[Side, tuple[str, ...]] = {"upstream_request": (":method", ":p
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One thing that differs. `what` is `crashed`, `refused`, `reached`, `status`, `body`, `trailers`, `header NAME`, `header order`, …;
-    `ours` and `envoy` are what each has (None: nothing); `cause` is the likely reason in words, where one is known."""
+    `ours` and `envoy` are what each has (None: nothing); `cause` is the likely reason in words, where one is known. `explained`: the
+    cause is known for sure and lies in Envoy or in how it was run, so the replay is not to be doubted."""
 
     exchange: int
     side: Side
@@ -35,6 +38,7 @@ class Difference:
     ours: Any
     envoy: Any
     cause: str = ""
+    explained: bool = False
 
     def __str__(self) -> str:
         text = f"exchange {self.exchange}, {self.side}, {self.what}: ours {self.ours!r}, Envoy {self.envoy!r}"
@@ -86,7 +90,7 @@ class _One:
 
     def differences(self) -> list[Difference]:
         if self.seen.crash:
-            return [self._difference("exchange", "crashed", False, True, self.seen.crash)]
+            return [self._difference("exchange", "crashed", False, True, (self.seen.crash, True))]
         refused = self._refused()
         return [refused] if refused is not None else [*self._upstream(), *self._downstream()]
 
@@ -98,10 +102,10 @@ class _One:
             return None
         if self.plain.upstream_request is None:
             cause = f"Envoy itself refuses this request with {status}, no filter runs"
-            return self._difference("upstream_request", "refused", False, True, cause)
+            return self._difference("upstream_request", "refused", False, True, (cause, True))
         if answer is not None and status == 502 and answer.body.startswith(b"upstream connect error"):
             cause = f"Envoy itself refuses the captured response with {status}"
-            return self._difference("downstream_response", "refused", False, True, cause)
+            return self._difference("downstream_response", "refused", False, True, (cause, True))
         return None
 
     def _upstream(self) -> Iterable[Difference]:
@@ -109,7 +113,7 @@ class _One:
         yield from self._message("upstream_request", ours, self.seen.upstream_request, self.plain.upstream_request)
         if ours is not None and self.seen.upstream_requests > 1:
             cause = "Envoy sends a request again when a filter continues a stream that is not paused"
-            yield self._difference("upstream_request", "times sent", 1, self.seen.upstream_requests, cause)
+            yield self._difference("upstream_request", "times sent", 1, self.seen.upstream_requests, (cause, True))
 
     def _downstream(self) -> Iterable[Difference]:
         ours, seen = self.result["downstream_response"], self.seen.downstream_response
@@ -119,8 +123,8 @@ class _One:
         else:
             yield from self._message("downstream_response", ours, seen, self.plain.downstream_response)
 
-    def _difference(self, side: Side, what: str, ours: Any, envoy: Any, cause: str = "") -> Difference:
-        return Difference(self.seen.exchange, side, what, ours, envoy, cause)
+    def _difference(self, side: Side, what: str, ours: Any, envoy: Any, cause: _Cause = _UNKNOWN) -> Difference:
+        return Difference(self.seen.exchange, side, what, ours, envoy, *cause)
 
     def _message(self, side: Side, ours: Mapping[str, Any] | None, seen: Seen | None, plain: Seen | None) -> Iterable[Difference]:
         if ours is None or seen is None:
@@ -132,7 +136,7 @@ class _One:
         taken, written = seen.body, seen.body + seen.excess
         # A body longer than its content-length: what was written and what the peer takes of it are both true.
         if body not in (_size_and_hash(taken), _size_and_hash(written)):
-            cause = "" if seen.complete else "the message ended before its content-length"
+            cause = _UNKNOWN if seen.complete else ("the message ended before its content-length", _stale_length(ours))
             yield self._difference(side, "body", body, _size_and_hash(taken), cause)
         trailers = _pairs(ours["trailers"])
         if trailers != list(seen.trailers) and (seen.trailers or "content-length" not in dict(seen.headers)):
@@ -157,31 +161,37 @@ class _One:
             mine, theirs = _values(ours, name), _values(envoy, name)
             if mine != theirs:
                 different = True
-                yield self._difference(side, f"header {name}", mine, theirs, _header_cause(name, mine, theirs, plain))
+                yield self._difference(side, f"header {name}", mine, theirs, self._header_cause(name, mine, theirs, plain))
         if not different:
             yield self._difference(side, "header order", [name for name, _ in ours], [name for name, _ in envoy])
 
-    def _status_cause(self) -> str:
+    def _status_cause(self) -> _Cause:
         request = self.seen.upstream_request
         if self.seen.failure == "timeout" and request is not None and not request.complete:
-            return "the upstream waits for the rest of a request that is shorter than its content-length"
+            return "the upstream waits for the rest of a request that is shorter than its content-length", True
         if self.seen.failure and self.seen.downstream_response is None:
-            return f"the client got no answer from Envoy: {self.seen.failure}"
+            return f"the client got no answer from Envoy: {self.seen.failure}", False
         trap = next((line for line in self.seen.log if " failed: " in line and "Function:" in line), "")
         if trap:
-            return f"the filter trapped in Envoy: {trap.partition('Function: ')[2]}"
+            return f"the filter trapped in Envoy: {trap.partition('Function: ')[2]}", False
         names = {name for name, _ in _pairs((self.result["upstream_request"] or {}).get("headers", []))}
         if self.seen.status == 404 and self.seen.upstream_request is None and names and "x-forwarded-proto" not in names:
-            return "Envoy finds no route for a request whose x-forwarded-proto a filter removed"
-        return ""
+            return "Envoy finds no route for a request whose x-forwarded-proto a filter removed", True
+        return _UNKNOWN
+
+    def _header_cause(self, name: str, ours: list[str], envoy: list[str], plain: Seen | None) -> _Cause:
+        if len(ours) > 1 and envoy == [",".join(ours)]:
+            return "Envoy joins the values of this header with a comma", True
+        if plain is not None and envoy == _values(list(plain.headers), name):
+            # Where a filter of the replay touched it, Envoy's chain did not: that is no work of Envoy's own.
+            touched = any(change["op"] == "set_all" or change["name"] == name for change in self.result.get("mutations", ()))
+            return "Envoy has the same without any filter", not touched
+        return _UNKNOWN
 
 
-def _header_cause(name: str, ours: list[str], envoy: list[str], plain: Seen | None) -> str:
-    if len(ours) > 1 and envoy == [",".join(ours)]:
-        return "Envoy joins the values of this header with a comma"
-    if plain is not None and envoy == _values(list(plain.headers), name):
-        return "Envoy has the same without any filter"
-    return ""
+def _stale_length(message: Mapping[str, Any]) -> bool:
+    """Whether a message announces another length than it has."""
+    return any(value != str(message["body_size"]) for value in _values(_pairs(message["headers"]), "content-length"))
 
 
 def _size_and_hash(body: bytes) -> tuple[int, str]:

@@ -12,10 +12,14 @@ import contextlib
 import hashlib
 import ssl
 import tempfile
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
 
 from workbench.capture.exchange import Exchange, Pairs
 from workbench.errors import EnvoyError
@@ -27,7 +31,9 @@ from .process import EnvoyProcess
 from .upstream import Upstream
 from .wire import Message, values
 
-__all__ = ["Observed", "Seen", "run_envoy"]
+__all__ = ["Judge", "Observed", "Seen", "in_thread", "observe", "run_envoy"]
+
+_T = TypeVar("_T")
 
 _CRASHES = 5
 """How often in one run Envoy is started again."""
@@ -64,6 +70,7 @@ class Observed:
     None where the client got none; `failure` says in words what kept it from being whole: `timeout`, `closed`, `reset`, `no HTTP`.
     `log` are the lines that Envoy logged while the exchange was under way, the filters' among them; a line written late may stand
     with the next exchange. `crash` says, where Envoy itself fell over this exchange, how: it was started again, its filters with it.
+    `sent_ns` and `answered_ns` are when the client began to send and was through, in nanoseconds since the Unix epoch.
     """
 
     exchange: int
@@ -74,6 +81,8 @@ class Observed:
     failure: str
     log: tuple[str, ...] = field(repr=False)
     crash: str = ""
+    sent_ns: int = 0
+    answered_ns: int = 0
 
 
 def run_envoy(
@@ -97,70 +106,167 @@ def run_envoy(
     todo = list(exchanges)
     if not todo:
         return []
-
-    def work() -> list[Observed]:
-        return asyncio.run(_run([todo[place] for place in order], filters, paced, timeout, clusters, concurrency, wasm_log_level))
-
     order = sorted(range(len(todo)), key=lambda place: todo[place].request.start_ns)
-    with ThreadPoolExecutor(1, thread_name_prefix="envoy-judge") as pool:
-        seen = dict(zip(order, pool.submit(work).result(), strict=True))
+    secure = any(exchange.request.scheme == b"https" for exchange in todo)
+
+    async def work() -> list[Observed]:
+        async with Judge(filters, tls=secure, clusters=clusters, concurrency=concurrency, wasm_log_level=wasm_log_level) as judge:
+            in_time = (todo[place] for place in order)
+            return [one async for one in judge.observe(in_time, paced=paced, patience=lambda exchange: timeout)]
+
+    seen = dict(zip(order, in_thread(work), strict=True))
     return [seen[place] for place in range(len(todo))]
 
 
-async def _run(
-    exchanges: list[Exchange],
-    filters: Sequence[FilterSpec],
-    paced: bool,
-    timeout: float,
-    clusters: Sequence[Cluster],
-    concurrency: int,
-    wasm_log_level: str,
-) -> list[Observed]:
-    tls: ssl.SSLContext | None = None
-    certificate: tuple[Path, Path] | None = None
-    async with contextlib.AsyncExitStack() as stack:
-        if any(exchange.request.scheme == b"https" for exchange in exchanges):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-envoy-"))
-            certificate = write_certificate(Path(folder))
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            tls.check_hostname = False
-            tls.load_verify_locations(certificate[0])
-        upstream = await stack.enter_async_context(Upstream(patience=2 * timeout))
-        config = bootstrap(filters, upstream.port, certificate=certificate, clusters=clusters)
-        envoy = stack.enter_context(EnvoyProcess(config, concurrency=concurrency, wasm_log_level=wasm_log_level))
-        envoy.new_log()
-        started, first = asyncio.get_running_loop().time(), exchanges[0].request.start_ns
-        observed: list[Observed] = []
-        crashes = 0
+def in_thread(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+    """Run a coroutine to its end in a thread with an event loop of its own: a notebook's loop runs already.
+
+    An exception that reaches the waiting thread, such as an interrupt, cancels the coroutine; it is raised when that has ended.
+    """
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+    stopped = threading.Event()
+
+    async def main() -> _T:
+        task = asyncio.current_task()
+        assert task is not None
+        running.append((asyncio.get_running_loop(), task))
+        if stopped.is_set():
+            raise asyncio.CancelledError
+        return await work()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="envoy-judge") as pool:
+        future = pool.submit(lambda: asyncio.run(main()))
+        try:
+            return future.result()
+        except BaseException:
+            stopped.set()
+            for loop, task in running:
+                with contextlib.suppress(RuntimeError):  # it is over already
+                    loop.call_soon_threadsafe(task.cancel)
+            raise
+
+
+class Judge:
+    """One real Envoy with a chain, a loopback upstream behind it and a client before it; an asynchronous context manager.
+
+    `tls`: exchanges over HTTPS will come. The rest is that of `run_envoy`.
+    """
+
+    def __init__(
+        self,
+        filters: Sequence[FilterSpec],
+        *,
+        tls: bool = True,
+        clusters: Sequence[Cluster] = (),
+        concurrency: int = 1,
+        wasm_log_level: str = "info",
+    ) -> None:
+        self._filters = filters
+        self._secure = tls
+        self._clusters = clusters
+        self._concurrency = concurrency
+        self._wasm_log_level = wasm_log_level
+        self._crashes = 0
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Judge:
+        async with contextlib.AsyncExitStack() as stack:
+            self._tls: ssl.SSLContext | None = None
+            certificate: tuple[Path, Path] | None = None
+            if self._secure:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-envoy-"))
+                certificate = write_certificate(Path(folder))
+                self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                self._tls.check_hostname = False
+                self._tls.load_verify_locations(certificate[0])
+            self._upstream = await stack.enter_async_context(Upstream())
+            config = bootstrap(self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters)
+            process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
+            self._envoy = stack.enter_context(process)
+            self._envoy.new_log()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.aclose()
+
+    @property
+    def version(self) -> str:
+        """Envoy's version."""
+        return self._envoy.version
+
+    async def observe(
+        self, exchanges: Iterable[Exchange], *, patience: Callable[[Exchange], float], paced: bool = False
+    ) -> AsyncGenerator[Observed, None]:
+        """Send one exchange after the other and give what became of each, when the next one is over: only then a crash shows for sure.
+
+        `patience` gives the seconds that the client of an exchange waits for its next byte.
+        """
+        loop = asyncio.get_running_loop()
+        started, first = loop.time(), None
+        last: Observed | None = None
         for exchange in exchanges:
             if paced:
+                first = exchange.request.start_ns if first is None else first
                 due = started + (exchange.request.start_ns - first) / 1e9
-                await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+                await asyncio.sleep(max(0.0, due - loop.time()))
+            wait = patience(exchange)
             try:
-                one = await _one(exchange, envoy, upstream, tls, timeout)
+                one = await self._send(exchange, wait)
             except OSError as error:
                 # It went after its last answer: what the exchange before did to it shows now.
-                reason = envoy.ended(wait=1)
-                crashes += 1
-                if not reason or not observed or crashes > _CRASHES:
+                reason = self._envoy.ended(wait=1)
+                if not reason or last is None:
                     raise EnvoyError(reason or f"no connection to Envoy: {error}", where=f"exchange {exchange.index}") from error
-                observed[-1] = replace(observed[-1], crash=reason)
-                envoy.restart()
-                one = await _one(exchange, envoy, upstream, tls, timeout)
-            if one.failure and (reason := envoy.ended(wait=0.1)):
-                crashes += 1
-                if crashes > _CRASHES:
-                    raise EnvoyError(reason, where=f"exchange {exchange.index}")
+                last = replace(last, crash=reason)
+                self._restart(reason, exchange)
+                one = await self._send(exchange, wait)
+            if one.failure and (reason := await self._fell(one)):
+                self._restart(reason, exchange)
                 one = replace(one, crash=reason)
-                envoy.restart()
-            observed.append(one)
-        return observed
+            if last is not None:
+                yield last
+            last = one
+        if last is not None:
+            yield last
+
+    def _restart(self, reason: str, exchange: Exchange) -> None:
+        self._crashes += 1
+        if self._crashes > _CRASHES:
+            raise EnvoyError(reason, where=f"exchange {exchange.index}")
+        self._envoy.restart()
+
+    async def _fell(self, one: Observed) -> str:
+        """Why Envoy no longer runs or answers, in words: what is no HTTP gets a 400 before any filter, unless the worker is stuck."""
+        if one.failure != "timeout":
+            return self._envoy.ended(wait=0.1)
+        if one.downstream_response is not None:
+            return ""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._envoy.ports[PLAIN])
+                try:
+                    writer.write(b"?\r\n\r\n")
+                    if await reader.read(1):
+                        return ""
+                finally:
+                    writer.transport.abort()
+        return "Envoy's worker no longer answers: a call into a filter does not return"
+
+    async def _send(self, exchange: Exchange, timeout: float) -> Observed:
+        return await observe(exchange, self._envoy, self._upstream, self._tls, timeout)
 
 
-async def _one(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
-    received = upstream.expect(exchange)
+async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
+    """One exchange through an Envoy that runs, its route leading to `upstream`; OSError where Envoy takes no connection.
+
+    `timeout` is how long, in seconds, the client waits for its next byte.
+    """
+    received = upstream.expect(exchange, patience=2 * timeout)
     secure = exchange.request.scheme == b"https"
+    sent_ns = time.time_ns()
     answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
+    answered_ns = time.time_ns()
     request = received[0] if received else None
     if request is not None and not request.complete:
         await upstream.settle()
@@ -173,6 +279,8 @@ async def _one(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls:
         None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
         failure,
         tuple(envoy.new_log()),
+        sent_ns=sent_ns,
+        answered_ns=answered_ns,
     )
 
 

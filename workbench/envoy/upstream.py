@@ -19,11 +19,11 @@ class Upstream:
 
     The driver says with `expect` which exchange is on its way; every request that arrives until the next `expect` belongs to it,
     whatever a filter made of its path or headers. Nothing is added to an answer. A request that is not whole gets none, and one whose
-    capture has no response neither: the connection is closed. `patience` bounds the wait for the rest of a request, in seconds.
+    capture has no response neither: the connection is closed.
     """
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
+        self._patience = 10.0
         self._server: asyncio.Server | None = None
         self._exchange: Exchange | None = None
         self._received: list[Message] = []
@@ -48,9 +48,12 @@ class Upstream:
         if self._serving:
             await asyncio.wait(self._serving, timeout=2)
 
-    def expect(self, exchange: Exchange) -> list[Message]:
-        """From now on requests belong to `exchange`; the list fills with them as they arrive, the first one first."""
-        self._exchange, self._received = exchange, []
+    def expect(self, exchange: Exchange, *, patience: float) -> list[Message]:
+        """From now on requests belong to `exchange`; the list fills with them as they arrive, the first one first.
+
+        `patience` bounds the wait for the rest of a request, in seconds.
+        """
+        self._exchange, self._received, self._patience = exchange, [], patience
         return self._received
 
     async def settle(self) -> None:

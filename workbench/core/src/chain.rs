@@ -50,7 +50,7 @@ pub fn gate(slot: u32, dir: usize, filter: u32) -> Gate {
     if state.absent {
         return Gate::Skip;
     }
-    if c.vms[state.vm as usize].failed != 0 {
+    if state.dead || c.vms[state.vm as usize].failed != 0 {
         return failed_gate(slot, dir, filter);
     }
     match state.created {
@@ -72,9 +72,9 @@ fn failed_gate(slot: u32, dir: usize, filter: u32) -> Gate {
     if !began || state.failure_answered {
         return Gate::Skip;
     }
-    let fresh = chain.policy == RESTART && c.vms[chain.vm as usize].failed == 0;
+    let fresh = chain.policy == RESTART && c.vms[chain.vm as usize].failed == 0 && !state.dead;
     let (vm, fail_open) = (chain.vm, chain.fail_open);
-    let message = c.vms[state.vm as usize].failure.clone();
+    let message = if state.dead { chain.refusal.clone() } else { c.vms[state.vm as usize].failure.clone() };
     failure::tell_failure(slot, filter, EARLIER, &message, NONE, fresh);
     if fresh {
         let state = &mut core().streams[slot as usize].filters[filter as usize];

@@ -182,7 +182,7 @@ fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool) {
 }
 
 /// As gRPC's grpc-message wants it: printable ASCII but for `%`.
-fn percent_encode(text: &[u8]) -> Vec<u8> {
+pub fn percent_encode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for &byte in text {
         if (b' '..=b'~').contains(&byte) && byte != b'%' {

@@ -154,6 +154,8 @@ pub struct FilterStream {
     pub created: bool,
     /// Not part of this stream: its VM had failed before, and its policy is open.
     pub absent: bool,
+    /// It did not start, and fails this stream as its policy says.
+    pub dead: bool,
     pub logging: bool,
     /// The stream goes on in a fresh VM, in a context that has not seen its beginning.
     pub renewed: bool,
@@ -191,6 +193,8 @@ pub struct Stream {
     pub began: [u64; 2],
     pub status: u32,
     pub connection: u32,
+    /// The thread that serves it.
+    pub worker: u32,
     /// Places in the record: request fields, trailers, response fields, trailers, attributes.
     pub lists: [usize; 5],
     pub loaded: [message::Loaded; 2],
@@ -345,10 +349,11 @@ pub fn target(c: &Core, slot: u32, filter: u32, pending: Pending) -> Target {
 pub fn create(slot: u32, filter: u32) {
     let c = core();
     let vm = c.streams[slot as usize].filters[filter as usize].vm;
-    let ctx = c.vms[vm as usize].new_context(Ctx::Stream { slot, filter });
     let state = &mut c.streams[slot as usize].filters[filter as usize];
     state.created = true;
-    state.ctx = ctx;
+    if state.renewed {
+        state.ctx = c.vms[vm as usize].new_context(Ctx::Stream { slot, filter });
+    }
     if c.has(vm, Callback::ContextCreate) {
         let pending = Pending { filter, phase: Phase::Create, dir: REQUEST, pos: 0, eos: false };
         let root = c.filters[filter as usize].root;

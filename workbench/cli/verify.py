@@ -1,0 +1,86 @@
+"""`workbench verify`: a replay beside real Envoy, with every difference and its likely cause."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from ..errors import ReplayError
+from .arguments import add_filters, chain_of
+from .progress import Progress
+from .replay import check_output
+
+if TYPE_CHECKING:
+    from ..analysis.verification import Verification
+    from .arguments import Commands
+
+__all__ = ["add"]
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add_parser("verify", help="replay a capture and compare it with real Envoy", allow_abbrev=False)
+    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
+    add_filters(command)
+    command.add_argument("--limit", type=_number, default=1000, metavar="N", help="the first N exchanges (1000); 0: all")
+    command.add_argument("--paced", action="store_true", help="keep the captured distances between requests")
+    command.add_argument("--json", metavar="OUT", help="write counts and differences as one JSON object; - is standard output")
+    command.add_argument("--quiet", action="store_true", help="no page, no progress")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ..capture import open_capture
+    from ..envoy import FilterSpec, find_envoy
+    from ..envoy.verify import INTERRUPTED
+
+    chain = chain_of(args)
+    if args.json not in (None, "-"):
+        check_output("--json", Path(args.json), Path(args.capture))
+    # What Envoy cannot have is told before time is spent on a replay.
+    find_envoy()
+    for each in chain:
+        FilterSpec.of(each)
+    name = Path(args.capture).name
+    with Progress(sys.stderr, name, not args.quiet) as progress:
+        replay = chain.replay(open_capture(args.capture), progress=progress.show)
+    if not replay.complete:
+        return 130
+    with Progress(sys.stderr, f"{name} in Envoy", not args.quiet) as progress:
+        found = replay.verify_with_envoy(limit=args.limit or None, paced=args.paced, progress=progress.show)
+    if args.json is not None:
+        _write(found, args.json)
+    if not args.quiet:
+        _print(found, sys.stderr if args.json == "-" else sys.stdout)
+    if found.stopped == INTERRUPTED:
+        return 130
+    return 1 if found.unexplained or found.stopped else 0
+
+
+def _write(found: Verification, out: str) -> None:
+    text = json.dumps(found.as_dict(), indent=1) + "\n"
+    if out == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(out).write_text(text, encoding="ascii", newline="\n")
+    except OSError as error:
+        raise ReplayError(f"cannot be written: {error.strerror}", where=f"--json {out}", remedy="Choose another place") from error
+
+
+def _print(found: Verification, to: IO[str]) -> None:
+    width = shutil.get_terminal_size((110, 24)).columns if to.isatty() else 110
+    colour = to.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    to.write(found.text(width=max(width, 60), colour=colour))
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of exchanges")
+    return value
