@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 
 from tests.conformance.case import case, plugin
-from tests.core.traffic import request
 from tests.core.wat import OUT, Show, call, show
 from workbench.host.protobuf import number, serialised
 
