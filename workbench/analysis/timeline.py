@@ -120,6 +120,7 @@ _GIVEN_BACK = {
     "proxy_register_shared_queue": ("token",),
     "proxy_resolve_shared_queue": ("token",),
     "proxy_dequeue_shared_queue": ("value",),
+    "proxy_call_foreign_function": ("result",),
     "proxy_http_call": ("token",),
     "proxy_grpc_call": ("token",),
     "proxy_grpc_stream": ("token",),

@@ -4,6 +4,7 @@
 pub mod buffers;
 pub mod callouts;
 pub mod control;
+pub mod foreign;
 pub mod headers;
 pub mod properties;
 pub mod sharing;
@@ -87,6 +88,11 @@ pub struct Caller {
     pub exchange: u32,
     pub context: u32,
     parent: u32,
+}
+
+/// The context that acts.
+pub fn current() -> Ctx {
+    core().frames.last().map_or(Ctx::Vm, |frame| frame.current().1)
 }
 
 #[inline(always)]
@@ -194,9 +200,11 @@ impl Host {
         Host { vm, row, guest_ns: 0 }
     }
 
-    /// Real time spent in the filter's allocator.
-    pub fn guest_ns(&self) -> u64 {
-        self.guest_ns
+    /// The allocator's time into the row of a call that is answered in Python.
+    pub fn finish_giving(self) {
+        if let Some(row) = core().trace.at(self.row) {
+            row.other_ns = row.other_ns.saturating_add(self.guest_ns.min(u32::MAX as u64) as u32);
+        }
     }
 
     /// The context the call acts on.
@@ -264,6 +272,20 @@ impl Host {
         }
         self.store(at_out, at)?;
         self.store(size_out, bytes.len() as u32)
+    }
+
+    /// The same where 0 in place of a pointer says that it is not wanted: memory is allocated all the same.
+    pub fn give_where_wanted(&mut self, bytes: &[u8], at_out: u32, size_out: u32) -> Answer {
+        let at = if bytes.is_empty() { 0 } else { self.allocate(bytes.len() as u32) };
+        if !bytes.is_empty() && (at == 0 || !guest::write(self.vm, at, bytes)) {
+            return Err(INVALID_MEMORY);
+        }
+        for (out, value) in [(at_out, at), (size_out, bytes.len() as u32)] {
+            if out != 0 {
+                self.store(out, value)?;
+            }
+        }
+        Ok(())
     }
 
     pub fn store(&self, at: u32, value: u32) -> Answer {
@@ -384,7 +406,7 @@ calls! {
     GetMetric "proxy_get_metric" "metric_id,value_low,value_high" "-";
     SetEffectiveContext "proxy_set_effective_context" "context_id" "-";
     Done "proxy_done" "-" "-";
-    CallForeignFunction "proxy_call_foreign_function" "-" "name,argument";
+    CallForeignFunction "proxy_call_foreign_function" "-" "name,argument,result";
     FdWrite "fd_write" "fd,size" "message";
     ClockTimeGet "clock_time_get" "clock_id" "-";
     RandomGet "random_get" "size" "-";
