@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from .errors import ConfigError, InterceptError
 from .host.module import DEFAULT_MEMORY_LIMIT, read_file
+from .services.clusters import Clusters, GivenClusters
 from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
@@ -130,10 +131,13 @@ class Chain:
 
     filters: tuple[Filter, ...]
     kind: Kind | None
+    clusters: Clusters
     _hooks: list[Hook] = field(repr=False, compare=False)
 
-    def __init__(self, *filters: Filter | str | os.PathLike[str], kind: Kind | None = None) -> None:
+    def __init__(self, *filters: Filter | str | os.PathLike[str], kind: Kind | None = None, clusters: GivenClusters = None) -> None:
         """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`.
+
+        `clusters` are the services that the filters can call, and who answers for each (`services.clusters.GivenClusters`).
 
         Raises `ConfigError` for too many filters, or a kind that is none.
         """
@@ -153,6 +157,7 @@ class Chain:
             named.append(filter_ if name == filter_.name else replace(filter_, name=name))
         object.__setattr__(self, "filters", tuple(named))
         object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "clusters", Clusters.of(clusters))
         object.__setattr__(self, "_hooks", [])
 
     def __len__(self) -> int:
@@ -184,7 +189,7 @@ class Chain:
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter))
-        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind)
+        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters)
 
     def kind_of(self) -> Kind:
         """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
@@ -193,10 +198,10 @@ class Chain:
         if self.kind is not None or not self.filters:
             return self.kind or "http"
         from .host.compose import core_interface
-        from .host.module import FilterModule, serves_connections
+        from .host.module import serves_connections
 
-        modules = [FilterModule.load(each.path, core_interface(), each.memory_limit) for each in self.filters]
-        return "tcp" if serves_connections(modules) else "http"
+        files = ((each.path, each.memory_limit) for each in self.filters)
+        return "tcp" if serves_connections(files, core_interface()) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
         """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
@@ -238,6 +243,7 @@ class Chain:
         start_anyway: bool = False,
         workers: int = 1,
         main_thread: bool | None = None,
+        clusters: GivenClusters = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -253,6 +259,7 @@ class Chain:
                           A connection stays on one worker, which follows from its number alone
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
+        clusters          in place of the chain's: who answers the filters' calls to other services
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
         `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
@@ -274,12 +281,24 @@ class Chain:
         )
         hooks = tuple(self._hooks)
         source = capture.connections if self.kind_of() == "tcp" else capture
+        called = self.clusters if clusters is None else Clusters.of(clusters)
+        services = called.begin(capture)
+        notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         try:
-            trace = replay(self.filters, source.batches(), settings, hooks=hooks, progress=progress, total=len(source), cancel=cancel)
+            trace = replay(
+                self.filters,
+                source.batches(),
+                settings,
+                hooks=hooks,
+                progress=progress,
+                total=len(source),
+                cancel=cancel,
+                clusters=services,
+            )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings)
+            error.replay = Replay(source, self, error.trace, settings, notes)
             raise
-        return Replay(source, self, trace, settings)
+        return Replay(source, self, trace, settings, notes)
 
 
 class Interception:

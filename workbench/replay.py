@@ -34,14 +34,18 @@ class Replay:
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
-    `complete` is False where the replay was stopped and the trace holds the exchanges up to then.
+    `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
+    of how it was made.
     """
 
-    def __init__(self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None) -> None:
+    def __init__(
+        self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None, notes: tuple[str, ...] = ()
+    ) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
         self.settings = settings
+        self.notes = notes
 
     @property
     def complete(self) -> bool:
@@ -144,6 +148,13 @@ class Replay:
 
         return failures_table(self.trace)
 
+    @cached_property
+    def callouts(self) -> pd.DataFrame:
+        """One row a call of a filter to another service, with what it came to."""
+        from .analysis.tables import callouts_table
+
+        return callouts_table(self.trace)
+
     def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
         """The result of each exchange or connection as other programs read it, in capture order, one at a time."""
         if self.of_connections:
@@ -162,7 +173,7 @@ class Replay:
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
         source = Path(str(getattr(self.capture, "path", ""))).name
-        return summarise(self.trace, self.facts, source=source, problems=self.problems, complete=self.complete)
+        return summarise(self.trace, self.facts, source=source, problems=self.problems, notes=self.notes, complete=self.complete)
 
     @property
     def problems(self) -> tuple[str, ...]:

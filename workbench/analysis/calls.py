@@ -13,7 +13,18 @@ from ..trace.records import NONE, Event, Kind, split_values
 from ..trace.trace import Row, Trace
 from . import words
 
-__all__ = ["MUTATION_PARTS", "ExchangeRows", "LogLine", "arguments", "callback_row", "connection_ends", "log_line", "shown", "spelt"]
+__all__ = [
+    "MUTATION_PARTS",
+    "ExchangeRows",
+    "LogLine",
+    "abi_pairs",
+    "arguments",
+    "callback_row",
+    "connection_ends",
+    "log_line",
+    "shown",
+    "spelt",
+]
 
 Argument: TypeAlias = int | bytes
 
@@ -72,7 +83,7 @@ def spelt(name: str, value: Argument, call: str = "") -> str:
     return f'"{shown(value)}"' if _is_text(value) else f"0x{value[:32].hex()}{'…' if len(value) > 32 else ''}"
 
 
-def _pairs(field: bytes) -> Pairs | None:
+def abi_pairs(field: bytes) -> Pairs | None:
     """A pair list in the trace's form or in the ABI's (a NUL behind each part); None where it is neither."""
     if len(field) < 4:
         return None if field else ()
@@ -91,7 +102,7 @@ def _pairs(field: bytes) -> Pairs | None:
 
 
 def _pair_text(field: bytes) -> str:
-    pairs = _pairs(field)
+    pairs = abi_pairs(field)
     if pairs is None:
         return f"0x{field[:32].hex()}{'…' if len(field) > 32 else ''}"
     return "{" + ", ".join(f'"{shown(name)}": "{shown(value)}"' for name, value in pairs) + "}"

@@ -15,7 +15,8 @@ from ..capture.packing import unpack_pairs
 from ..trace.records import NONE, Event, ResponseSource
 from ..trace.trace import Row, Trace
 from . import words
-from .calls import ExchangeRows, arguments, log_line
+from .callouts import callouts, ends_of
+from .calls import ExchangeRows, log_line
 from .changes import mutations
 from .decision import Judges, decide
 from .facts import Facts, gather_facts
@@ -88,17 +89,22 @@ class Log(TypedDict):
 
 
 class Callout(TypedDict):
-    """A call to another service. `status` is the HTTP or gRPC status, null where no answer came; so is `latency_ms`, in virtual time."""
+    """A call to another service. `status` is the HTTP or gRPC status that the filter was told, null where it was told none; so is
+    `latency_ms`, in virtual time. `ended` is answered, timeout, failed, cancelled, unanswered or refused."""
 
     filter: str | None
     kind: str
     target: str
     status: int | None
     latency_ms: float | None
+    ended: str
 
 
 class Failure(TypedDict):
-    """`kind` is trap, timeout, memory, start, configure or earlier; `policy` fail_closed, fail_open, fail_reload or restart."""
+    """`kind` is trap, timeout, memory, start, configure, earlier or hang (paused for a callout that nobody answers).
+
+    `policy` is fail_closed, fail_open, fail_reload or restart.
+    """
 
     filter: str | None
     callback: str
@@ -272,26 +278,18 @@ def _logs(rows: ExchangeRows) -> list[Log]:
     ]
 
 
-_CALLOUTS = {"proxy_http_call": "http", "proxy_grpc_call": "grpc", "proxy_grpc_stream": "grpc"}
-
-
 def _callouts(rows: ExchangeRows) -> list[Callout]:
     return [
         {
-            "filter": rows.trace.filter_name(row),
-            "kind": _CALLOUTS[name],
-            "target": _target(arguments(rows.trace, row)),
-            "status": None,
-            "latency_ms": None,
+            "filter": each.filter,
+            "kind": each.kind,
+            "target": each.target,
+            "status": each.status,
+            "latency_ms": each.latency_ms,
+            "ended": each.ended,
         }
-        for name, row in rows.hostcalls
-        if name in _CALLOUTS
+        for each in callouts(rows.trace, rows.hostcalls, ends_of(rows.events))
     ]
-
-
-def _target(given: dict[str, int | bytes]) -> str:
-    parts = [value for name in ("upstream", "service", "method") if isinstance(value := given.get(name, b""), bytes) and value]
-    return "/".join(map(words.text, parts))
 
 
 def _error(rows: ExchangeRows) -> Failure | None:

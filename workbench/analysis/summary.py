@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, Event, Kind
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, connection_ends
@@ -63,8 +63,11 @@ class Summary:
     sections: tuple[Section, ...] = field(default=())
 
 
-def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), complete: bool = True) -> Summary:
-    """Collect the page. `source` names the capture, `problems` are its own, `complete` is False for a replay that was stopped."""
+def summarise(
+    trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), notes: Sequence[str] = (), complete: bool = True
+) -> Summary:
+    """Collect the page. `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False
+    for one that was stopped."""
     chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
     head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
@@ -83,6 +86,8 @@ def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequenc
         _decisions(trace, facts),
         _times(trace),
         _failures(trace),
+        _callouts(trace),
+        Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]
     shown = tuple((outcome.name.lower(), counts[outcome]) for outcome in Outcome if counts[outcome])
@@ -260,6 +265,23 @@ def _failures(trace: Trace) -> Section:
         rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
     columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
     return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
+
+
+def _callouts(trace: Trace) -> Section:
+    """Calls to other services by filter, cluster, and what they came to."""
+    groups: dict[tuple[int, bytes, int], list[int]] = {}
+    for _, records, blob in trace.blocks():
+        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.CALLOUT))
+        for place, end, micros, start in zip(*(records[name][at].tolist() for name in ("filter", "c", "d", "blob")), strict=True):
+            size = int.from_bytes(blob[start : start + 4], "little")
+            groups.setdefault((place, bytes(blob[start + 4 : start + 4 + size]), end), []).append(micros)
+    rows = []
+    for (place, cluster, end), micros in sorted(groups.items(), key=lambda group: -len(group[1]))[:GROUPS]:
+        told = CalloutEnd(end).name.lower() if end in CalloutEnd.__members__.values() else str(end)
+        middle = words.duration(int(np.median(micros)) * 1000)
+        rows.append((_filter(trace, place), words.visible(words.text(cluster)), told, words.count(len(micros)), middle))
+    columns = ("filter", "cluster", "ended", "times", "p50, virtual")
+    return Section("Calls to other services", columns, tuple(rows), frozenset(columns[3:]), _rest(groups))
 
 
 _COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..trace.records import FINISHED, NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Row, Trace
 from . import words
+from .callouts import callout_text
 from .calls import ExchangeRows, arguments, log_line, shown, spelt
 
 __all__ = ["Call", "call_tree"]
@@ -186,6 +187,8 @@ def _event_text(row: Row) -> str:
         case Event.END:
             left = [text for bit, text in ((1, "request left paused"), (2, "response left paused"), (4, "reset")) if row.a & bit]
             return "the exchange is over" + (f": {', '.join(left)}" if left else "")
+        case Event.CALLOUT | Event.CALLOUT_PART:
+            return callout_text(row)
         case Event.CONNECTION:
             return f"client connects; it sends {words.size(row.a)}, the upstream {words.size(row.b)}"
         case Event.DATA:

@@ -141,6 +141,8 @@ class FailureKind(IntEnum):
     START = 4
     CONFIGURE = 5
     EARLIER = 6
+    HANG = 7
+    """The exchange stayed paused for a callout that nobody answers."""
 
 
 class Policy(IntEnum):

@@ -1,6 +1,7 @@
 //! A Proxy-Wasm host that is itself a wasm module. README.md says how it is composed; this file is its door to Python,
 //! and the pump that takes events in the order of virtual time.
 
+mod answers;
 mod arrival;
 mod call;
 mod callouts;
@@ -276,7 +277,7 @@ fn pump() -> i32 {
                     c.ready.pop_front();
                 }
             },
-            None if callouts::step() || next_event() => {}
+            None if answers::step() || next_event() => {}
             None => return DONE,
         }
     }

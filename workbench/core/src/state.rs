@@ -21,6 +21,7 @@ pub const RESTART: u32 = 4;
 pub const TRAP: u32 = 1;
 pub const MEMORY: u32 = 3;
 pub const EARLIER: u32 = 6;
+pub const HANG: u32 = 7;
 
 /// A context a filter may act on.
 #[derive(Clone, Copy, PartialEq)]

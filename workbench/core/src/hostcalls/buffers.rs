@@ -35,7 +35,7 @@ fn view(at: (u32, u32, usize)) -> &'static [u8] {
 }
 
 /// What the running callback shows of a callout's answer.
-fn answer(h: &Host) -> Option<&'static crate::callouts::Shown> {
+fn answer(h: &Host) -> Option<&'static crate::answers::Shown> {
     core().callouts.shown_to(h.vm, h.root()?)
 }
 
