@@ -14,7 +14,7 @@ import pytest
 from tests.core.wat import OUT, If, Ret, call, show, wasm
 from workbench.capture import Batch, Exchange
 from workbench.capture.packing import pack
-from workbench.chain import Filter
+from workbench.chain import Chain, Filter
 from workbench.envoy import EnvoyProcess, FilterSpec
 from workbench.envoy.calllog import LOG_FORMAT, read_calls
 from workbench.envoy.config import bootstrap
@@ -136,3 +136,27 @@ def test_root_contexts_tick_on_every_thread(exchange: Make, chain: Callable[...,
     answered = dataclasses.replace(long.response, start_ns=long.request.start_ns + 500_000_000, end_ns=long.request.start_ns + 500_000_001)
     ours = here(filters, [dataclasses.replace(long, response=answered)], 2)
     assert {thread for thread in ours if any(name == "proxy_on_tick" for name, _, _ in ours[thread])} == {MAIN, 0, 1}
+
+
+class Made(list[Exchange]):
+    """Exchanges made by hand, as a replay takes them."""
+
+    def batches(self) -> list[Batch]:
+        return [Batch(pack(self), len(self), self[0].request.start_ns)]
+
+    def in_time(self) -> list[Exchange]:
+        return list(self)
+
+
+def test_verification_names_the_threads_as_a_cause(exchange: Make, chain: Callable[..., list[Filter]]) -> None:
+    """A filter that finds in shared data what its start on the main thread left: a replay without that thread differs."""
+    first, second = (call("proxy_get_shared_data", key, OUT, OUT, OUT) for key in ("first", "second"))
+    script = {
+        "configure": [If(first, 0, (call("proxy_set_shared_data", "second", "1", 0),)), call("proxy_set_shared_data", "first", "1", 0)],
+        "request_headers": [If(second, 0, (call("add", 0, "x-started", "before"),))],
+    }
+    capture: Any = Made([exchange(0)])
+    (found,) = Chain(*chain((script, {}))).replay(capture).verify_with_envoy().differences
+    assert (found.what, found.explained) == ("header x-started", True)
+    assert found.cause.startswith("Envoy's threads")
+    assert Chain(*chain((script, {}))).replay(capture, main_thread=True).verify_with_envoy().differences == ()
