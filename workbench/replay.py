@@ -155,6 +155,13 @@ class Replay:
 
         return callouts_table(self.trace)
 
+    @cached_property
+    def vms(self) -> pd.DataFrame:
+        """One row a VM: on which thread, which filters lived in it, its memory, starts and failures."""
+        from .analysis.vms import vms_table
+
+        return vms_table(self.trace)
+
     def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
         """The result of each exchange or connection as other programs read it, in capture order, one at a time."""
         if self.of_connections:

@@ -23,6 +23,7 @@ from .calls import MUTATION_PARTS, connection_ends
 from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
+from .vms import all_vms, thread_name
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
@@ -86,6 +87,7 @@ def summarise(
         _decisions(trace, facts),
         _times(trace),
         _failures(trace),
+        _vms(trace),
         _callouts(trace),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
@@ -265,6 +267,27 @@ def _failures(trace: Trace) -> Section:
         rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
     columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
     return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
+
+
+def _vms(trace: Trace) -> Section:
+    """The VMs, where there is more to them than one for each filter that lived to the end."""
+    vms = all_vms(trace)
+    plain = all(len(vm.filters) == 1 and vm.thread == 0 and vm.reason == "start" and not vm.failures for vm in vms)
+    rows = [
+        (
+            thread_name(vm.thread),
+            ", ".join(_filter(trace, place) for place in vm.filters),
+            vm.reason,
+            words.count(vm.exchanges),
+            words.count(vm.callbacks),
+            words.size(vm.memory) if vm.memory else "",
+            words.visible(vm.failures[-1][0]) if vm.failures else "",
+        )
+        for vm in vms[: 0 if plain else GROUPS]
+    ]
+    columns = ("thread", "filters", "begin", "exchanges", "callbacks", "memory", "failure")
+    right = frozenset(("exchanges", "callbacks", "memory"))
+    return Section("VMs", columns, tuple(rows), right, "" if plain else _rest(vms), ("callbacks", "memory"))
 
 
 def _callouts(trace: Trace) -> Section:

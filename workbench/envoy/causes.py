@@ -195,6 +195,10 @@ def _anything(ours: str, theirs: str) -> bool:
     return True
 
 
+def _nothing(ours: str, theirs: str) -> bool:
+    return False
+
+
 def _factors(times: Mapping[int, tuple[int, int]], paced: bool) -> Iterator[_Factor]:
     def retimed(exchange: Exchange) -> Exchange:
         sent, answered = times[exchange.index]
@@ -206,6 +210,8 @@ def _factors(times: Mapping[int, tuple[int, int]], paced: bool) -> Iterator[_Fac
     yield _Factor(pace, _same_time, retimed)
     yield _Factor("the connection, in Envoy on loopback and over HTTP/1.1", _anything, _on_loopback)
     yield _Factor("how a body is cut into pieces", _anything, settings=tuple({"chunk_size": size} for size in (16384, 1000)))
+    threads = ({"workers": 1, "main_thread": True},)
+    yield _Factor("Envoy's threads, where filters start on the main one too and one worker serves", _nothing, settings=threads)
     yield _Factor("random bytes", _same_form, settings=tuple({"seed": seed} for seed in (101, 102, 103)))
 
 
