@@ -14,11 +14,12 @@ from .analysis.compare import Comparison, Side
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
-from .errors import ReplayError
+from .errors import ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -125,6 +126,22 @@ class Replay:
 
         return failures_table(self.trace)
 
+    @cached_property
+    def _found(self) -> Findings:
+        filters = tuple(getattr(self.chain, "filters", ()))
+
+        def language(place: int) -> str:
+            try:
+                return str(filters[place].inspect().guess.language)
+            except (WorkbenchError, AttributeError, IndexError):  # the file may be gone since
+                return ""
+
+        return find(self.trace, self.facts, filters, language)
+
+    def findings(self) -> Findings:
+        """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
+        return self._found
+
     def outcomes(self) -> Iterator[Result]:
         """The result of each exchange as other programs read it, in capture order, one at a time."""
         return outcomes(self.trace, self.capture, self.facts)
@@ -141,7 +158,8 @@ class Replay:
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
         source = Path(str(getattr(self.capture, "path", ""))).name
-        return summarise(self.trace, self.facts, source=source, problems=self.problems, complete=self.complete)
+        found = self.findings()
+        return summarise(self.trace, self.facts, source=source, problems=self.problems, complete=self.complete, findings=found)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from . import words
 from .calls import MUTATION_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
+from .findings import Finding, findings_section
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
@@ -62,8 +63,19 @@ class Summary:
     sections: tuple[Section, ...] = field(default=())
 
 
-def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), complete: bool = True) -> Summary:
-    """Collect the page. `source` names the capture, `problems` are its own, `complete` is False for a replay that was stopped."""
+def summarise(
+    trace: Trace,
+    facts: Facts,
+    *,
+    source: str = "",
+    problems: Sequence[str] = (),
+    complete: bool = True,
+    findings: Sequence[Finding] = (),
+) -> Summary:
+    """Collect the page.
+
+    `source` names the capture, `problems` are its own, `complete` is False for a replay that was stopped, `findings` are those on it.
+    """
     chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
     head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
@@ -81,6 +93,7 @@ def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequenc
         _decisions(trace, facts),
         _times(trace),
         _failures(trace),
+        Section("Findings", ("severity", "filter", "finding", "where"), findings_section(findings, GROUPS), more=_rest(findings)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]
     shown = tuple((outcome.name.lower(), counts[outcome]) for outcome in Outcome if counts[outcome])
@@ -241,7 +254,7 @@ def _failures(trace: Trace) -> Section:
 _COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}
 _NARROW = 16
 _TIMES_GO = ("in host", "in filter", "count")
-_WIDE = ("path", "first", "message", "problem", "change")
+_WIDE = ("path", "first", "message", "problem", "change", "finding")
 
 
 def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) -> str:
