@@ -32,6 +32,11 @@ class Plugin:
         """The built module."""
         return bytes(wasmtime.wat2wasm(self.wat))
 
+    @property
+    def abi(self) -> Abi:
+        """The version that the module says."""
+        return next(abi for abi in Abi if f'"{abi.marker}"' in self.wat)
+
 
 def plugin(
     wat_text: str = "",
@@ -92,6 +97,7 @@ class Case:
     settings  of the replay (`workbench.host.driver.Settings`); `buffer_limit` is a setting of Envoy's listener too
     here_only why Envoy cannot show it, empty where it can
     left_open an exchange never ends by itself: the client goes away
+    paced     the times between the exchanges matter: they are kept where time is real
     """
 
     name: str
@@ -102,6 +108,7 @@ class Case:
     settings: Mapping[str, Any]
     here_only: str = ""
     left_open: bool = False
+    paced: bool = False
 
     @property
     def group(self) -> str:
@@ -118,14 +125,14 @@ def case(
     traffic: Sequence[Item] = (GET,),
     here_only: str = "",
     left_open: bool = False,
+    paced: bool = False,
     **settings: Any,
 ) -> Case:
     """A case; its exchanges come a second apart, in addition to the times they have; `expected` may be indented."""
     apart = [_later(item, number) for number, item in enumerate(traffic)]
     chain = (filters,) if isinstance(filters, Plugin) else tuple(filters)
-    return Case(
-        name, why, chain, textwrap.dedent(expected).strip(), tuple(exchanges(*apart)), settings, here_only=here_only, left_open=left_open
-    )
+    told = (name, why, chain, textwrap.dedent(expected).strip(), tuple(exchanges(*apart)), settings)
+    return Case(*told, here_only=here_only, left_open=left_open, paced=paced)
 
 
 def _later(

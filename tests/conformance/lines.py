@@ -130,7 +130,9 @@ def _written(side: str, message: Message) -> list[str]:
             lines.append(f"  {name}: {words.visible(value)}")
     if message.body:
         lines.append(f"  body {quoted(message.body)}" if len(message.body) <= 200 else f"  body of {len(message.body)} bytes")
-    return lines + [f"  trailer {name}: {words.visible(value)}" for name, value in message.trailers]
+    # HTTP/1.1 has no room for trailers behind a body of known length
+    trailers = () if any(name == "content-length" for name, _ in message.fields) else message.trailers
+    return lines + [f"  trailer {name}: {words.visible(value)}" for name, value in trailers]
 
 
 def request_head(method: str, authority: str, path: str) -> str:

@@ -1,7 +1,8 @@
 """Cases on real Envoy: one process, in which each case has a listener of its own for as long as it takes.
 
 Listeners come and go through a file that Envoy watches (LDS). So what a case's filters do from their start to their end lies in
-one stretch of the log; the threads in it tell the worker's VMs from the others that Envoy starts. Nothing waits for a fixed time.
+one stretch of the log; the threads in it tell the worker's VMs from the others that Envoy starts. Nothing waits for a fixed time, but where
+a case is `paced`.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class CaseRunner:
         self._listeners = Path(self._folder.name) / "listeners.json"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="conformance-peers", daemon=True)
-        self._upstream = Upstream(patience=5.0)
+        self._upstream = Upstream()
         self._number = 0
+        self._began = 0.0
         self._envoy: EnvoyProcess
 
     def __enter__(self) -> CaseRunner:
@@ -92,6 +94,7 @@ class CaseRunner:
         begin = len(self._log())
         self._put([listener])
         taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name, begin))
+        self._began = time.monotonic()
         observed = [self._exchange(case, each) for each in case.traffic] if taken else []
         self._put([])
         if not self._envoy.ended():
@@ -99,6 +102,9 @@ class CaseRunner:
         return "\n".join(_lines(read_calls(self._log()[begin:]), taken, case, observed))
 
     def _exchange(self, case: Case, exchange: Exchange) -> Observed:
+        if case.paced:  # the one wait for a time: what the case shows is a time of Envoy's
+            due = self._began + (exchange.request.start_ns - case.traffic[0].request.start_ns) / 1e9
+            time.sleep(max(0.0, due - time.monotonic()))
         timeout = _LEFT_OPEN_S if case.left_open else 5.0
         observed = self._await(observe(exchange, self._envoy, self._upstream, None, timeout))
         if not self._envoy.ended():
@@ -169,7 +175,7 @@ def _calls(calls: Sequence[LogCall]) -> list[str]:
     for call in calls:
         if call.depth == 0 and call.function not in _ALLOCATORS:
             lines.append(callback_line(call.function, call.args, call.result, call.returned))
-        elif call.depth == 1:
+        elif call.module:
             args = [call.args[place] for _, place in HOSTCALL_ARGS.get(call.function, ())]
             lines.append(hostcall_line(call.function, args, call.result, call.returned, call.message))
     return lines
@@ -180,11 +186,11 @@ def _upstream(seen: Seen | None) -> Message | None:
         return None
     pseudo = dict(seen.headers[:3])
     head = request_head(*(pseudo.get(name, "") for name in (":method", ":authority", ":path")))
-    return Message(head, seen.headers, seen.body, seen.trailers, seen.complete)
+    return Message(head, seen.headers, seen.body + seen.excess, seen.trailers, seen.complete)
 
 
 def _client(seen: Observed) -> Message | None:
     answer = seen.downstream_response
     if answer is None:
         return None
-    return Message(str(seen.status), answer.headers, answer.body, answer.trailers, answer.complete)
+    return Message(str(seen.status), answer.headers, answer.body + answer.excess, answer.trailers, answer.complete)

@@ -15,11 +15,15 @@ from workbench.capture.exchange import Exchange
 from workbench.capture.packing import pack, unpack_pairs
 from workbench.chain import Filter
 from workbench.errors import FilterLoadError
+from workbench.host.abi import Abi
 from workbench.host.driver import Settings, replay
 from workbench.trace.records import FINISHED, Event, Kind
 from workbench.trace.trace import Row, Trace
 
 __all__ = ["chain_of", "run_here"]
+
+_SHORTER_IN_0_1 = ("proxy_on_request_headers", "proxy_on_response_headers")
+"""Without end_of_stream in ABI 0.1.0."""
 
 
 def chain_of(case: Case, folder: Path) -> list[Filter]:
@@ -46,8 +50,8 @@ def run_here(case: Case) -> str:
                 trace = replay(chain, [], replace(settings, start_anyway=True))
             except FilterLoadError:
                 return "refused"
-            return "\n".join([*_calls(trace), "refused"])
-    lines = _calls(trace)
+            return "\n".join([*_calls(case, trace), "refused"])
+    lines = _calls(case, trace)
     several = len(case.traffic) > 1
     for exchange in case.traffic:
         lines += message_lines("upstream", _upstream(trace, exchange), exchange, several)
@@ -55,17 +59,19 @@ def run_here(case: Case) -> str:
     return "\n".join(lines)
 
 
-def _calls(trace: Trace) -> list[str]:
-    return [line for seq in range(len(trace)) for line in _line(trace, trace.row(seq))]
+def _calls(case: Case, trace: Trace) -> list[str]:
+    return [line for seq in range(len(trace)) for line in _line(case, trace, trace.row(seq))]
 
 
-def _line(trace: Trace, row: Row) -> Iterable[str]:
+def _line(case: Case, trace: Trace, row: Row) -> Iterable[str]:
     if row.kind == Kind.EVENT:
         return
     name, returned = trace.name(row), bool(row.flags & FINISHED)
     numbers = (row.a, row.b, row.c, row.d)
     if row.kind == Kind.CALLBACK:
         args = [number for number, arg in zip(numbers, trace.schema.callbacks[row.code].args, strict=False) if arg != "-"]
+        if name in _SHORTER_IN_0_1 and case.filters[row.filter].abi == Abi.V0_1_0:
+            args.pop()
         own = name in ("_initialize", "_start", "main", "__main_void")
         yield callback_line(name, args if own else (row.context, *args), row.result, returned)
         return

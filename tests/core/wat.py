@@ -16,7 +16,7 @@ from workbench.host.abi import Abi, HostFunction
 from workbench.host.compose import core_interface
 
 __all__ = [
-    "LAST", "OUT", "TRAP", "Call", "Filter", "If", "In", "Loop", "Nth", "Out", "Raw", "Ret", "Show",
+    "LAST", "OUT", "TRAP", "Bytes", "Call", "Filter", "If", "In", "Loop", "Nth", "Out", "Raw", "Ret", "Show",
     "call", "pairs", "show", "text", "wasm",
 ]  # fmt: skip
 
@@ -68,6 +68,14 @@ class In:
     """As an argument: the number that a call before left in the `Out` of this name."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """As an argument: pointer and length as given, wherever that is."""
+
+    at: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,8 @@ def call(name: str, *args: object) -> Call:
 def show(name: str, *args: object, kind: Kind | None = None) -> Show:
     """`Show` of a hostcall; without `kind`, `text` where it has two places for results and `u32` where it has one."""
     outs = sum(arg is OUT or isinstance(arg, Out) for arg in args)
-    return Show(call(name, *args), kind or ("text" if outs == 2 else "u32"))
+    # shared data has a third place, for the number to compare with
+    return Show(call(name, *args), kind or ("text" if outs > 1 else "u32"))
 
 
 def pairs(*items: tuple[bytes | str, bytes | str]) -> bytes:
@@ -187,6 +196,8 @@ class Filter:
                 place = self.named.setdefault(arg.name, _NAMED + 16 * len(self.named)) if isinstance(arg, Out) else 0
                 self.outs.append(place or _SCRATCH + 16 * len(self.outs))
                 values.append(f"(i32.const {self.outs[-1]})")
+            elif isinstance(arg, Bytes):
+                values += [f"(i32.const {arg.at})", f"(i32.const {arg.size})"]
             elif isinstance(arg, In):
                 values.append(f"(i32.load (i32.const {self.named[arg.name]}))")
             elif arg is LAST:
@@ -229,13 +240,13 @@ class Filter:
     def shown(self, kind: Kind) -> str:
         """Log what the call just written left in its places."""
         self.shows = True
-        places = self.outs
+        places = list(self.outs)
         self.call(call("log", 2, "."))  # for its import
         size = {"u32": "(i64.load32_u", "u64": "(i64.load"}
         if kind in size:
             parts = [f"(call $put_number {size[kind]} (i32.const {at})))" for at in places]
         else:
-            data, length = (f"(i32.load (i32.const {at}))" for at in places)
+            data, length = (f"(i32.load (i32.const {at}))" for at in places[:2])
             parts = [f"(call $put_number (i64.load {data}))" if kind == "number" else f"(call $put_{kind} {data} {length})"]
         between = f"(call $put_text (i32.const {self.place(b' ')}) (i32.const 1))"
         return f"(global.set $end (i32.const {_LINE})) {between.join(parts)} (call $log_line)"

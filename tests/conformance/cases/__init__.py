@@ -1,4 +1,4 @@
-"""The cases, a file for each group; each has a list CASES."""
+"""The cases, a file or some for each group; each has a list CASES."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.conformance.case import Case
 __all__ = ["all_cases"]
 
 _ORDER = (
-    "start", "headers", "bodies", "trailers", "local", "pauses", "properties", "shared_data", "queues", "metrics", "timers",
+    "start", "headers", "bodies", "trailers", "local", "pauses", "properties", "shared_data", "queues", "metrics", "timers", "contexts",
     "callouts", "grpc", "tcp", "foreign", "capabilities", "vm", "failures", "wasi", "memory",
 )  # fmt: skip
-"""The groups in the order of the ABI; a file that is not named here comes last."""
+"""The groups in the order of the ABI; one that is not named here comes last."""
 
 
 def all_cases() -> Sequence[Case]:
     """Every case, by group."""
-    files = [each.name for each in pkgutil.iter_modules(__path__)]
-    files.sort(key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
-    return [case for name in files for case in importlib.import_module(f"{__name__}.{name}").CASES]
+    files = sorted(each.name for each in pkgutil.iter_modules(__path__))
+    cases = [case for name in files for case in importlib.import_module(f"{__name__}.{name}").CASES]
+    return sorted(cases, key=lambda case: _ORDER.index(case.group) if case.group in _ORDER else len(_ORDER))

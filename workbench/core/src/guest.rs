@@ -37,6 +37,11 @@ extern "C" {
     pub fn proxy_on_grpc_receive(vm: u32, root: u32, token: u32, size: u32);
     pub fn proxy_on_grpc_receive_trailing_metadata(vm: u32, root: u32, token: u32, trailers: u32);
     pub fn proxy_on_grpc_close(vm: u32, root: u32, token: u32, status: u32);
+    pub fn proxy_on_new_connection(vm: u32, ctx: u32) -> u32;
+    pub fn proxy_on_downstream_data(vm: u32, ctx: u32, size: u32, eos: u32) -> u32;
+    pub fn proxy_on_upstream_data(vm: u32, ctx: u32, size: u32, eos: u32) -> u32;
+    pub fn proxy_on_downstream_connection_close(vm: u32, ctx: u32, peer: u32);
+    pub fn proxy_on_upstream_connection_close(vm: u32, ctx: u32, peer: u32);
 }
 
 #[link(wasm_import_module = "clock")]

@@ -29,6 +29,9 @@ pub enum Event {
     Note = 13,
     Callout = 14,
     CalloutPart = 15,
+    Data = 16,
+    Connection = 17,
+    ConnectionEnd = 18,
     Intercepted = 19,
     Memory = 21,
 }
