@@ -23,7 +23,11 @@ from .calls import MUTATION_PARTS, connection_ends
 from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
+<<<<<<< HEAD
 from .vms import all_vms, thread_name
+=======
+from .findings import Finding, findings_section
+>>>>>>> audit
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
@@ -65,10 +69,20 @@ class Summary:
 
 
 def summarise(
-    trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), notes: Sequence[str] = (), complete: bool = True
+    trace: Trace,
+    facts: Facts,
+    *,
+    source: str = "",
+    problems: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    complete: bool = True,
+    findings: Sequence[Finding] = (),
 ) -> Summary:
-    """Collect the page. `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False
-    for one that was stopped."""
+    """Collect the page.
+
+    `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False for one
+    that was stopped, `findings` are those on it.
+    """
     chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
     head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
@@ -89,6 +103,7 @@ def summarise(
         _failures(trace),
         _vms(trace),
         _callouts(trace),
+        Section("Findings", ("severity", "filter", "finding", "where"), findings_section(findings, GROUPS), more=_rest(findings)),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]
@@ -310,7 +325,7 @@ def _callouts(trace: Trace) -> Section:
 _COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}
 _NARROW = 16
 _TIMES_GO = ("in host", "in filter", "count")
-_WIDE = ("path", "first", "message", "problem", "change")
+_WIDE = ("path", "first", "message", "problem", "change", "finding")
 
 
 def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) -> str:
