@@ -47,7 +47,7 @@ class CaseRunner:
         self._listeners = Path(self._folder.name) / "listeners.json"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="conformance-peers", daemon=True)
-        self._upstream = Upstream(patience=5.0)
+        self._upstream = Upstream()
         self._number = 0
         self._began = 0.0
         self._envoy: EnvoyProcess
@@ -75,7 +75,7 @@ class CaseRunner:
     @property
     def version(self) -> str:
         """Envoy's version, such as 1.40.0."""
-        return str(json.loads(self._envoy.get("/server_info")[1])["version"].split("/")[1])
+        return self._envoy.version
 
     def run(self, case: Case) -> str:
         """What Envoy did with the case, as text. EnvoyError where it does not get there."""

@@ -190,10 +190,10 @@ pub extern "C" fn answer(at: *const u8, n: u32) {
     callouts::answer(bytes(at, n));
 }
 
-/// Ends the root contexts, once the streams are done.
+/// Ends the root contexts, once the streams are done; the last filter's first, as Envoy lets go of a chain.
 #[no_mangle]
 pub extern "C" fn finish() -> i32 {
-    for filter in 0..core().filters.len() as u32 {
+    for filter in (0..core().filters.len() as u32).rev() {
         root::finish(filter);
     }
     callouts::finish();
