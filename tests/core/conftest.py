@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.core.traffic import GET, MS, POST, SECOND, START_NS, Batch, exchanges, fields, request, response
+from tests.core.traffic import GET, MS, POST, SECOND, START_NS, Batch, connection, exchanges, fields, request, response
 from tests.core.wat import wasm
-from workbench.capture.packing import pack, unpack_pairs
+from workbench.capture.connection import Connection
+from workbench.capture.packing import pack, pack_connections, unpack_pairs
 from workbench.chain import Filter
 from workbench.host.driver import Settings, replay
 from workbench.trace.records import NONE, Event, Kind
 from workbench.trace.trace import Row, Trace
 
-__all__ = ["GET", "MS", "POST", "SECOND", "START_NS", "Message", "Play", "Played", "exchanges", "fields", "request", "response"]
+__all__ = [
+    "GET", "MS", "POST", "SECOND", "START_NS", "Message", "Play", "Played", "connection", "exchanges", "fields", "request", "response",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,12 @@ class Played:
         head, body, trailers = row.fields
         return Message(row.result, unpack_pairs(head)[0], None if row.c else body, unpack_pairs(trailers)[0], bool(row.d))
 
+    def got(self, exchange: int = 0) -> tuple[bytes | None, bytes | None, int]:
+        """What upstream and client of a connection got (None: as captured), and the close type."""
+        (row,) = self.events(Event.CONNECTION_END, exchange)
+        upstream, client = row.fields
+        return None if row.c & 1 else upstream, None if row.c & 2 else client, row.result
+
     def upstream(self, exchange: int = 0) -> Message | None:
         return self._message(Event.UPSTREAM_REQUEST, exchange)
 
@@ -115,9 +124,14 @@ def play(tmp_path: Path) -> Play:
             path = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}.wasm"
             path.write_bytes(wasm(**script) if isinstance(script, dict) else script)
             chain.append(Filter(path, name=name, **{"vm_id": name} | options))
-        made = exchanges(*traffic)
+        made: list[Any] = list(traffic)
+        tcp = bool(made) and isinstance(made[0], Connection)
+        made = made if tcp else list(exchanges(*made))
         parts = [made[at : at + batch] for at in range(0, len(made), batch)]
-        batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
+        if tcp:
+            batches = [Batch(pack_connections(part), len(part), part[0].start_ns) for part in parts]
+        else:
+            batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
         return Played(replay(chain, batches, Settings(**settings), clusters=clusters))
 
     return run

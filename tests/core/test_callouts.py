@@ -13,7 +13,7 @@ from workbench.capture.packing import unpack_pairs
 from workbench.errors import ReplayError
 from workbench.services.calls import NEVER, HttpAnswer, HttpRequest, HttpResponse, Reset, Unreachable
 from workbench.services.function import FunctionService
-from workbench.trace.records import NONE, CalloutEnd, Event
+from workbench.trace.records import NONE, CalloutEnd, Event, FailureKind
 
 TIMEOUT_MS = 200
 
@@ -225,10 +225,12 @@ def test_a_callout_never_answered_is_a_hang(play: Play) -> None:
     played = play([script], [GET, request(at_ms=5)], clusters=service(lambda _: NEVER))
     assert callouts(played) == [(4, "UNANSWERED", -1, 300_000), (8, "UNANSWERED", -1, 300_000)]
     assert [played.end(index) for index in (0, 1)] == [1 | 4 | 8] * 2
-    notes = played.events(Event.NOTE)
-    assert [row.exchange for row in notes] == [0, 1]
-    assert "svc" in played.notes()[0] and "token 4" in played.notes()[0]
-    assert played.trace.name(played.trace.row(notes[0].parent)) == "proxy_http_call"
+    failures = played.events(Event.FAILURE)
+    assert [(row.exchange, row.filter, row.a, row.fields[1]) for row in failures] == [
+        (index, 0, FailureKind.HANG, b"proxy_on_request_headers") for index in (0, 1)
+    ]
+    assert b"cluster svc (token 4)" in failures[0].fields[0]
+    assert played.trace.name(played.trace.row(failures[0].parent)) == "proxy_on_request_headers"
 
 
 def test_an_unanswered_callout_of_a_stream_that_went_on_is_no_hang(play: Play) -> None:

@@ -1,13 +1,14 @@
-"""Exchanges made in code: requests and responses with what a test or a case says, and plain values for the rest."""
+"""Exchanges and connections made in code: requests and responses with what a test or a case says, and plain values for the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from workbench.capture.connection import Connection, Ending, TcpMessage
 from workbench.capture.exchange import Exchange, Request, Response
 
-__all__ = ["GET", "MS", "POST", "SECOND", "START_NS", "Batch", "exchanges", "fields", "request", "response"]
+__all__ = ["GET", "MS", "POST", "SECOND", "START_NS", "Batch", "connection", "exchanges", "fields", "request", "response"]
 
 START_NS = 1_768_471_200_000_000_000
 MS = 1_000_000
@@ -65,6 +66,16 @@ def exchanges(*items: Exchange | tuple[Request, Response | None] | Request) -> l
             answer = replace(answer, start_ns=asked.start_ns + answer.start_ns, end_ns=asked.start_ns + answer.end_ns)
         made.append(Exchange(index, asked, answer, connection=index + 7))
     return made
+
+
+def connection(*said: str | bytes, index: int = 0, at_ms: int = 0, every_ms: int = 10, ending: Ending = Ending.CLIENT) -> Connection:
+    """A connection; what the client says begins with `>`, what the upstream says with `<`, one every `every_ms`, and then it ends."""
+    start = START_NS + at_ms * MS
+    messages = []
+    for number, one in enumerate(said, 1):
+        raw = one.encode("latin-1") if isinstance(one, str) else one
+        messages.append(TcpMessage(raw[:1] == b">", raw[1:], start + number * every_ms * MS))
+    return Connection(index, start, start + (len(said) + 1) * every_ms * MS, tuple(messages), ending, index + 7)
 
 
 GET = request()

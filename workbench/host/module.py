@@ -12,7 +12,7 @@ from ..errors import ConfigError, FilterLoadError
 from .abi import ALLOCATORS, Abi, GuestFunction, HostInterface
 from .binary import MAX_BYTES, Export, Import, WasmBinary, shown
 
-__all__ = ["DEFAULT_MEMORY_LIMIT", "PAGE", "FilterModule", "detect_abi", "read_file"]
+__all__ = ["DEFAULT_MEMORY_LIMIT", "PAGE", "FilterModule", "detect_abi", "read_file", "serves_connections"]
 
 PAGE = 65536
 DEFAULT_MEMORY_LIMIT = 1 << 30
@@ -24,6 +24,10 @@ _HINTS = {
     "go": "It is built for browsers: use GOOS=wasip1 with -buildmode=c-shared",
     "__wbindgen_placeholder__": "It is built for wasm-bindgen: build for wasm32-wasip1 and leave out crates that need a browser",
 }
+
+
+_OF_CONNECTIONS = {"new_connection", "downstream_data", "upstream_data", "downstream_connection_close", "upstream_connection_close"}
+_OF_EXCHANGES = {f"{side}_{part}" for side in ("request", "response") for part in ("headers", "body", "trailers")}
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,23 @@ class FilterModule:
             raise FilterLoadError("; ".join(problems), where=where, remedy=_remedy(binary.imports, abi, interface))
         sha256 = hashlib.sha256(binary.data).hexdigest()
         return cls(Path(path), sha256, abi, binary, binary.with_memory_maximum(memory_limit // PAGE), memory_limit, called)
+
+
+def serves_connections(filters: Iterable[tuple[Path, int]], interface: HostInterface) -> bool:
+    """Whether these files, each with its memory limit, can only be network filters: all have callbacks of TCP, one has none of HTTP.
+
+    SDKs export the callbacks of both, whatever a filter is for: of such a module nobody can tell. Raises `FilterLoadError`.
+    """
+    only = False
+    for path, memory_limit in filters:
+        data = read_file(path)
+        if not any(name.encode() in data for name in _OF_CONNECTIONS):
+            return False  # most filters: nothing to parse
+        names = {name.removeprefix("proxy_on_") for name in FilterModule.load(path, interface, memory_limit).called}
+        if not names & _OF_CONNECTIONS:
+            return False
+        only |= not names & _OF_EXCHANGES
+    return only
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -43,7 +43,8 @@ BRIDGE_WAT = """
   (func (export "memory_store64") (param $to i32) (param $value i64) (result i32)
     (if (call $outside (local.get $to) (i32.const 8)) (then (return (i32.const 0))))
     (i64.store $filter (local.get $to) (local.get $value))
-    (i32.const 1)))
+    (i32.const 1))
+  (func (export "memory_pages") (result i32) (memory.size $filter)))
 """
 
 

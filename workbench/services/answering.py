@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from ..errors import ReplayError, WorkbenchError
+from ..errors import ConfigError, ReplayError, WorkbenchError
 from .calls import (
     GrpcAnswer,
     GrpcRequest,
@@ -66,6 +66,9 @@ class Answering:
         for session in self._sessions.values():
             session.cancel()
         self._sessions.clear()
+        for service in self._services.values():
+            if hasattr(service, "close"):
+                service.close()
 
     def _parts(self, question: Question) -> Sequence[Part]:
         key = question.vm, question.token
@@ -150,12 +153,12 @@ class _Messages:
 
 def _checked_http(answer: HttpAnswer) -> HttpAnswer:
     if not isinstance(answer, _HTTP_ANSWERS):
-        raise ReplayError(f"its service gave {type(answer).__name__} for an HTTP call", remedy="Give an HttpResponse")
+        raise ConfigError(f"its service gave {type(answer).__name__} for an HTTP call", remedy="Give an HttpResponse")
     return answer
 
 
 def checked_grpc(answer: GrpcAnswer) -> GrpcAnswer:
     """The answer, if it is one."""
     if not isinstance(answer, (*_HTTP_ANSWERS, GrpcResponse)):
-        raise ReplayError(f"its service gave {type(answer).__name__} for a gRPC call", remedy="Give a GrpcResponse")
+        raise ConfigError(f"its service gave {type(answer).__name__} for a gRPC call", remedy="Give a GrpcResponse")
     return answer

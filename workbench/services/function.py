@@ -21,6 +21,15 @@ class FunctionService:
 
     function: Callable[[HttpRequest | GrpcRequest], HttpAnswer | GrpcAnswer]
 
+    @property
+    def deterministic(self) -> bool:
+        """As far as anyone can know: what the function looks at besides its request is its own affair."""
+        return True
+
+    def begin(self, capture: object) -> FunctionService:
+        """The same for every replay."""
+        return self
+
     def http(self, request: HttpRequest) -> HttpAnswer:
         """The function's answer."""
         return cast(HttpAnswer, self._of(request))

@@ -1,10 +1,12 @@
 //! A Proxy-Wasm host that is itself a wasm module. README.md says how it is composed; this file is its door to Python,
 //! and the pump that takes events in the order of virtual time.
 
+mod answers;
 mod arrival;
 mod call;
 mod callouts;
 mod chain;
+mod connection;
 mod departure;
 mod events;
 mod failure;
@@ -23,6 +25,7 @@ mod shared;
 mod state;
 mod stream;
 mod trace;
+mod worker;
 
 use events::Event;
 use state::core;
@@ -99,10 +102,40 @@ pub extern "C" fn filter_give_up(filter: u32) {
     core().filters[filter as usize].given_up = true;
 }
 
-/// The filter that needs a fresh VM and why (1 reload, 2 restart), as filter | reason << 16; -1 for none.
+/// From now on filters are added, started and left on this thread. Workers count from 0, the main thread comes next, then a trial.
+#[no_mangle]
+pub extern "C" fn worker_enter(worker: u32) {
+    worker::enter(worker);
+}
+
+/// A filter that did not start here: 1 fails streams as its policy says, 2 is no part of them.
+#[no_mangle]
+pub extern "C" fn filter_leave(filter: u32, how: u32) {
+    worker::leave(filter, if how == 1 { worker::Presence::Dead } else { worker::Presence::Absent });
+}
+
+/// A filter goes back to an earlier VM: the fresh one did not start.
+#[no_mangle]
+pub extern "C" fn filter_home(filter: u32, vm: u32) {
+    core().filters[filter as usize].vm = vm;
+}
+
+/// Ends the root context of a filter that refused to start in a VM of its own: on_done and on_delete, as when the VM goes.
+#[no_mangle]
+pub extern "C" fn root_end(filter: u32) {
+    root::finish(filter);
+}
+
+/// A VM that is not needed any more: no callback comes to it.
+#[no_mangle]
+pub extern "C" fn vm_close(vm: u32) {
+    worker::close(vm, b"its VM was closed");
+}
+
+/// The filter that needs a fresh VM, where, and why (1 reload, 2 restart), as filter | worker << 8 | reason << 16; -1 for none.
 #[no_mangle]
 pub extern "C" fn needs() -> i32 {
-    core().needs.pop_front().map_or(-1, |(filter, reason)| (filter | reason << 16) as i32)
+    core().needs.pop_front().map_or(-1, |(filter, worker, reason)| (filter | worker << 8 | reason << 16) as i32)
 }
 
 #[no_mangle]
@@ -193,8 +226,17 @@ pub extern "C" fn answer(at: *const u8, n: u32) {
 /// Ends the root contexts, once the streams are done; the last filter's first, as Envoy lets go of a chain.
 #[no_mangle]
 pub extern "C" fn finish() -> i32 {
-    for filter in (0..core().filters.len() as u32).rev() {
-        root::finish(filter);
+    let c = core();
+    // workers end first, each with the filters that came last; a filter that is no part of streams goes with its VM
+    for worker in 0..=c.settings.workers.max(1) {
+        worker::enter(worker);
+        for absent in [false, true] {
+            for filter in (0..core().filters.len() as u32).rev() {
+                if absent == (core().filters[filter as usize].presence != worker::Presence::Here) {
+                    root::finish(filter);
+                }
+            }
+        }
     }
     callouts::finish();
     DONE
@@ -211,6 +253,7 @@ fn pump() -> i32 {
         }
         if let Some((slot, pending)) = c.trapped.take() {
             c.ready.push_front(slot);
+            worker::enter(c.streams[slot as usize].worker);
             chain::settle(slot, pending, None);
             continue;
         }
@@ -219,14 +262,22 @@ fn pump() -> i32 {
             return NEEDS_ANSWER;
         }
         let c = core();
+        if let Some((slot, filter)) = c.arriving {
+            worker::enter(c.streams[slot as usize].worker);
+            arrival::enroll(slot, filter);
+            continue;
+        }
         match c.ready.front() {
             Some(&slot) => match c.streams[slot as usize].work.pop_front() {
-                Some(work) => chain::perform(slot, work),
+                Some(work) => {
+                    worker::enter(c.streams[slot as usize].worker);
+                    chain::perform(slot, work);
+                }
                 None => {
                     c.ready.pop_front();
                 }
             },
-            None if callouts::step() || next_event() => {}
+            None if answers::step() || next_event() => {}
             None => return DONE,
         }
     }
@@ -262,14 +313,13 @@ fn next_event() -> bool {
     let next = planned.into_iter().chain(idle).min();
     if let Some(start) = arrival.filter(|&start| next.is_none_or(|time| time > start)) {
         c.now = c.now.max(start);
-        if arrival::wants_reload(c) || idle::make_room(c) {
+        if idle::make_room(c) {
             return true;
         }
         let record = record_at(c.input.0).0;
         c.input.0 += 4 + record.len() as u32;
         c.idle_ticks = 0;
-        let slot = arrival::arrive(record);
-        core().ready.push_back(slot);
+        arrival::arrive(record);
         return true;
     }
     let Some(time) = next.filter(|&time| time < c.horizon || c.horizon == u64::MAX) else { return false };
@@ -278,12 +328,14 @@ fn next_event() -> bool {
         idle::expire();
         return true;
     }
-    let Some((_, event)) = c.events.pop() else { return false };
+    let Some((worker, event)) = c.events.pop() else { return false };
+    worker::enter(worker);
     match event {
         Event::Body { slot, life, dir, from } if current(slot, life) => arrival::deliver_body(slot, dir as usize, from, false),
         Event::Response { slot, life } if current(slot, life) => arrival::respond(slot),
+        Event::Piece { slot, life, dir } if current(slot, life) => connection::arrive(slot, dir as usize),
         Event::Tick { filter, generation } => root::tick(filter, generation),
-        Event::QueueReady { vm, root, token } => root::queue_ready(vm, root, token),
+        Event::QueueReady { filter, root, token } => root::queue_ready(filter, root, token),
         Event::CalloutPart { vm, token } => callouts::part_due(vm, token),
         Event::CalloutDeadline { vm, token } => callouts::deadline(vm, token),
         _ => {}

@@ -28,6 +28,9 @@ pub fn fail(slot: u32, filter: u32) {
     if std::mem::replace(&mut state.failure_answered, true) {
         return;
     }
+    if core().streams[slot as usize].tcp.is_some() {
+        return crate::connection::close(slot, crate::connection::LOCAL);
+    }
     let reply = Reply { code: 503, details: b"wasm_fail_stream".to_vec(), grpc_status: 14, ..Reply::default() };
     answer(slot, filter, reply, FAILURE, NONE);
 }

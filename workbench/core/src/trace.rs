@@ -29,7 +29,11 @@ pub enum Event {
     Note = 13,
     Callout = 14,
     CalloutPart = 15,
+    Data = 16,
+    Connection = 17,
+    ConnectionEnd = 18,
     Intercepted = 19,
+    Memory = 21,
 }
 
 #[derive(Clone, Copy)]
