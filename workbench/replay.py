@@ -157,13 +157,13 @@ class Replay:
         return callouts_table(self.trace)
 
     @cached_property
-<<<<<<< HEAD
     def vms(self) -> pd.DataFrame:
         """One row a VM: on which thread, which filters lived in it, its memory, starts and failures."""
         from .analysis.vms import vms_table
 
         return vms_table(self.trace)
-=======
+
+    @cached_property
     def _found(self) -> Findings:
         filters = tuple(getattr(self.chain, "filters", ()))
 
@@ -178,7 +178,6 @@ class Replay:
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
         return self._found
->>>>>>> audit
 
     def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
         """The result of each exchange or connection as other programs read it, in capture order, one at a time."""

@@ -23,11 +23,8 @@ from .calls import MUTATION_PARTS, connection_ends
 from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
-<<<<<<< HEAD
-from .vms import all_vms, thread_name
-=======
 from .findings import Finding, findings_section
->>>>>>> audit
+from .vms import all_vms, thread_name
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
