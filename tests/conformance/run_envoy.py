@@ -33,8 +33,8 @@ __all__ = ["CaseRunner"]
 
 T = TypeVar("T")
 _PATIENCE_S = 20.0
-_LEFT_OPEN_S = 0.5
-"""How long a client stays whose exchange never ends."""
+_IDLE = "0.4s"
+"""Envoy's stream idle timeout where a case waits for it; else it is five minutes."""
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
 
@@ -91,6 +91,8 @@ class CaseRunner:
         listener["name"] = name
         if "buffer_limit" in case.settings:
             listener["per_connection_buffer_limit_bytes"] = case.settings["buffer_limit"]
+        if case.left_open:
+            listener["filter_chains"][0]["filters"][0]["typed_config"]["stream_idle_timeout"] = _IDLE
         begin = len(self._log())
         self._put([listener])
         taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name, begin))
@@ -105,8 +107,7 @@ class CaseRunner:
         if case.paced:  # the one wait for a time: what the case shows is a time of Envoy's
             due = self._began + (exchange.request.start_ns - case.traffic[0].request.start_ns) / 1e9
             time.sleep(max(0.0, due - time.monotonic()))
-        timeout = _LEFT_OPEN_S if case.left_open else 5.0
-        observed = self._await(observe(exchange, self._envoy, self._upstream, None, timeout))
+        observed = self._await(observe(exchange, self._envoy, self._upstream, None, 5.0))
         if not self._envoy.ended():
             self._wait(
                 f"{case.name}: the end of exchange {exchange.index}", lambda: self._stat("http.plain.downstream_cx_active") == 0 or None

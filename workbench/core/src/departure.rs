@@ -225,7 +225,7 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
 pub fn release(slot: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
-    let mut state = 0;
+    let mut state = s.left;
     if !s.local && !s.sink[REQUEST].ended && s.filters.iter().any(|f| f.half[REQUEST].pause != Pause::No) {
         state |= 1;
     }
