@@ -206,13 +206,13 @@ class Replay:
             notes=self.problems,
         )
 
-    def _again(self, exchanges: Any, /, **changes: int) -> Callable[[int], Mapping[str, Any] | None]:
+    def _again(self, exchanges: Any, /, **changes: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
         """The same chain over other exchanges, with the settings of this replay but for `changes`."""
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
         replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
-        replayed = frozenset(replay.facts.exchange.tolist())
-        return lambda index: replay[index].result if index in replayed else None
+        statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
+        return statuses, lambda index: replay[index].result
 
     @property
     def name(self) -> str:

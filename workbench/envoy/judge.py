@@ -70,7 +70,8 @@ class Observed:
     None where the client got none; `failure` says in words what kept it from being whole: `timeout`, `closed`, `reset`, `no HTTP`.
     `log` are the lines that Envoy logged while the exchange was under way, the filters' among them; a line written late may stand
     with the next exchange. `crash` says, where Envoy itself fell over this exchange, how: it was started again, its filters with it.
-    `sent_ns` and `answered_ns` are when the client began to send and was through, in nanoseconds since the Unix epoch.
+    `port` is the client's. Times are in nanoseconds since the Unix epoch: the client began to send at `sent_ns`, the request's headers
+    had passed the filters at `reached_ns` (the upstream or the client got something), the answer's were there at `answered_ns`.
     """
 
     exchange: int
@@ -81,7 +82,9 @@ class Observed:
     failure: str
     log: tuple[str, ...] = field(repr=False)
     crash: str = ""
+    port: int = 0
     sent_ns: int = 0
+    reached_ns: int = 0
     answered_ns: int = 0
 
 
@@ -168,19 +171,25 @@ class Judge:
         self._wasm_log_level = wasm_log_level
         self._crashes = 0
         self._stack = contextlib.AsyncExitStack()
+        self.starts: dict[int, list[int]] = {}
+        """When requests began by Envoy's own clock, by the client's port, in order; filled when Envoy has ended."""
 
     async def __aenter__(self) -> Judge:
         async with contextlib.AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-envoy-")))
+            self._access_log = folder / "access.log"
+            stack.callback(self._read_starts)
             self._tls: ssl.SSLContext | None = None
             certificate: tuple[Path, Path] | None = None
             if self._secure:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-envoy-"))
-                certificate = write_certificate(Path(folder))
+                certificate = write_certificate(folder)
                 self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 self._tls.check_hostname = False
                 self._tls.load_verify_locations(certificate[0])
             self._upstream = await stack.enter_async_context(Upstream())
-            config = bootstrap(self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters)
+            config = bootstrap(
+                self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters, access_log=self._access_log
+            )
             process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
             self._envoy = stack.enter_context(process)
             self._envoy.new_log()
@@ -189,6 +198,16 @@ class Judge:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._stack.aclose()
+
+    def _read_starts(self) -> None:
+        """Envoy writes its access log when it ends: for each stream the client's port and when its request began."""
+        try:
+            lines = self._access_log.read_text("ascii").splitlines()
+        except OSError:
+            return  # there was no exchange
+        for port, start in (line.split() for line in lines):
+            seconds, _, fraction = start.partition(".")
+            self.starts.setdefault(int(port), []).append(int(seconds) * 10**9 + int(fraction))
 
     @property
     def version(self) -> str:
@@ -256,11 +275,11 @@ class Judge:
     async def _send(self, exchange: Exchange, timeout: float) -> Observed:
         received = self._upstream.expect(exchange, patience=2 * timeout)
         secure = exchange.request.scheme == b"https"
-        sent_ns = time.time_ns()
         port = self._envoy.ports[TLS if secure else PLAIN]
-        answer, failure = await fetch(exchange, port, tls=self._tls if secure else None, timeout=timeout)
-        answered_ns = time.time_ns()
+        answer, failure, sent_ns, client_port = await fetch(exchange, port, tls=self._tls if secure else None, timeout=timeout)
         request = received[0] if received else None
+        now = time.time_ns()
+        begun = [message.begun_ns for message in (request, answer) if message is not None]
         if request is not None and not request.complete:
             await self._upstream.settle()
         response = exchange.response
@@ -272,8 +291,11 @@ class Judge:
             None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
             failure,
             tuple(self._envoy.new_log()),
-            sent_ns=sent_ns,
-            answered_ns=answered_ns,
+            "",
+            client_port,
+            sent_ns,
+            min(begun, default=now),
+            answer.begun_ns if answer is not None else now,
         )
 
 

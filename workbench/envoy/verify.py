@@ -18,7 +18,7 @@ from typing import Any
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
 
-from .causes import Again, Differing, InTime, explain
+from .causes import Again, Differing, InTime, Moment, explain
 from .config import Cluster, FilterSpec
 from .differences import Difference, compare
 from .judge import Judge, Observed, in_thread
@@ -83,7 +83,7 @@ def verify(
         if run.cancel.is_set():
             checked.stopped = INTERRUPTED
         else:
-            explain(capture, run.order, run.times, run.differing, again, paced=paced)
+            explain(capture, run.moments(), run.differing, again, paced=paced)
     found = [*run.rest, *(each for one in run.differing for each in one.differences)]
     checked.differences = sorted(found, key=lambda each: each.exchange)
     checked.seconds = time.monotonic() - started
@@ -116,8 +116,8 @@ class _Run:
         self.progress = progress
         self.cancel = cancel
         self.checked = Checked(0)
-        self.order: list[int] = []
-        self.times: dict[int, tuple[int, int]] = {}
+        self._passed: list[tuple[int, Moment]] = []
+        self.starts: dict[int, list[int]] = {}
         self.differing: list[Differing] = []
         self.rest: list[Difference] = []
         self._kept = 0
@@ -128,7 +128,7 @@ class _Run:
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
         ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
         async with Judge(filters, clusters=clusters) as chain, Judge([]) as bare:
-            self.checked.version = chain.version
+            self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
                 aclosing(bare.observe(theirs, patience=self._patience, paced=self.paced)) as without,
@@ -151,8 +151,7 @@ class _Run:
         index = seen.exchange
         result = self.result_of(index)
         assert result is not None
-        self.order.append(index)
-        self.times[index] = (seen.sent_ns, seen.answered_ns)
+        self._passed.append((seen.port, Moment(index, seen.sent_ns, seen.reached_ns, seen.answered_ns, seen.status)))
         self._unanswered += seen.failure == "timeout"
         differences = [self._bounded(each, result) for each in compare([seen], [plain], [result])]
         self.checked.exchanges += 1
@@ -165,6 +164,15 @@ class _Run:
                 self.rest += differences
         if self.progress is not None:
             self.progress(self.checked.exchanges, self.checked.wanted)
+
+    def moments(self) -> list[Moment]:
+        """What went through Envoy, in order; a request began when Envoy says so, or else when it was sent."""
+        begun = {port: iter(starts) for port, starts in self.starts.items()}
+        found = []
+        for port, moment in self._passed:
+            start = next(begun.get(port, iter(())), moment.sent_ns)
+            found.append(moment._replace(sent_ns=min(max(start, moment.sent_ns), moment.reached_ns)))
+        return found
 
     def _note_limit(self, result: Mapping[str, Any]) -> None:
         error = result["error"]
