@@ -46,7 +46,7 @@ class Seen:
     `headers` are pairs of text in order, repeats kept; a request's begin with `:method`, `:path` and `:authority` (the wire does not
     tell their order). `complete` is False where the message ended before its announced end; `excess` are bytes behind it (a
     content-length that is too small). `added` are names that the message has and the one sent to Envoy had not: without filters,
-    what Envoy adds by itself.
+    what Envoy adds by itself. `sent` are the fields of that one.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -55,6 +55,7 @@ class Seen:
     complete: bool
     excess: bytes = field(repr=False)
     added: frozenset[str]
+    sent: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def body_sha256(self) -> str:
@@ -285,10 +286,10 @@ class Judge:
         response = exchange.response
         return Observed(
             exchange.index,
-            None if request is None else _seen(request, _request_headers(request), _sent_names(exchange.request.headers)),
+            None if request is None else _seen(request, _request_headers(request), exchange.request.headers),
             len(received),
             0 if answer is None else answer.head.status,
-            None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
+            None if answer is None else _seen(answer, answer.head.fields, response.headers if response else None),
             failure,
             tuple(self._envoy.new_log()),
             "",
@@ -307,12 +308,10 @@ def _request_headers(message: Message) -> Pairs:
     return pseudo + tuple(pair for pair in message.head.fields if pair[0].lower() != b"host")
 
 
-def _sent_names(fields: Pairs) -> frozenset[str]:
-    return frozenset(_text(name.lower()) for name, _ in fields)
-
-
-def _seen(message: Message, headers: Pairs, sent: frozenset[str] | None) -> Seen:
-    """`sent` are the names that Envoy was given, None where it made the whole message: then nothing counts as added."""
+def _seen(message: Message, headers: Pairs, sent: Pairs | None) -> Seen:
+    """`sent` are the fields that Envoy was given, None where it made the whole message: then nothing counts as added."""
+    given = tuple((_text(name.lower()), _text(value)) for name, value in sent or ())
+    names = frozenset(name for name, _ in given)
     pairs = tuple((_text(name), _text(value)) for name, value in headers)
     return Seen(
         pairs,
@@ -320,7 +319,8 @@ def _seen(message: Message, headers: Pairs, sent: frozenset[str] | None) -> Seen
         tuple((_text(name), _text(value)) for name, value in message.trailers),
         message.complete,
         message.excess,
-        frozenset(name for name, _ in pairs if sent is not None and name not in sent and not name.startswith(":")),
+        frozenset(name for name, _ in pairs if sent is not None and name not in names and not name.startswith(":")),
+        given,
     )
 
 
