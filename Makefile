@@ -1,6 +1,6 @@
 # Chores of the workbench. `run` and `test` need GNU make and Python 3.11 to 3.14, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-toolchain test-all lint format bench filters core captures clean
+.PHONY: help run test test-slow test-toolchain test-all lint format bench conformance filters core captures clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -39,6 +39,9 @@ format: $(VENV)/.installed-test ## mend what ruff can mend
 
 bench: $(VENV)/.installed-test ## the benchmarks, each with its table
 	$(PY) -m pytest -s tests/benchmarks $(ARGS)
+
+conformance: $(VENV)/.installed-test ## run every conformance case here and on real Envoy, write CONFORMANCE.md
+	@$(PY) -m tests.conformance
 
 filters: $(VENV)/.installed ## rebuild the sample filters; needs Rust and Go
 	$(PY) -m sample_filters.build

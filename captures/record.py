@@ -1,8 +1,8 @@
 """Record the sample captures anew: a real toystore, a real mitmdump before it, and real clients.
 
-    python captures/record.py [toystore] [edge] [burst]
+    python captures/record.py [toystore] [edge] [burst] [tcp]
 
-Without names all three are recorded, which takes about a minute. Files appear beside this script; mitmdump must be installed.
+Without names all are recorded, which takes about a minute. Files appear beside this script; mitmdump must be installed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toystore_http2 import Export, fetch
+from toystore_ledger import Ledger
 from toystore_server import Toystore
 
 HERE = Path(__file__).parent
@@ -70,7 +71,7 @@ def at_once(*calls: Callable[[], object]) -> None:
             call.result()
 
 
-def toystore(port: int, tls_port: int) -> None:
+def toystore(port: int, tls_port: int, _tcp_port: int) -> None:
     """Something of everything, in some twelve seconds: two windows of a limiter that allows five POST /toys in ten."""
     client = Client(port)
     burst(client, 8, 0.12)
@@ -179,7 +180,7 @@ def export(tls_port: int) -> None:
         raise RuntimeError(f"the export answered {statuses}")
 
 
-def edge(port: int, _tls_port: int) -> None:
+def edge(port: int, _tls_port: int, _tcp_port: int) -> None:
     """Six stores at work for a while, each in its own rhythm."""
 
     def store(number: int) -> None:
@@ -210,7 +211,7 @@ def edge(port: int, _tls_port: int) -> None:
     at_once(*(lambda number=number: store(number) for number in range(6)))
 
 
-def burst_only(port: int, _tls_port: int) -> None:
+def burst_only(port: int, _tls_port: int, _tcp_port: int) -> None:
     """Ten POST /toys within five seconds, with reads between: short enough to be played in real time."""
     client, reader = Client(port), Client(port)
     for n in range(10):
@@ -221,29 +222,66 @@ def burst_only(port: int, _tls_port: int) -> None:
         time.sleep(0.2)
 
 
-PLANS = {"toystore": toystore, "edge": edge, "burst": burst_only}
+def ledger(port: int, _tls_port: int, tcp_port: int) -> None:
+    """TCP connections to the ledger, some of them overlapping, with three exchanges of HTTP before and after."""
+    client = Client(port)
+    client("GET", "/toys/1")
+    talk(tcp_port, b"STOCK 1\r\n", b"TAKE 1 3\r\n", b"STOCK 1\r\n", b"LIST\r\n", b"QUIT\r\n")
+    client("GET", "/toys/2")
+    at_once(
+        lambda: talk(tcp_port, b"PUSH 6\r\n", b"STOCK 2\r\n", pause=0.25),
+        lambda: talk(tcp_port, b"BLOB 9000\r\n", b"TAKE 4 8999\r\n", b"TAKE 4 2\r\n", b"STOCK 9\r\n", b"\xff\x00<b>\r\n"),
+        lambda: talk(tcp_port, b"STO", b"CK ", b"3\r\nSTOCK 4\r\n", pause=0.05),
+    )
+    talk(tcp_port)
+    talk(tcp_port, b"STOCK 5\r\nQUIT\r\n", half_close=True)
+    client("GET", "/toys/3")
+
+
+def talk(port: int, *parts: bytes, pause: float = 0.08, half_close: bool = False) -> None:
+    """One connection: say the parts, a pause behind each, listening all the time; then close, or end and listen to the last word."""
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.settimeout(pause)
+
+        def listen() -> None:
+            until = time.monotonic() + pause
+            with suppress(TimeoutError):
+                while time.monotonic() < until and connection.recv(1 << 16):
+                    pass
+
+        listen()
+        for part in parts:
+            connection.sendall(part)
+            listen()
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+            listen()
+
+
+PLANS: dict[str, Callable[..., None]] = {"toystore": toystore, "edge": edge, "burst": burst_only, "tcp": ledger}
 
 
 @contextmanager
-def recording(target: Path) -> Iterator[tuple[int, int]]:
-    """A toystore behind mitmdump, which writes to `target`; gives mitmdump's ports for HTTP and for HTTP/2 over TLS."""
+def recording(target: Path) -> Iterator[tuple[int, int, int]]:
+    """A toystore behind mitmdump, which writes to `target`; gives mitmdump's ports for HTTP, for HTTP/2 over TLS and for the ledger."""
     mitmdump = shutil.which("mitmdump", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if mitmdump is None:
         raise SystemExit("mitmdump is not installed; install mitmproxy")
     target.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory() as scratch, Toystore() as store:
+    with tempfile.TemporaryDirectory() as scratch, Toystore() as store, Ledger() as book:
         # mitmdump makes a certificate of its own when it starts, and does not mind meeting it again upstream
         certificate = Path(scratch, "mitmproxy-ca.pem")
-        plain, tls, upstream = (free_port() for _ in range(3))
+        plain, tls, tcp, upstream = (free_port() for _ in range(4))
         options = ["confdir=" + scratch, "keep_host_header=true", "ssl_insecure=true"]
         modes = [f"reverse:http://127.0.0.1:{store.port}@{plain}", f"reverse:https://127.0.0.1:{upstream}@{tls}"]
+        modes.append(f"reverse:tcp://127.0.0.1:{book.port}@{tcp}")
         arguments = [part for option in options for part in ("--set", option)] + [part for mode in modes for part in ("--mode", mode)]
         proxy = subprocess.Popen([mitmdump, "-q", "--listen-host", "127.0.0.1", *arguments, "-w", str(target)])
         try:
             for port in (plain, tls):
                 await_port(port, proxy)
             with Export(certificate, upstream):
-                yield plain, tls
+                yield plain, tls, tcp
         finally:
             proxy.terminate()
             proxy.wait(20)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.envoy import find_envoy
+from workbench.errors import EnvoyError
+
 REPO = Path(__file__).resolve().parent.parent
 
 
@@ -46,6 +49,17 @@ def need() -> Callable[..., str]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def envoy_binary() -> Path:
+    """The real Envoy; skips where there is none, fails there with CI=true."""
+    try:
+        return find_envoy()
+    except EnvoyError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{error}; with CI=true a missing tool is a failure", pytrace=False)
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

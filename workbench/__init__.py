@@ -15,7 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import CaptureError, ConfigError, FilterLoadError, ReplayError, WorkbenchError
+from .errors import CaptureError, ConfigError, FilterLoadError, InterceptError, ReplayError, WorkbenchError
 
 if TYPE_CHECKING:
     from .capture import open_capture
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "CaptureError", "Chain", "ConfigError", "Filter", "FilterLoadError", "Replay", "ReplayError", "Workbench", "WorkbenchError",
-    "compare", "open_capture",
+    "CaptureError", "Chain", "ConfigError", "Filter", "FilterLoadError", "InterceptError", "Replay", "ReplayError", "Workbench",
+    "WorkbenchError", "compare", "open_capture",
 ]  # fmt: skip
 
 _LAZY = {

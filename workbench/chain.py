@@ -6,23 +6,31 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from .errors import ConfigError
+from .errors import ConfigError, InterceptError
 from .host.module import DEFAULT_MEMORY_LIMIT, read_file
+from .services.clusters import Clusters, GivenClusters
 from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
+    from .audit import Inspection
     from .capture import Capture
+    from .host.hook import Hook, HookFunction
     from .replay import Replay
 
-__all__ = ["Chain", "Configuration", "Filter"]
+__all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
 Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
 """A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
+
+_MOST_WORKERS = 64
+
+Kind: TypeAlias = Literal["http", "tcp"]
+"""What a chain's filters are for: HTTP exchanges, or TCP connections."""
 
 _POLICIES = {policy.name.lower(): policy for policy in Policy}
 
@@ -91,8 +99,8 @@ class Filter:
             "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
             "memory_limit": memory_limit,
         }
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+        for name_, value in values.items():
+            object.__setattr__(self, name_, value)
         if not self.name:
             raise ConfigError("the name is empty", where=where, remedy="Leave it out to take the file's")
 
@@ -106,15 +114,35 @@ class Filter:
         """Of the file as it is now, in hexadecimal."""
         return hashlib.sha256(read_file(self.path)).hexdigest()
 
+    def inspect(self) -> Inspection:
+        """What the module is and where it would run; also for modules that no host loads. FilterLoadError for what is no wasm file."""
+        from .audit import inspect_module
+
+        return inspect_module(self.path, self.memory_limit)
+
 
 @dataclass(frozen=True, init=False)
 class Chain:
-    """Filters in the order in which requests pass them; responses pass them the other way round."""
+    """Filters in the order in which requests pass them; responses pass them the other way round.
+
+    `kind` says what Envoy would hear from its configuration: `http` for HTTP filters, `tcp` for network filters in front of tcp_proxy,
+    None to take it from what the filters export when they are replayed (see `kind_of`).
+    """
 
     filters: tuple[Filter, ...]
+    kind: Kind | None
+    clusters: Clusters
+    _hooks: list[Hook] = field(repr=False, compare=False)
 
-    def __init__(self, *filters: Filter | str | os.PathLike[str]) -> None:
-        """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`."""
+    def __init__(self, *filters: Filter | str | os.PathLike[str], kind: Kind | None = None, clusters: GivenClusters = None) -> None:
+        """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`.
+
+        `clusters` are the services that the filters can call, and who answers for each (`services.clusters.GivenClusters`).
+
+        Raises `ConfigError` for too many filters, or a kind that is none.
+        """
+        if kind not in (None, *get_args(Kind)):
+            raise ConfigError(f"a chain of kind {kind!r}", remedy=f"Give one of {', '.join(get_args(Kind))}, or leave it out")
         if len(filters) >= NO_FILTER:
             raise ConfigError(f"{len(filters)} filters in one chain, {NO_FILTER - 1} are the most")
         taken: set[str] = set()
@@ -128,6 +156,9 @@ class Chain:
             taken.add(name)
             named.append(filter_ if name == filter_.name else replace(filter_, name=name))
         object.__setattr__(self, "filters", tuple(named))
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "clusters", Clusters.of(clusters))
+        object.__setattr__(self, "_hooks", [])
 
     def __len__(self) -> int:
         return len(self.filters)
@@ -158,7 +189,45 @@ class Chain:
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter))
-        return Chain(*self.filters[:at], new, *self.filters[at + 1 :])
+        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters)
+
+    def kind_of(self) -> Kind:
+        """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
+        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a filter that cannot be loaded.
+        """
+        if self.kind is not None or not self.filters:
+            return self.kind or "http"
+        from .host.compose import core_interface
+        from .host.module import FilterModule, serves_connections
+
+        modules = [FilterModule.load(each.path, core_interface(), each.memory_limit) for each in self.filters]
+        return "tcp" if serves_connections(modules) else "http"
+
+    def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
+        """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
+
+            with chain.intercept("proxy_get_property", lambda call: print(call.args)):
+                chain.replay(capture)
+
+        Without a function it is a decorator, and the function stays until `remove()` of what the name stands for then:
+
+            @chain.intercept("proxy_get_property")
+            def moved(call):
+                if call.args["path"] == "source.address":
+                    return call.result(value="10.0.0.1:80")
+
+        What `call` holds and can do: `host.hook.Call`. The hook gives back None (the call is let through, or was), a
+        `call.result(…)`, a status, or bytes for a hostcall whose result they are. Where it raises, the replay stops with
+        `InterceptError`. Of several functions the one that came last is asked first, its `call.proceed()` asks the next. They belong
+        to this very chain, not to those made from it. Hostcalls that nobody intercepts cost nothing more.
+
+        Raises `ConfigError` for a hostcall or filter that is not there.
+        """
+        from .host.intercept import check_name
+
+        check_name(hostcall)
+        place = None if filter is None else self._place(filter)
+        return Interception(self._hooks, hostcall, place, function)
 
     def replay(
         self,
@@ -172,8 +241,11 @@ class Chain:
         buffer_limit: int = 1 << 20,
         log_level: int = 0,
         start_anyway: bool = False,
+        workers: int = 1,
+        main_thread: bool | None = None,
+        clusters: GivenClusters = None,
     ) -> Replay:
-        """Replay every exchange of `capture` through the chain.
+        """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
         progress          called with exchanges done and their number, at most ten times a second
         cancel            set it from another thread to stop; an interrupt (SIGINT) does the same. What was done is kept
@@ -183,15 +255,96 @@ class Chain:
         buffer_limit      bytes that a filter may hold back of one body, as Envoy's per_connection_buffer_limit_bytes
         log_level         the lowest level that filters log at, 0 trace to 5 critical
         start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
+        workers           worker threads as Envoy's --concurrency, 64 at most: each has VMs of its own, all share data, queues and metrics.
+                          A connection stays on one worker, which follows from its number alone
+        main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
+                          queues, but it gets no exchange. Without a word only with several workers
+        clusters          in place of the chain's: who answers the filters' calls to other services
 
-        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration.
+        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
+        `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
         """
         from .host.driver import Settings, replay
         from .replay import Replay
 
-        settings = Settings(seed, callback_limit_s, chunk_size, buffer_limit, log_level, start_anyway)
-        trace = replay(self.filters, capture.batches(), settings, progress=progress, total=len(capture), cancel=cancel)
-        return Replay(capture, self, trace, settings)
+        if not 1 <= workers <= _MOST_WORKERS:
+            raise ConfigError(f"{workers} workers", where="workers", remedy=f"Give a number from 1 to {_MOST_WORKERS}")
+        settings = Settings(
+            seed,
+            callback_limit_s,
+            chunk_size,
+            buffer_limit,
+            log_level,
+            start_anyway,
+            workers=workers,
+            main_thread=workers > 1 if main_thread is None else main_thread,
+        )
+        hooks = tuple(self._hooks)
+        source = capture.connections if self.kind_of() == "tcp" else capture
+        called = self.clusters if clusters is None else Clusters.of(clusters)
+        services = called.begin(capture)
+        notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
+        try:
+            trace = replay(
+                self.filters,
+                source.batches(),
+                settings,
+                hooks=hooks,
+                progress=progress,
+                total=len(source),
+                cancel=cancel,
+                clusters=services,
+            )
+        except InterceptError as error:
+            error.replay = Replay(source, self, error.trace, settings, notes)
+            raise
+        return Replay(source, self, trace, settings, notes)
+
+
+class Interception:
+    """A function that steps into a hostcall of a chain, see `Chain.intercept`: open within `with`, or from its decoration on."""
+
+    def __init__(self, hooks: list[Hook], hostcall: str, place: int | None, function: HookFunction | None) -> None:
+        self._hooks = hooks
+        self._hostcall = hostcall
+        self._place = place
+        self._function = function
+        self._hook: Hook | None = None
+
+    def __call__(self, function: HookFunction) -> Interception:
+        """As a decorator: open from now on."""
+        if self._function is not None:
+            raise TypeError("this has its function already: open it with `with`")
+        self._function = function
+        # a notebook's cell that is run again replaces what it had defined before
+        name = getattr(function, "__qualname__", None)
+        for each in [hook for hook in self._hooks if name is not None and getattr(hook.function, "__qualname__", None) == name]:
+            if (each.name, each.filter, each.stays) == (self._hostcall, self._place, True):
+                self._hooks.remove(each)
+        self._open(stays=True)
+        return self
+
+    def __enter__(self) -> Interception:
+        if self._hook is None:
+            self._open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+    def _open(self, stays: bool = False) -> None:
+        from .host.hook import Hook
+
+        if self._function is None:
+            raise TypeError("give a function, or use this as a decorator")
+        self._hook = Hook(self._hostcall, self._function, self._place, stays)
+        self._hooks.append(self._hook)
+
+    def remove(self) -> None:
+        """Step out again; nothing happens where it is not open."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+        self._hook = None
 
 
 def _bytes_of(value: Configuration, what: str, where: str) -> bytes:

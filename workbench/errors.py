@@ -6,11 +6,14 @@ WorkbenchError            something the user can mend; the text names the file, 
 ├── ConfigError           a chain description, JSON or YAML that is wrong
 ├── EnvoyError            real Envoy is missing, does not start or stops
 └── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
+    └── InterceptError    a function that intercepts a hostcall raised: the replay stopped there
 """
 
 from __future__ import annotations
 
-__all__ = ["CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "ReplayError", "WorkbenchError"]
+from typing import Any
+
+__all__ = ["CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "ReplayError", "WorkbenchError"]
 
 
 class WorkbenchError(Exception):
@@ -45,3 +48,13 @@ class EnvoyError(WorkbenchError):
 
 class ReplayError(WorkbenchError):
     """A replay that cannot go on. What a filter does wrong is a result, not an exception."""
+
+
+class InterceptError(ReplayError):
+    """A function that intercepts a hostcall raised, and the replay stopped there; what it raised is the cause.
+
+    `trace` is what was done until then, `replay` the same as `Chain.replay` would give it, not complete.
+    """
+
+    trace: Any = None
+    replay: Any = None

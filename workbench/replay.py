@@ -8,9 +8,11 @@ from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
+from .analysis.connection import ConnectionResult, Connections, connection_outcomes
+from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
@@ -18,6 +20,7 @@ from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
+from .capture.connections import Connections as CapturedConnections
 from .errors import ReplayError
 from .trace.trace import Trace
 
@@ -31,14 +34,18 @@ class Replay:
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
-    `complete` is False where the replay was stopped and the trace holds the exchanges up to then.
+    `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
+    of how it was made.
     """
 
-    def __init__(self, capture: Exchanges, chain: Any, trace: Trace, settings: Any = None) -> None:
+    def __init__(
+        self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None, notes: tuple[str, ...] = ()
+    ) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
         self.settings = settings
+        self.notes = notes
 
     @property
     def complete(self) -> bool:
@@ -74,7 +81,23 @@ class Replay:
         return self._view(place)
 
     def _view(self, index: int) -> ExchangeView:
-        return ExchangeView(self.trace, self.capture, index, self.facts, self.judges)
+        if self.of_connections:
+            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self._connections)
+        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges)
+
+    @property
+    def of_connections(self) -> bool:
+        """True where TCP connections were replayed, not exchanges: `capture` holds these."""
+        return bool((self.facts.connection >= 0).any())
+
+    # the capture is of one kind, which the trace tells: not both of these are used
+    @property
+    def _exchanges(self) -> Exchanges:
+        return cast(Exchanges, self.capture)
+
+    @property
+    def _connections(self) -> Connections:
+        return cast(Connections, self.capture)
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
@@ -125,9 +148,18 @@ class Replay:
 
         return failures_table(self.trace)
 
-    def outcomes(self) -> Iterator[Result]:
-        """The result of each exchange as other programs read it, in capture order, one at a time."""
-        return outcomes(self.trace, self.capture, self.facts)
+    @cached_property
+    def callouts(self) -> pd.DataFrame:
+        """One row a call of a filter to another service, with what it came to."""
+        from .analysis.tables import callouts_table
+
+        return callouts_table(self.trace)
+
+    def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
+        """The result of each exchange or connection as other programs read it, in capture order, one at a time."""
+        if self.of_connections:
+            return connection_outcomes(self.trace, self._connections, self.facts)
+        return outcomes(self.trace, self._exchanges, self.facts)
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
@@ -141,7 +173,7 @@ class Replay:
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
         source = Path(str(getattr(self.capture, "path", ""))).name
-        return summarise(self.trace, self.facts, source=source, problems=self.problems, complete=self.complete)
+        return summarise(self.trace, self.facts, source=source, problems=self.problems, notes=self.notes, complete=self.complete)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -222,7 +254,8 @@ class Replay:
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
         state = "" if self.complete else ", stopped before its end"
-        return f"<Replay of {len(self.capture)} exchanges through {len(self.trace.filters)} filters, {len(self.trace)} rows{state}>"
+        what = "connections" if isinstance(self.capture, CapturedConnections) else "exchanges"
+        return f"<Replay of {len(self.capture)} {what} through {len(self.trace.filters)} filters, {len(self.trace)} rows{state}>"
 
     def _repr_html_(self) -> str:
         from .analysis.page import summary_html
@@ -236,4 +269,4 @@ class Replay:
 
 def compare(a: Replay, b: Replay) -> Comparison:
     """Where two replays of one capture part, exchange by exchange, and what each costs."""
-    return Comparison(*(Side(side.name, side.trace, side.facts, side.capture) for side in (a, b)))
+    return Comparison(*(Side(side.name, side.trace, side.facts, cast(Exchanges, side.capture)) for side in (a, b)))

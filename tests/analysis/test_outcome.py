@@ -131,5 +131,12 @@ def test_callouts() -> None:
     w.hostcall("proxy_grpc_call", 0, 0, (20, 4), b"limits", b"RateLimitService", b"ShouldRateLimit", b"", b"", result=4)
     (one,) = results(w.take(), [exchange(0)])
     assert one["callouts"] == [
-        {"filter": "f", "kind": "grpc", "target": "limits/RateLimitService/ShouldRateLimit", "status": None, "latency_ms": None}
+        {
+            "filter": "f",
+            "kind": "grpc",
+            "target": "limits/RateLimitService/ShouldRateLimit",
+            "status": None,
+            "latency_ms": None,
+            "ended": "refused",
+        }
     ]

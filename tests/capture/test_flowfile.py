@@ -140,9 +140,9 @@ def test_flows_that_are_not_http_are_counted(burst: Path, tmp_path: Path) -> Non
     assert [e.index for e in capture] == list(range(17))
     said = capture.problems
     for expected in (
-        "Skipped 2 TCP flows",
-        "Skipped 1 DNS flow (only HTTP",
-        "Skipped 1 UDP flow (only",
+        "2 TCP connections beside",
+        "Skipped 1 DNS flow (HTTP and TCP",
+        "Skipped 1 UDP flow (HTTP",
         "Exchange 16: the WebSocket messages",
     ):
         assert any(sentence.startswith(expected) for sentence in said), said

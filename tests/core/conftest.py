@@ -2,88 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.core.traffic import GET, MS, POST, SECOND, START_NS, Batch, connection, exchanges, fields, request, response
 from tests.core.wat import wasm
-from workbench.capture.exchange import Exchange, Request, Response
-from workbench.capture.packing import pack, unpack_pairs
+from workbench.capture.connection import Connection
+from workbench.capture.packing import pack, pack_connections, unpack_pairs
 from workbench.chain import Filter
 from workbench.host.driver import Settings, replay
 from workbench.trace.records import NONE, Event, Kind
 from workbench.trace.trace import Row, Trace
 
-START_NS = 1_768_471_200_000_000_000
-MS = 1_000_000
-SECOND = 1000 * MS
-
-
-def fields(*items: str) -> tuple[tuple[bytes, bytes], ...]:
-    """`fields("Name: value", …)` as header fields."""
-    split = [(item[: item.index(":", 1)], item[item.index(":", 1) + 1 :].strip()) for item in items]
-    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in split)
-
-
-def request(
-    method: str = "GET",
-    path: str = "/p",
-    *headers: str,
-    body: bytes = b"",
-    trailers: Sequence[str] = (),
-    at_ms: int = 0,
-    took_ms: int = 1,
-    version: bytes = b"HTTP/1.1",
-    host: str = "h",
-    scheme: str = "http",
-) -> Request:
-    """A request that starts `at_ms` after the capture's begin. Bodies have no framing header unless given."""
-    start = START_NS + at_ms * MS
-    head = fields(f"Host: {host}") if host and version != b"HTTP/2" else ()
-    target = (method.encode(), scheme.encode(), host.encode("latin-1"), path.encode("latin-1"))
-    return Request(*target, version, head + fields(*headers), body, fields(*trailers), start, start + took_ms * MS)
-
-
-def response(
-    status: int = 200,
-    *headers: str,
-    body: bytes = b"",
-    trailers: Sequence[str] = (),
-    after_ms: int = 2,
-    took_ms: int = 1,
-    version: bytes = b"HTTP/1.1",
-) -> Response:
-    """A response `after_ms` after the request's start; `exchanges` puts it in its place. Without headers it has a content-length."""
-    framing = headers or (() if status in (204, 304) else (f"content-length: {len(body)}",))
-    return Response(status, b"", version, fields(*framing), body, fields(*trailers), after_ms * MS, (after_ms + took_ms) * MS)
-
-
-def exchanges(*items: Exchange | tuple[Request, Response | None] | Request) -> list[Exchange]:
-    """Numbered exchanges; a request alone gets a response of two bytes. Whole ones stay as they are."""
-    made = []
-    for index, item in enumerate(items):
-        if isinstance(item, Exchange):
-            made.append(item)
-            continue
-        asked, answer = item if isinstance(item, tuple) else (item, response(body=b"ok"))
-        if answer is not None:
-            answer = replace(answer, start_ns=asked.start_ns + answer.start_ns, end_ns=asked.start_ns + answer.end_ns)
-        made.append(Exchange(index, asked, answer, connection=index + 7))
-    return made
-
-
-GET = request()
-POST = request("POST", "/p", "content-length: 6", body=b"abcdef")
-
-
-@dataclass(frozen=True)
-class Batch:
-    data: bytes
-    count: int
-    start_ns: int
+__all__ = [
+    "GET", "MS", "POST", "SECOND", "START_NS", "Message", "Play", "Played", "connection", "exchanges", "fields", "request", "response",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,7 +47,7 @@ class Played:
         for row in self.rows:
             if row.kind == Kind.CALLBACK and row.exchange == (NONE if exchange is None else exchange):
                 schema = self.trace.schema.callbacks[row.code]
-                args = (row.a, row.b)[: sum(name != "-" for name in schema.args)]
+                args = (row.a, row.b, row.c, row.d)[: sum(name != "-" for name in schema.args)]
                 shown = f"({', '.join(map(str, args))})" if args and schema.name != "proxy_on_context_create" else ""
                 found.append(f"{self.trace.filter_name(row)}.{schema.name.removeprefix('proxy_on_')}{shown}")
         return found
@@ -147,6 +84,12 @@ class Played:
         head, body, trailers = row.fields
         return Message(row.result, unpack_pairs(head)[0], None if row.c else body, unpack_pairs(trailers)[0], bool(row.d))
 
+    def got(self, exchange: int = 0) -> tuple[bytes | None, bytes | None, int]:
+        """What upstream and client of a connection got (None: as captured), and the close type."""
+        (row,) = self.events(Event.CONNECTION_END, exchange)
+        upstream, client = row.fields
+        return None if row.c & 1 else upstream, None if row.c & 2 else client, row.result
+
     def upstream(self, exchange: int = 0) -> Message | None:
         return self._message(Event.UPSTREAM_REQUEST, exchange)
 
@@ -174,16 +117,21 @@ Play = Callable[..., Played]
 def play(tmp_path: Path) -> Play:
     """`play(filters, exchanges, **settings)`; a filter is a module, a callback's script by name, or either with options of `Filter`."""
 
-    def run(filters: Iterable[Any], traffic: Iterable[Any] = (GET,), batch: int = 1000, **settings: Any) -> Played:
+    def run(filters: Iterable[Any], traffic: Iterable[Any] = (GET,), batch: int = 1000, clusters: Any = None, **settings: Any) -> Played:
         chain = []
         for name, given in zip("abcdefgh", filters, strict=False):
             script, options = given if isinstance(given, tuple) else (given, {})
             path = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}.wasm"
             path.write_bytes(wasm(**script) if isinstance(script, dict) else script)
             chain.append(Filter(path, name=name, **{"vm_id": name} | options))
-        made = exchanges(*traffic)
+        made: list[Any] = list(traffic)
+        tcp = bool(made) and isinstance(made[0], Connection)
+        made = made if tcp else list(exchanges(*made))
         parts = [made[at : at + batch] for at in range(0, len(made), batch)]
-        batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
-        return Played(replay(chain, batches, Settings(**settings)))
+        if tcp:
+            batches = [Batch(pack_connections(part), len(part), part[0].start_ns) for part in parts]
+        else:
+            batches = [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
+        return Played(replay(chain, batches, Settings(**settings), clusters=clusters))
 
     return run

@@ -104,7 +104,7 @@ def test_buffers_in_a_headers_callback(play: Play, buffer: int, read: int, write
 
 
 def test_configurations(play: Play) -> None:
-    """The plugin's in the first context_create and in configure, not in vm_start; the VM's at any time."""
+    """The plugin's in its root's context_create and in configure, not in vm_start; the VM's at any time."""
     reads = [call("body", 7, 0, ALL, OUT, OUT), call("body", 6, 1, 3, OUT, OUT)]
     script = {"context_create": reads, "vm_start": reads, "configure": reads, "request_headers": reads}
     played = play([(script, {"config": b"plugin", "vm_config": b"machine"})])

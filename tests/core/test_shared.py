@@ -236,16 +236,17 @@ def test_end_of_a_root(play: Play, script: dict[str, object], calls: list[str], 
 
 def test_a_neighbour_may_say_that_a_root_is_done(play: Play) -> None:
     same = {"vm_id": "v"}
-    script = {"done": [Nth(3, (Ret(0),)), Nth(4, (call("effective", 1), call("done")))]}
+    script = {"done": [Nth(3, (Ret(0),)), Nth(4, (call("effective", 2), call("done"), call("done")))]}
     played = play([(script, same), (script, same)])
-    assert played.results("proxy_done") == [0]
-    assert [each for each in played.calls(None) if "done" in each or "delete" in each] == ["a.done", "b.done", "a.delete", "b.delete"]
+    assert played.results("proxy_done") == [0, 1]
+    assert [each for each in played.calls(None) if "done" in each or "delete" in each] == ["b.done", "a.done", "b.delete", "a.delete"]
 
 
 def test_a_root_that_traps_at_the_end(play: Play) -> None:
     played = play([{"done": [Nth(2, (TRAP,))]}, {"done": [Nth(2, (Ret(0),))]}, {}])
     ends = [each for each in played.calls(None) if "done" in each or "delete" in each]
-    assert ends == ["a.done", "b.done", "c.done", "c.delete"]
+    # the last in the chain ends first
+    assert ends == ["c.done", "c.delete", "b.done", "a.done"]
 
 
 def test_time_stands_still_in_a_call_and_follows_the_capture(play: Play) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ from typing import Any
 import pytest
 
 from workbench.capture.exchange import Exchange, Pairs, Request, Response
-from workbench.envoy import find_envoy
-from workbench.errors import EnvoyError
 
 _IMPORTS = """
 (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
@@ -58,17 +55,6 @@ class Wat:
 def wat() -> Wat:
     """A fresh builder."""
     return Wat()
-
-
-@pytest.fixture(scope="session")
-def envoy_binary() -> Path:
-    """The real Envoy; skips where there is none, fails there with CI=true."""
-    try:
-        return find_envoy()
-    except EnvoyError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{error}; with CI=true a missing tool is a failure", pytrace=False)
-        pytest.skip(str(error))
 
 
 def make_exchange(

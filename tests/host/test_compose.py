@@ -216,7 +216,7 @@ def test_a_hostcall_can_be_intercepted_in_one_vm(text: Text, assembled: Assemble
         return 7
 
     i32 = wasmtime.ValType.i32()
-    one.interception.set(host.store, slot, wasmtime.Func(host.store, wasmtime.FuncType([i32] * 3, [i32]), instead))
+    one.imports["table"].set(host.store, slot, wasmtime.Func(host.store, wasmtime.FuncType([i32] * 3, [i32]), instead))
     assert one.exports["say"](host.store) == 7
     assert other.exports["say"](host.store) == 0
     assert seen == [b"deep"]

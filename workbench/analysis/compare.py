@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..trace.records import Event, Kind
-from ..trace.trace import Trace
+from ..trace.trace import Row, Trace
 from . import words
 from .facts import Facts, Outcome
 from .outcome import Exchanges, body_of, pairs_of
@@ -84,6 +84,8 @@ class Comparison:
         if left is None or right is None:
             return [] if left is right else [f"{name} presence"]
         a, b = self.a.trace.row(left), self.b.trace.row(right)
+        if a.code == Event.CONNECTION_END:
+            return _closes(a, b)
         parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
         if a.a != b.a or (not (a.c and b.c) and body_of(a, self.a.capture) != body_of(b, self.b.capture)):
             parts.append(f"{name} body")
@@ -123,7 +125,21 @@ class Comparison:
         return f"<Comparison of {names}: {len(self.differences)} of {both} exchanges differ{extra}; {median}>"
 
 
-_MESSAGES = (("upstream request", Event.UPSTREAM_REQUEST), ("downstream response", Event.DOWNSTREAM_RESPONSE))
+_MESSAGES = (
+    ("upstream request", Event.UPSTREAM_REQUEST),
+    ("downstream response", Event.DOWNSTREAM_RESPONSE),
+    ("connection", Event.CONNECTION_END),
+)
+
+
+def _closes(a: Row, b: Row) -> list[str]:
+    """What differs between the ends of a connection; bytes that are as captured on both sides are equal."""
+    parts = ["connection close"] if (a.result, a.d) != (b.result, b.d) else []
+    for way, name in enumerate(("upstream", "client")):
+        captured = (a.c & b.c) >> way & 1
+        if not captured and ((a.c ^ b.c) >> way & 1 or a.fields[way] != b.fields[way]):
+            parts.append(f"bytes to the {name}")
+    return parts
 
 
 def _messages(trace: Trace) -> dict[tuple[int, int], int]:

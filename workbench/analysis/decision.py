@@ -1,6 +1,7 @@
 """What filters decided on an exchange, told from the calls that show it. The rules, the first that holds:
 
 error    a filter failed on the exchange, or suffers from an earlier failure of its VM.
+denied   a filter closed a TCP connection.
 limited  a filter answered with 429, or with gRPC status ResourceExhausted.
 denied   a filter answered with another status from 400 on, or with gRPC PermissionDenied or Unauthenticated.
 none     a filter answered with a status below 400 (a redirect, a preflight), or the proxy itself answered (the upstream failed,
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NONE, Kind, ResponseSource
+from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Records, Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, callback_row, shown
@@ -84,9 +85,11 @@ class Judges:
 
 def decide(rows: ExchangeRows, judges: Judges) -> Decision:
     """The decision on one exchange."""
-    failure, local = rows.failure(), rows.local_response()
+    failure, local, closed = rows.failure(), rows.local_response(), rows.event(Event.CONNECTION_END)
     if failure is not None:
         return _of_failure(rows.trace, failure)
+    if closed is not None and closed.filter != NO_FILTER:
+        return _of_close(rows.trace, closed)
     if local is not None:
         return _of_local(rows.trace, local)
     calls = (row for name, row in rows.hostcalls if name in _SIGNALS)
@@ -99,7 +102,7 @@ def all_decisions(trace: Trace, facts: Facts) -> Iterator[Decision]:
     judges = Judges.of(facts)
     signals = verdict_calls(trace, judges)
     for at, exchange in enumerate(facts.exchange.tolist()):
-        if facts.failure[at] >= 0 or facts.local[at] >= 0:
+        if facts.failure[at] >= 0 or facts.local[at] >= 0 or facts.closer[at] != NO_FILTER:
             found = answered_decision(trace, facts, at)
         elif exchange in signals:
             found = allowed_decision(trace, exchange, signals[exchange])
@@ -110,9 +113,11 @@ def all_decisions(trace: Trace, facts: Facts) -> Iterator[Decision]:
 
 
 def answered_decision(trace: Trace, facts: Facts, at: int) -> Decision:
-    """The decision on an exchange, at place `at` of the facts, that failed or was answered in the chain."""
+    """The decision on an exchange, at place `at` of the facts, that failed or was answered in the chain, or a connection closed there."""
     if facts.failure[at] >= 0:
         return _of_failure(trace, trace.row(int(facts.failure[at])))
+    if facts.closer[at] != NO_FILTER:
+        return _of_close(trace, trace.row(int(facts.closed[at])))
     return _of_local(trace, trace.row(int(facts.local[at])))
 
 
@@ -128,6 +133,11 @@ def _of_failure(trace: Trace, row: Row) -> Decision:
     where = words.short_name(words.text(row.fields[1])) if len(row.fields) > 1 else ""
     reason = f"{kind} in {words.visible(where)}" if where else kind
     return Decision(row.exchange, "error", name, f"{reason}: {message} ({policy}: {words.effect(row.c)})", row.seq)
+
+
+def _of_close(trace: Trace, row: Row) -> Decision:
+    name = trace.filter_name(row)
+    return Decision(row.exchange, "denied", name, f"connection closed by {words.visible(name or 'a filter')}", row.seq)
 
 
 def _of_local(trace: Trace, row: Row) -> Decision:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from ..trace.records import Event
 from ..trace.trace import Trace
 from . import words
 from .calls import ExchangeRows, LogLine, log_line
@@ -15,6 +17,9 @@ from .headers import HeaderTrack, track_headers
 from .outcome import Exchanges, Result, result_of
 from .stages import Stage, request_stages, response_stages, trailer_stages
 from .timeline import Call, call_tree
+
+if TYPE_CHECKING:
+    from .connection import ConnectionResult
 
 __all__ = ["ExchangeView"]
 
@@ -38,7 +43,7 @@ class ExchangeView:
         return ExchangeRows.of(self.trace, self.index)
 
     @cached_property
-    def result(self) -> Result:
+    def result(self) -> Result | ConnectionResult:
         """The result as other programs read it."""
         return result_of(self.rows, self.capture, self.judges)
 
@@ -98,11 +103,14 @@ class ExchangeView:
         """The answer in one sentence, escaped for display: what became of the exchange and why."""
         if self.decision.reason and self.decision.kind != "allowed":
             return self.decision.reason
-        response, changes = self.result["downstream_response"], len(self.mutations)
-        parts = ["client got nothing" if response is None else f"client got {response['status']}"]
-        who = ", ".join(dict.fromkeys(words.visible(change.filter or "proxy") for change in self.mutations))
-        parts.append(f"{changes} change{'s' if changes > 1 else ''} by {who}" if changes else "nothing changed")
+        response = self.rows.event(Event.DOWNSTREAM_RESPONSE)
+        parts = ["client got nothing" if response is None else f"client got {response.result}", self._told_changes()]
         return "; ".join([", ".join(parts), *filter(None, [self.decision.reason])])
+
+    def _told_changes(self) -> str:
+        changes = len(self.mutations)
+        who = ", ".join(dict.fromkeys(words.visible(change.filter or "proxy") for change in self.mutations))
+        return f"{changes} change{'s' if changes > 1 else ''} by {who}" if changes else "nothing changed"
 
     def __repr__(self) -> str:
         result = self.result

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
+from ..trace.records import INSTEAD, NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
 from ..trace.trace import Records, Trace
 
 __all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "gather_facts", "lookup", "outcome_of_local"]
@@ -70,6 +70,12 @@ class Facts:
     local_grpc: Ints
     local_source: Ints
     local_filter: Ints
+    connection: Ints
+    """Row of the CONNECTION event, for what is no exchange but a TCP connection."""
+    closed: Ints
+    """Row of its CONNECTION_END."""
+    closer: Ints
+    """The filter that closed it."""
     failure: Ints
     """Row of the first failure that hit the exchange."""
     failure_filter: Ints
@@ -113,7 +119,7 @@ def gather_facts(trace: Trace) -> Facts:
     columns: dict[str, Ints] = {name: np.zeros(n, np.int64) for name in Facts.__dataclass_fields__}
     for _, name, _ in _EVENTS:
         columns[name][:] = -1
-    for name in ("local_filter", "failure_filter"):
+    for name in ("local_filter", "failure_filter", "closer"):
         columns[name][:] = NO_FILTER
     columns["local_grpc"][:] = NONE
     columns["exchange"] = exchanges
@@ -186,6 +192,8 @@ _EVENTS: tuple[tuple[Event, str, tuple[tuple[str, str], ...]], ...] = (
         "local",
         (("local_status", "result"), ("local_grpc", "a"), ("local_source", "b"), ("local_filter", "filter")),
     ),
+    (Event.CONNECTION, "connection", (("time", "time"),)),
+    (Event.CONNECTION_END, "closed", (("closer", "filter"),)),
     (Event.FAILURE, "failure", (("failure_filter", "filter"),)),
 )
 """For each event: the column that takes its row number, and which of the row's columns go where."""
@@ -196,6 +204,7 @@ def _judge(columns: dict[str, Ints]) -> None:
     for at in np.flatnonzero(columns["local"] >= 0):
         status, grpc, source = (int(columns[name][at]) for name in ("local_status", "local_grpc", "local_source"))
         outcome[at] = outcome_of_local(status, grpc, source)
+    outcome[columns["closer"] != NO_FILTER] = Outcome.DENIED
     outcome[columns["failure"] >= 0] = Outcome.ERROR
     columns["outcome"] = outcome
 
@@ -207,12 +216,13 @@ def changed_rows(schema: Schema, records: Records, blob: memoryview) -> Ints:
     for code, call in enumerate(schema.hostcalls):
         if call.name not in MUTATORS:
             continue
-        rows = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & (records["code"] == code) & (records["result"] == 0))
+        done = (records["result"] == 0) & (records["flags"] & INSTEAD == 0)
+        rows = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & (records["code"] == code) & done)
         spans = _spans(octets, records, rows, len(call.fields))
         if call.name == "proxy_set_buffer_bytes":
             numbers = {name: records["abcd"[place]][rows].astype(np.int64) for place, name in enumerate(call.args)}
             dropped = np.where(numbers["start"] == 0, np.minimum(numbers["size"], numbers["size_before"]), 0)
-            found.append(rows[(numbers["buffer_type"] < 2) & ((dropped > 0) | (spans[0][1] > 0))])
+            found.append(rows[(numbers["buffer_type"] < 4) & ((dropped > 0) | (spans[0][1] > 0))])
         else:
             rows, spans = _in_message(records, rows, spans)
             before, after = spans[call.fields.index("before")], spans[call.fields.index("after")]

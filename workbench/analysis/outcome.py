@@ -15,12 +15,13 @@ from ..capture.packing import unpack_pairs
 from ..trace.records import NONE, Event, ResponseSource
 from ..trace.trace import Row, Trace
 from . import words
-from .calls import ExchangeRows, arguments, log_line
+from .callouts import callouts, ends_of
+from .calls import ExchangeRows, log_line
 from .changes import mutations
 from .decision import Judges, decide
 from .facts import Facts, gather_facts
 
-__all__ = ["Exchanges", "Result", "body_of", "outcomes", "pairs_of", "result_of"]
+__all__ = ["Exchanges", "Result", "body_of", "outcomes", "pairs_of", "result_of", "told"]
 
 
 class Exchanges(Protocol):
@@ -88,17 +89,22 @@ class Log(TypedDict):
 
 
 class Callout(TypedDict):
-    """A call to another service. `status` is the HTTP or gRPC status, null where no answer came; so is `latency_ms`, in virtual time."""
+    """A call to another service. `status` is the HTTP or gRPC status that the filter was told, null where it was told none; so is
+    `latency_ms`, in virtual time. `ended` is answered, timeout, failed, cancelled, unanswered or refused."""
 
     filter: str | None
     kind: str
     target: str
     status: int | None
     latency_ms: float | None
+    ended: str
 
 
 class Failure(TypedDict):
-    """`kind` is trap, timeout, memory, start, configure or earlier; `policy` fail_closed, fail_open, fail_reload or restart."""
+    """`kind` is trap, timeout, memory, start, configure, earlier or hang (paused for a callout that nobody answers).
+
+    `policy` is fail_closed, fail_open, fail_reload or restart.
+    """
 
     filter: str | None
     callback: str
@@ -125,7 +131,17 @@ class Timing(TypedDict):
     callbacks: list[CallbackTime]
 
 
-class Result(TypedDict):
+class Told(TypedDict):
+    """What exchanges and TCP connections have in common."""
+
+    mutations: list[Change]
+    logs: list[Log]
+    callouts: list[Callout]
+    error: Failure | None
+    timing_ns: Timing
+
+
+class Result(Told):
     """The whole result. `time` is the request's start in seconds since the Unix epoch; callbacks are named without `proxy_`."""
 
     exchange: int
@@ -136,11 +152,6 @@ class Result(TypedDict):
     downstream_response: StatusMessage | None
     local_response: LocalResponse | None
     decision: Verdict
-    mutations: list[Change]
-    logs: list[Log]
-    callouts: list[Callout]
-    error: Failure | None
-    timing_ns: Timing
 
 
 def outcomes(trace: Trace, capture: Exchanges, facts: Facts | None = None) -> Iterator[Result]:
@@ -165,6 +176,13 @@ def result_of(rows: ExchangeRows, capture: Exchanges, judges: Judges) -> Result:
         "downstream_response": _response(rows.event(Event.DOWNSTREAM_RESPONSE), capture),
         "local_response": _local_response(rows),
         "decision": {"kind": verdict.kind, "filter": verdict.filter, "reason": verdict.reason},
+        **told(rows),
+    }
+
+
+def told(rows: ExchangeRows) -> Told:
+    """What filters did on one exchange or connection."""
+    return {
         "mutations": [
             {
                 "filter": change.filter,
@@ -260,26 +278,18 @@ def _logs(rows: ExchangeRows) -> list[Log]:
     ]
 
 
-_CALLOUTS = {"proxy_http_call": "http", "proxy_grpc_call": "grpc", "proxy_grpc_stream": "grpc"}
-
-
 def _callouts(rows: ExchangeRows) -> list[Callout]:
     return [
         {
-            "filter": rows.trace.filter_name(row),
-            "kind": _CALLOUTS[name],
-            "target": _target(arguments(rows.trace, row)),
-            "status": None,
-            "latency_ms": None,
+            "filter": each.filter,
+            "kind": each.kind,
+            "target": each.target,
+            "status": each.status,
+            "latency_ms": each.latency_ms,
+            "ended": each.ended,
         }
-        for name, row in rows.hostcalls
-        if name in _CALLOUTS
+        for each in callouts(rows.trace, rows.hostcalls, ends_of(rows.events))
     ]
-
-
-def _target(given: dict[str, int | bytes]) -> str:
-    parts = [value for name in ("upstream", "service", "method") if isinstance(value := given.get(name, b""), bytes) and value]
-    return "/".join(map(words.text, parts))
 
 
 def _error(rows: ExchangeRows) -> Failure | None:

@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NONE, Event, Kind
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
-from .calls import MUTATION_PARTS
+from .calls import MUTATION_PARTS, connection_ends
+from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
 
@@ -62,14 +63,18 @@ class Summary:
     sections: tuple[Section, ...] = field(default=())
 
 
-def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), complete: bool = True) -> Summary:
-    """Collect the page. `source` names the capture, `problems` are its own, `complete` is False for a replay that was stopped."""
+def summarise(
+    trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), notes: Sequence[str] = (), complete: bool = True
+) -> Summary:
+    """Collect the page. `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False
+    for one that was stopped."""
     chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
     head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
+    tcp = bool((facts.connection >= 0).any())
     host, filters = int(facts.host_ns.sum()), int(facts.filter_ns.sum())
     line = [
-        _plural(len(facts), "exchange"),
+        _plural(len(facts), "connection" if tcp else "exchange"),
         _plural(int(facts.callbacks.sum()), "callback"),
         _plural(int(facts.hostcalls.sum()), "hostcall"),
         _plural(int(facts.changes.sum()), "change"),
@@ -81,6 +86,8 @@ def summarise(trace: Trace, facts: Facts, *, source: str = "", problems: Sequenc
         _decisions(trace, facts),
         _times(trace),
         _failures(trace),
+        _callouts(trace),
+        Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]
     shown = tuple((outcome.name.lower(), counts[outcome]) for outcome in Outcome if counts[outcome])
@@ -107,6 +114,11 @@ def _exchanges(trace: Trace, facts: Facts) -> Section:
             rows.append(("…", "", "", "", "", "", "", "", ""))
         rows.append(_line(trace, facts, at))
         last = at
+    if (facts.connection >= 0).any():
+        columns = ("#", "time", "upstream", "bytes", "closed by", "outcome", "changes", "filter", "host")
+        return Section(
+            "Connections", columns, tuple(rows), frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
+        )
     columns = ("#", "time", "method", "path", "status", "outcome", "changes", "filter", "host")
     right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
     return Section("Exchanges", columns, tuple(rows), right, more, ("time", "host", "changes"))
@@ -118,6 +130,8 @@ def _line(trace: Trace, facts: Facts, at: int) -> tuple[str, ...]:
     method, path = (words.visible(words.text(pseudo.get(name, b""))) for name in (b":method", b":path"))
     upstream, status = int(facts.upstream_status[at]), int(facts.status[at])
     both = f"{upstream} → {status or '–'}" if upstream and upstream != status else str(status or "–")
+    if facts.connection[at] >= 0:
+        method, path, both = _connection(trace, facts, at)
     clock = str(np.datetime64(int(facts.time[at]), "ns").astype("datetime64[ms]")).partition("T")[2]
     return (
         str(facts.exchange[at]),
@@ -130,6 +144,20 @@ def _line(trace: Trace, facts: Facts, at: int) -> tuple[str, ...]:
         words.duration(int(facts.filter_ns[at])),
         words.duration(int(facts.host_ns[at])),
     )
+
+
+def _connection(trace: Trace, facts: Facts, at: int) -> tuple[str, str, str]:
+    """Where a connection went, how many bytes of how many got through each way, and who closed it."""
+    begin = trace.row(int(facts.connection[at]))
+    place = words.visible(connection_ends(begin)[1])
+    if facts.closed[at] < 0:
+        return place, "", ""
+    end = trace.row(int(facts.closed[at]))
+    ways = (
+        f"{words.count(sent)}" + (f" → {words.count(got)}" if sent != got else "") for sent, got in ((begin.a, end.a), (begin.b, end.b))
+    )
+    who = trace.filter_name(end)
+    return place, " up, ".join(ways) + " down", words.visible(who) if who else words.enumerated(words.PEERS, end.result).lower()
 
 
 _SIGNS = {"proxy_add_header_map_value": "+", "proxy_replace_header_map_value": "~", "proxy_remove_header_map_value": "\u2212"}
@@ -155,7 +183,7 @@ def _changes(trace: Trace, facts: Facts) -> Section:
     rows = []
     for (place, sign, kind, name), n in groups.most_common(GROUPS):
         if sign == "proxy_set_buffer_bytes":
-            part, what = ("request_body", "response_body")[kind], "~ body"
+            part, what = BODY_PARTS[kind], "~ body" if kind < 2 else "~ bytes"
         elif sign == "proxy_set_header_map_pairs":
             part, what = MUTATION_PARTS[kind], "~ all"
         else:
@@ -173,13 +201,14 @@ def _decisions(trace: Trace, facts: Facts) -> Section:
     """How often each filter decided what, with the words of the first such decision."""
     counts: Counter[tuple[str, int]] = Counter()
     reasons: dict[tuple[str, int], str] = {}
-    for outcome, by in ((Outcome.ERROR, facts.failure_filter), (Outcome.LIMITED, facts.local_filter), (Outcome.DENIED, facts.local_filter)):
+    deniers = np.where(facts.closer != NO_FILTER, facts.closer, facts.local_filter)
+    for outcome, by in ((Outcome.ERROR, facts.failure_filter), (Outcome.LIMITED, facts.local_filter), (Outcome.DENIED, deniers)):
         at = np.flatnonzero(facts.outcome == outcome)
         for place in np.unique(by[at]).tolist():
             mine = at[by[at] == place]
             counts[outcome.name.lower(), place] = len(mine)
             reasons[outcome.name.lower(), place] = answered_decision(trace, facts, int(mine[0])).reason
-    answered = set(facts.exchange[(facts.local >= 0) | (facts.failure >= 0)].tolist())
+    answered = set(facts.exchange[(facts.local >= 0) | (facts.failure >= 0) | (facts.closer != NO_FILTER)].tolist())
     for exchange, calls in verdict_calls(trace, Judges.of(facts)).items():
         if exchange not in answered:
             place = trace.row(min(calls)[1]).filter
@@ -236,6 +265,23 @@ def _failures(trace: Trace) -> Section:
         rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
     columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
     return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
+
+
+def _callouts(trace: Trace) -> Section:
+    """Calls to other services by filter, cluster, and what they came to."""
+    groups: dict[tuple[int, bytes, int], list[int]] = {}
+    for _, records, blob in trace.blocks():
+        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.CALLOUT))
+        for place, end, micros, start in zip(*(records[name][at].tolist() for name in ("filter", "c", "d", "blob")), strict=True):
+            size = int.from_bytes(blob[start : start + 4], "little")
+            groups.setdefault((place, bytes(blob[start + 4 : start + 4 + size]), end), []).append(micros)
+    rows = []
+    for (place, cluster, end), micros in sorted(groups.items(), key=lambda group: -len(group[1]))[:GROUPS]:
+        told = CalloutEnd(end).name.lower() if end in CalloutEnd.__members__.values() else str(end)
+        middle = words.duration(int(np.median(micros)) * 1000)
+        rows.append((_filter(trace, place), words.visible(words.text(cluster)), told, words.count(len(micros)), middle))
+    columns = ("filter", "cluster", "ended", "times", "p50, virtual")
+    return Section("Calls to other services", columns, tuple(rows), frozenset(columns[3:]), _rest(groups))
 
 
 _COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}

@@ -16,7 +16,8 @@ from ..capture.packing import unpack_pairs
 from ..trace.records import NONE, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
-from .calls import arguments, callback_row, log_line, spelt
+from .callouts import CALLS, callouts, ends_of
+from .calls import arguments, callback_row, connection_ends, log_line, spelt
 from .changes import mutation
 from .decision import all_decisions
 from .facts import Facts, Ints, Outcome, changed_rows
@@ -33,14 +34,15 @@ ARGUMENTS = 512
 
 
 def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
-    """One row an exchange, in capture order, its index the exchange's number.
+    """One row an exchange or TCP connection, in capture order, its index the exchange's number. A connection's `method` is TCP, its
+    `host` the upstream's address and its `path` the client's.
 
     index, time, method, host, path, status_upstream and status (nullable), outcome, changes, filter_ns, host_ns, hostcalls,
     callbacks, logs.
     """
     import pandas as pd
 
-    heads = [_head(trace, row) for row in facts.request.tolist()]
+    heads = [_head(trace, row) for row in np.maximum(facts.request, facts.connection).tolist()]
     method, host, path = zip(*heads, strict=True) if heads else ((), (), ())
     names = [outcome.name.lower() for outcome in Outcome]
     columns: dict[str, Any] = {
@@ -58,10 +60,14 @@ def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
 
 
 def _head(trace: Trace, row: int) -> tuple[str, str, str]:
-    """Method, host and path of a REQUEST event."""
+    """Method, host and path of a REQUEST event; of a CONNECTION, TCP, the upstream's address and the client's."""
     if row < 0:
         return "", "", ""
-    pairs, _ = unpack_pairs(trace.row(row).fields[0])
+    event = trace.row(row)
+    if event.code == Event.CONNECTION:
+        client, upstream = connection_ends(event)
+        return "TCP", upstream, client
+    pairs, _ = unpack_pairs(event.fields[0])
     pseudo = {name: value for name, value in pairs if name[:1] == b":"}
     method, host, path = (words.text(pseudo.get(name, b"")) for name in (b":method", b":authority", b":path"))
     return method, host, path
@@ -193,6 +199,28 @@ def failures_table(trace: Trace) -> pd.DataFrame:
         kind, policy, result = words.failure(row.a), words.policy(row.b), words.effect(row.c)
         rows.append((seq, row.exchange, row.time, trace.filter_name(row), words.short_name(callback), kind, message, policy, result))
     return _frame(columns, rows, ("filter", "callback", "kind", "policy", "effect"))
+
+
+def callouts_table(trace: Trace) -> pd.DataFrame:
+    """One row a call to another service, in order: exchange (nullable), time, filter, callback, kind, token, target, request, ended,
+    status (nullable), latency_ms in virtual time (NaN where no end came), size of the answer in bytes."""
+    import pandas as pd
+
+    columns = ("exchange", "time", "filter", "callback", "kind", "token", "target", "request", "ended", "status", "latency_ms", "size")
+    ends = ends_of(trace.row(seq) for seq in _where(trace, Kind.EVENT, [Event.CALLOUT]))
+    codes = [code for code, call in enumerate(trace.schema.hostcalls) if call.name in CALLS]
+    named = ((trace.name(row), row) for row in (trace.row(seq) for seq in _where(trace, Kind.HOSTCALL, codes)))
+    rows = [
+        (
+            each.seq, each.exchange, each.time, each.filter, _callback(trace, trace.row(each.seq)), each.kind, each.token, each.target,
+            each.request, each.ended, -1 if each.status is None else each.status, each.latency_ms, each.size,
+        )
+        for each in callouts(trace, named, ends)
+    ]  # fmt: skip
+    frame = _frame(columns, rows, ("filter", "callback", "kind", "ended"))
+    status = frame["status"].to_numpy(np.int64)
+    frame["status"] = pd.arrays.IntegerArray(np.where(status < 0, 0, status), status < 0)
+    return frame.astype({"latency_ms": "float64"})
 
 
 def _callback(trace: Trace, row: Row) -> str:

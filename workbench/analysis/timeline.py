@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..trace.records import FINISHED, NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Row, Trace
 from . import words
+from .callouts import callout_text
 from .calls import ExchangeRows, arguments, log_line, shown, spelt
 
 __all__ = ["Call", "call_tree"]
@@ -57,7 +58,7 @@ class Call:
 
 def call_tree(rows: ExchangeRows) -> tuple[Call, ...]:
     """Callbacks and events of one exchange in order, each with what belongs to it."""
-    request = rows.event(Event.REQUEST)
+    request = rows.event(Event.REQUEST) or rows.event(Event.CONNECTION)
     start = request.time if request is not None else rows.rows[0].time if rows.rows else 0
     every = {row.seq: row for row in rows.rows}
     foreign: set[int] = set()
@@ -93,7 +94,8 @@ def _node(rows: ExchangeRows, row: Row, below: dict[int, list[Row]], start: int,
     done, host = bool(row.flags & FINISHED), min(row.other_ns, row.ns)
     clock = row.time - start
     if row.kind == Kind.EVENT:
-        name, message = rows.trace.name(row), _event_text(row)
+        name = rows.trace.name(row)
+        message = _intercepted(rows.trace, row) if row.code == Event.INTERCEPTED else _event_text(row)
         return Call(row.seq, "event", name, place, row.context, (), (), "", True, True, clock, 0, 0, True, "", message, children)
     name = rows.trace.name(row)
     line = log_line(rows.trace, row, "")
@@ -133,7 +135,21 @@ def _outs(name: str) -> tuple[str, ...]:
 
 
 _DIRECTIONS = ("request", "response")
-_PHASES = ("headers", "body", "trailers")
+_SIDES = ("client", "upstream")
+_PHASES = ("headers", "body", "trailers", "connection", "data")
+
+
+def _intercepted(trace: Trace, row: Row) -> str:
+    """What a user's function made of a hostcall, in a few words."""
+    names = [call.name for call in trace.schema.hostcalls]
+    name = names[row.d] if row.d < len(names) else ""
+    got = f"the filter got {words.result(name, row.result) or 'no result'}"
+    changed = []
+    for at in range(0, len(row.fields) - 2, 3):
+        what, before, after = (shown(field) for field in row.fields[at : at + 3])
+        changed.append(f'{what} "{before}" → "{after}"' if row.b else f'{what} "{after}"')
+    asked = f"intercepted: the host gave {words.result(name, row.c) or 'no result'}" if row.b else "intercepted before the host"
+    return ", ".join((asked, got, *changed))
 
 
 def _event_text(row: Row) -> str:
@@ -148,6 +164,8 @@ def _event_text(row: Row) -> str:
             return f"{words.enumerated(words.MAPS, row.a)} changed"
         case Event.BODY:
             after = len(row.fields[0]) if row.fields else 0
+            if row.a > 1:
+                return f"bytes from the {_SIDES[row.a & 1]} changed, {words.size(row.b)} → {words.size(after)}"
             return f"{direction} body changed, {words.size(row.b)} → {words.size(after)}"
         case Event.UPSTREAM_REQUEST:
             return f"upstream has the request, body {words.size(row.a)}"
@@ -160,12 +178,27 @@ def _event_text(row: Row) -> str:
         case Event.FAILURE:
             return f"{words.failure(row.a)}: {shown(row.fields[0]) if row.fields else ''} ({words.policy(row.b)}: {words.effect(row.c)})"
         case Event.PAUSE:
-            return f"{direction} paused at its {_PHASES[row.b] if row.b < 3 else row.b}"
+            if row.b == 3:
+                return "connection paused at its begin"
+            of = f"bytes from the {_SIDES[row.a & 1]}" if row.b == 4 else direction
+            return f"{of} paused" + (f" at its {words.enumerated(_PHASES, row.b)}" if row.b < 3 else "")
         case Event.RESUME:
             return f"{direction} goes on" + (f", {words.size(row.b)} were held" if row.b else "")
         case Event.END:
             left = [text for bit, text in ((1, "request left paused"), (2, "response left paused"), (4, "reset")) if row.a & bit]
             return "the exchange is over" + (f": {', '.join(left)}" if left else "")
+        case Event.CALLOUT | Event.CALLOUT_PART:
+            return callout_text(row)
+        case Event.CONNECTION:
+            return f"client connects; it sends {words.size(row.a)}, the upstream {words.size(row.b)}"
+        case Event.DATA:
+            end = " resets the connection" if row.d else " ends" if row.c else ""
+            return f"{_SIDES[row.a & 1]}{end or ' sends ' + words.size(row.b)}"
+        case Event.CONNECTION_END:
+            who = words.enumerated(words.PEERS, row.result).lower()
+            return f"connection closed ({who}); upstream has {words.size(row.a)}, client {words.size(row.b)}"
         case Event.VM:
             return f"VM {row.a} of this filter, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
+        case Event.MEMORY:
+            return f"memory {words.size(row.a << 16)}" + (f", before {words.size(row.b << 16)}" if row.b else " at the start")
     return shown(row.fields[0]) if row.fields else ""

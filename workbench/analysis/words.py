@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ..trace.numbers import BufferType, LogLevel, MapType, MetricType, Status, StreamType
 from ..trace.records import Effect, FailureKind, Policy
 
 __all__ = [
@@ -16,22 +17,13 @@ __all__ = [
     "enumerated", "failure", "grpc_status", "policy", "result", "short_name", "shorten", "signed", "size", "text", "visible",
 ]  # fmt: skip
 
-STATUSES = (
-    "Ok", "NotFound", "BadArgument", "SerializationFailure", "ParseFailure", "BadExpression", "InvalidMemoryAccess",
-    "Empty", "CasMismatch", "ResultMismatch", "InternalFailure", "BrokenConnection", "Unimplemented",
-)  # fmt: skip
-LOG_LEVELS = ("trace", "debug", "info", "warn", "error", "critical")
-MAPS = (
-    "HttpRequestHeaders", "HttpRequestTrailers", "HttpResponseHeaders", "HttpResponseTrailers",
-    "GrpcReceiveInitialMetadata", "GrpcReceiveTrailingMetadata", "HttpCallResponseHeaders", "HttpCallResponseTrailers",
-)  # fmt: skip
-BUFFERS = (
-    "HttpRequestBody", "HttpResponseBody", "DownstreamData", "UpstreamData", "HttpCallResponseBody",
-    "GrpcReceiveBuffer", "VmConfiguration", "PluginConfiguration", "CallData",
-)  # fmt: skip
-STREAMS = ("Request", "Response", "Downstream", "Upstream")
+STATUSES = tuple(each.name for each in Status)
+LOG_LEVELS = tuple(each.name for each in LogLevel)
+MAPS = tuple(each.name for each in MapType)
+BUFFERS = tuple(each.name for each in BufferType)
+STREAMS = tuple(each.name for each in StreamType)
 PEERS = ("Unknown", "Local", "Remote")
-METRICS = ("Counter", "Gauge", "Histogram")
+METRICS = tuple(each.name for each in MetricType)
 GRPC_STATUSES = (
     "Ok", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
     "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
@@ -42,6 +34,7 @@ _HEADERS_ACTIONS = (
 )  # fmt: skip
 _BODY_ACTIONS = ("Continue", "StopIterationAndBuffer", "StopIterationAndWatermark", "StopIterationNoBuffer")
 _TRAILERS_ACTIONS = ("Continue", "StopIteration")
+_DATA_ACTIONS = ("Continue", "StopIteration")
 _BOOLS = ("false", "true")
 
 _RESULTS: dict[str, Sequence[str]] = {
@@ -53,6 +46,9 @@ _RESULTS: dict[str, Sequence[str]] = {
     "proxy_on_response_trailers": _TRAILERS_ACTIONS,
     "proxy_on_request_metadata": _TRAILERS_ACTIONS,
     "proxy_on_response_metadata": _TRAILERS_ACTIONS,
+    "proxy_on_new_connection": _DATA_ACTIONS,
+    "proxy_on_downstream_data": _DATA_ACTIONS,
+    "proxy_on_upstream_data": _DATA_ACTIONS,
     "proxy_on_vm_start": _BOOLS,
     "proxy_on_configure": _BOOLS,
     "proxy_validate_configuration": _BOOLS,

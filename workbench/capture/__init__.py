@@ -1,6 +1,11 @@
-"""Captures: flow files in, exchanges out. Knows no host."""
+"""Captures: flow files in, exchanges and TCP connections out. Knows no host."""
 
-from .capture import Batch, Capture, open_capture
+from .batch import Batch
+from .capture import Capture, open_capture
+from .connection import Connection, Ending, TcpMessage
+from .connections import Connections
 from .exchange import Exchange, Pairs, Request, Response
 
-__all__ = ["Batch", "Capture", "Exchange", "Pairs", "Request", "Response", "open_capture"]
+__all__ = [
+    "Batch", "Capture", "Connection", "Connections", "Ending", "Exchange", "Pairs", "Request", "Response", "TcpMessage", "open_capture",
+]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .exchange import Pairs
 
-__all__ = ["Address", "Ends", "attributes"]
+__all__ = ["Address", "Ends", "attributes", "connection_attributes"]
 
 Address = tuple[Any, ...] | None
 """(host, port) and, for IPv6, more; None or an empty host where unknown."""
@@ -35,8 +35,12 @@ class Ends(NamedTuple):
 
 def attributes(ends: Ends, connection: int, http_version: bytes) -> Pairs:
     """The attributes of one exchange; what the capture does not know is not there."""
-    number = (b"connection\0id", struct.pack("<Q", connection))
-    return (*_ends(ends), number, (b"request\0protocol", _PROTOCOLS.get(http_version, http_version)))
+    return (*connection_attributes(ends, connection), (b"request\0protocol", _PROTOCOLS.get(http_version, http_version)))
+
+
+def connection_attributes(ends: Ends, connection: int) -> Pairs:
+    """Those that a TCP connection has, too."""
+    return (*_ends(ends), (b"connection\0id", struct.pack("<Q", connection)))
 
 
 @lru_cache(maxsize=512)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import codecs
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import CaptureError
+from .batch import Batch, batches
+from .connections import ConnectionPlaces, Connections
 from .exchange import Exchange
 from .flowfile import RECORD, FlowFile
 from .packing import pack
@@ -35,23 +37,17 @@ class Source(Protocol):
     """What a file format has to offer; `FlowFile` is mitmproxy's."""
 
     path: Path
+    connections: ConnectionPlaces
 
     def __len__(self) -> int: ...
+    @property
+    def damage(self) -> tuple[str, ...]: ...
     @property
     def problems(self) -> tuple[str, ...]: ...
     def exchange(self, index: int) -> Exchange: ...
     def starts(self) -> npt.NDArray[np.int64]: ...
     def end_ns(self) -> int: ...
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Packed exchanges (`packing`), `count` of them; `start_ns` is the start of the first."""
-
-    data: bytes
-    count: int
-    start_ns: int
 
 
 class Capture:
@@ -115,19 +111,13 @@ class Capture:
 
         An exchange of more than `max_bytes` is a batch of its own.
         """
-        held: list[bytes] = []
-        start = total = 0
-        for exchange in self.in_time():
-            data = pack((exchange,))
-            if held and (len(held) >= size or total + len(data) > max_bytes):
-                yield Batch(b"".join(held), len(held), start)
-                held, total = [], 0
-            if not held:
-                start = exchange.request.start_ns
-            held.append(data)
-            total += len(data)
-        if held:
-            yield Batch(b"".join(held), len(held), start)
+        packed = ((each.request.start_ns, pack((each,))) for each in self.in_time())
+        return batches(packed, size, max_bytes)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The TCP connections of the file; they are numbered apart from the exchanges."""
+        return Connections(self._source.connections, self._source.damage, len(self))
 
     def close(self) -> None:
         """Give the file back; otherwise that happens when the capture is no longer used."""

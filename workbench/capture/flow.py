@@ -1,4 +1,4 @@
-"""One mitmproxy flow as an exchange.
+"""One mitmproxy flow as an exchange or a TCP connection.
 
 The only file that imports mitmproxy, and not before there is a flow that `layout` cannot read: an old, edited or odd one.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import layout
-from .attributes import Ends, attributes
+from .attributes import Ends, attributes, connection_attributes
+from .connection import Connection, Ending, TcpMessage
 from .exchange import Exchange, Pairs, Request, Response
 from .tnetstring import DICT, entries, span
 
 if TYPE_CHECKING:
-    from mitmproxy import http
+    from mitmproxy import flow as flows
+    from mitmproxy import http, tcp
 
-__all__ = ["CURRENT_VERSION", "decode", "decode_by_mitmproxy", "nanoseconds", "readable_version"]
+__all__ = ["CURRENT_VERSION", "decode", "decode_by_mitmproxy", "decode_connection", "nanoseconds", "readable_version"]
 
 CURRENT_VERSION = 21
 """The flow format that mitmproxy 10 to 12 write; for any other, mitmproxy itself is asked whether it can read it."""
@@ -115,7 +117,11 @@ def _authority(authority: bytes, headers: Pairs, version: bytes) -> bytes:
 
 def decode_by_mitmproxy(raw: bytes, index: int, connection: int, start_ns: int) -> tuple[Exchange, tuple[str, ...]]:
     """The same by mitmproxy's own means, for any flow that it can read."""
+    from mitmproxy import http
+
     flow = _load(raw)
+    if not isinstance(flow, http.HTTPFlow):
+        raise ValueError(f"it is a {flow.type} flow")
     lost = []
     if flow.request.raw_content is None:
         lost.append(_NO_REQUEST_BODY)
@@ -128,8 +134,50 @@ def decode_by_mitmproxy(raw: bytes, index: int, connection: int, start_ns: int) 
         error = _NO_RESPONSE
     request = _request(flow.request, start_ns)
     response = None if flow.response is None else _response(flow.response, request.end_ns)
+    return Exchange(index, request, response, connection, attributes(_ends(flow), connection, request.http_version), error), tuple(lost)
+
+
+def decode_connection(raw: bytes, index: int, start_ns: int) -> Connection:
+    """The connection in one TCP flow; ValueError says what is wrong with it.
+
+    mitmproxy does not keep who closed first. Where its times tell, the earlier end counts, else the client's.
+    """
+    from mitmproxy import tcp
+
+    flow = _load(raw)
+    if not isinstance(flow, tcp.TCPFlow):
+        raise ValueError(f"it is a {flow.type} flow")
+    messages = tuple(TcpMessage(bool(each.from_client), _octets(each), nanoseconds(each.timestamp) or start_ns) for each in flow.messages)
+    ends = [nanoseconds(side.timestamp_end) for side in (flow.client_conn, flow.server_conn)]
+    last = max((message.time_ns for message in messages), default=start_ns)
+    return Connection(
+        index,
+        start_ns,
+        max(last, *(end or 0 for end in ends)),
+        messages,
+        _ending(flow, ends),
+        index + 1,
+        connection_attributes(_ends(flow), index + 1),
+        flow.error.msg if flow.error else "",
+    )
+
+
+def _ending(flow: tcp.TCPFlow, ends: list[int | None]) -> Ending:
+    if flow.error:
+        return Ending.RESET if flow.messages or flow.server_conn.timestamp_tcp_setup else Ending.UNREACHED
+    client, upstream = ends
+    return Ending.UPSTREAM if client and upstream and upstream < client else Ending.CLIENT
+
+
+def _octets(message: tcp.TCPMessage) -> bytes:
+    if not isinstance(message.content, bytes):
+        raise ValueError("a message holds no bytes")
+    return message.content
+
+
+def _ends(flow: flows.Flow) -> Ends:
     client, server = flow.client_conn, flow.server_conn
-    ends = Ends(
+    return Ends(
         client.peername,
         client.sockname,
         server.peername,
@@ -139,11 +187,10 @@ def decode_by_mitmproxy(raw: bytes, index: int, connection: int, start_ns: int) 
         client.tls_version,
         server.tls_version,
     )
-    return Exchange(index, request, response, connection, attributes(ends, connection, request.http_version), error), tuple(lost)
 
 
-def _load(raw: bytes) -> http.HTTPFlow:
-    from mitmproxy import flow, http
+def _load(raw: bytes) -> flows.Flow:
+    from mitmproxy import flow
     from mitmproxy.io import compat, tnetstring
 
     if _values(raw) > _MOST_VALUES:
@@ -156,8 +203,6 @@ def _load(raw: bytes) -> http.HTTPFlow:
     except Exception as error:  # a flow may hold anything, so mitmproxy may stumble over anything
         said = "".join(letter if letter.isprintable() else " " for letter in str(error)[:200])
         raise ValueError(f"mitmproxy cannot read it ({type(error).__name__}: {said})") from None
-    if not isinstance(loaded, http.HTTPFlow):
-        raise ValueError(f"it is a {loaded.type} flow")
     return loaded
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import CaptureError
 from . import flow, layout
+from .connections import ConnectionPlaces
 from .exchange import Exchange
 from .filebytes import FileBytes
 from .tnetstring import DICT, Readable, entries, number, span
@@ -32,13 +33,14 @@ _END = f"4:type;4:http;7:version;{len(str(flow.CURRENT_VERSION))}:{flow.CURRENT_
 _CANDIDATE = re.compile(rb"(\d{1,12}):\d{1,2}:[a-z_]{2,32}[;,]")
 _OVERLAP = 64
 _TUPLE = re.compile(rb":(\d{1,4})#")
-_OTHER_KINDS = {"tcp", "udp", "dns"}
+_OTHER_KINDS = {"udp", "dns"}
 _NESTED = b"6:backup;"
 """A flow may hold its older self, which is no exchange."""
 _Kind: TypeAlias = tuple[str, str]
 """What a flow is, in the singular, and why it is skipped."""
 _Times: TypeAlias = tuple[int | None, int | None, bytes]
 _HTTP: _Kind = ("HTTP flow", "")
+_TCP: _Kind = ("TCP flow", "")
 _MOST_KEYS, _MOST_CANDIDATES, _MOST_NOTES = 64, 5000, 100
 RECORD = "Record a capture with: mitmdump -w FILE"
 
@@ -51,6 +53,7 @@ class FlowFile:
         self._max_flow = max_flow
         self._data = FileBytes(path)
         self._offsets, self._sizes = array("q"), array("q")
+        self.connections = ConnectionPlaces(path, self._data)
         self._starts, self._connections = array("q"), array("q")
         self._numbers: npt.NDArray[np.intp] | None = None
         self._end_ns = 0
@@ -67,8 +70,9 @@ class FlowFile:
     @property
     def problems(self) -> tuple[str, ...]:
         """What was left out and why, a sentence each; reading an exchange can add to it."""
-        skipped = [f"Skipped {count} {noun}{'s' * (count > 1)}{why}." for (noun, why), count in self._skipped.items()]
-        return (*self._unreadable, *skipped, *(f"Exchange {index}: {what}." for what, index in self._lost))
+        found = len(self.connections)
+        beside = [f"{found} TCP connection{'s' * (found > 1)} beside the exchanges: a chain of TCP filters replays them."] if found else []
+        return (*self.damage, *beside, *(f"Exchange {index}: {what}." for what, index in self._lost))
 
     def exchange(self, index: int) -> Exchange:
         """Decode one; CaptureError where its flow is damaged."""
@@ -98,6 +102,12 @@ class FlowFile:
         """When the last byte of the last exchange to end was seen."""
         self._look_up(len(self) - 1)
         return self._end_ns
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What of the file is no flow that could be read, and what flows of it are left out for their kind or size."""
+        skipped = (f"Skipped {count} {noun}{'s' * (count > 1)}{why}." for (noun, why), count in self._skipped.items())
+        return (*self._unreadable, *skipped)
 
     def close(self) -> None:
         """Give the file back."""
@@ -133,13 +143,17 @@ class FlowFile:
                     continue
                 self._take(kind, at, stop + 1 - at)
             at = stop + 1
-        if not self._offsets and not self._skipped:
+        if not self._offsets and not self._skipped and not len(self.connections):
             why = self._unreadable[0].removesuffix(".")
             raise CaptureError(f"no whole flow is in this file ({why})", where=str(self.path), remedy=f"{RECORD}.")
 
     def _take(self, kind: _Kind, at: int, size: int) -> None:
         if kind == _HTTP:
             self._add(at, size)
+        elif kind == _TCP and size <= self._max_flow:
+            self.connections.add(at, size)
+        elif kind == _TCP:
+            self._skipped["TCP connection", f" of more than {self._max_flow} bytes (open_capture's max_flow can be raised)"] += 1
         else:
             self._skipped[kind] += 1
 
@@ -239,9 +253,9 @@ def _kind(data: Readable, at: int, size: int) -> _Kind:
         version = ".".join(map(str, numbers))
         return "flow", f" of format {version or 'unknown'}, which the installed mitmproxy cannot read (a newer one may)"
     name = found[b"type"].decode("ascii", "replace")
-    if name == "http":
-        return _HTTP
-    return (f"{name.upper()} flow" if name in _OTHER_KINDS else "flow"), " (only HTTP is replayed)"
+    if name in ("http", "tcp"):
+        return _HTTP if name == "http" else _TCP
+    return (f"{name.upper()} flow" if name in _OTHER_KINDS else "flow"), " (HTTP and TCP are replayed)"
 
 
 def _quick_times(raw: bytes) -> _Times | None:

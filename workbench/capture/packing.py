@@ -1,4 +1,4 @@
-"""Exchanges as packed bytes: what the host's core reads. Little-endian, lengths and counts u32, times u64 nanoseconds.
+"""Exchanges and TCP connections as packed bytes: what the host's core reads. Little-endian, lengths and counts u32, times u64 nanoseconds.
 
     record     := u32 size of the rest
                   u32 index   u32 flags   u64 request start   u64 request end   u64 response start   u64 response end
@@ -11,7 +11,19 @@
     pairs      := u32 count, count x (u32 name length, u32 value length), then name and value bytes in turn
 
 Flags: bit 0 a response is present; bits 8-15 the request's HTTP version, bits 16-23 the response's
-(10, 11, 20 or 30). The core, not this file, turns a message into what Envoy shows to a filter.
+(10, 11, 20 or 30).
+
+A connection has bit 1 and the same beginning:
+
+    record     := u32 size of the rest
+                  u32 index   u32 flags   u64 start   u64 end   u32 connection   u32 count
+                  count x (u64 time, u32 size, u32 kind)
+                  str client's bytes   str upstream's bytes   pairs attributes   str error
+
+Each message's bytes are the next `size` of its side's. Kind: bit 0 from the upstream, bit 1 the side has ended, bit 2 it reset the
+connection. Flag bit 2: the upstream was never reached.
+
+The core, not this file, turns a message into what Envoy shows to a filter.
 """
 
 from __future__ import annotations
@@ -19,11 +31,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from .connection import Connection, Ending
 from .exchange import Exchange, Pairs
 
-__all__ = ["HAS_RESPONSE", "pack", "pack_pairs", "pack_str", "unpack_pairs"]
+__all__ = ["HAS_RESPONSE", "IS_CONNECTION", "pack", "pack_connections", "pack_pairs", "pack_str", "unpack_pairs"]
 
 HAS_RESPONSE = 1
+IS_CONNECTION = 2
+_UNREACHED = 4
+_FROM_UPSTREAM, _END, _RESET = 1, 2, 4
+_CONNECTION = struct.Struct("<IIQQII")
+_MESSAGE = struct.Struct("<QII")
 _HEAD = struct.Struct("<IIQQQQII")
 _U32 = struct.Struct("<I")
 _VERSIONS = {b"HTTP/1.0": 10, b"HTTP/1.1": 11, b"HTTP/2.0": 20, b"HTTP/2": 20, b"HTTP/3": 30, b"HTTP/3.0": 30}
@@ -82,6 +100,36 @@ def _pack_one(exchange: Exchange) -> bytes:
             trailers,
             pack_pairs(exchange.attributes),
             pack_str(exchange.error.encode()),
+        )
+    )
+    return pack_str(rest)
+
+
+def pack_connections(connections: Iterable[Connection]) -> bytes:
+    """The packed form of `connections`, one record behind the other. Messages come in the order given, none before the one before."""
+    return b"".join(map(_pack_connection, connections))
+
+
+def _pack_connection(connection: Connection) -> bytes:
+    latest = connection.start_ns
+    messages = []
+    for message in connection.messages:
+        latest = max(latest, message.time_ns)
+        messages.append((latest, len(message.data), 0 if message.from_client else _FROM_UPSTREAM))
+    end, ending = max(latest, connection.end_ns), connection.ending
+    if ending == Ending.RESET:
+        messages.append((end, 0, _FROM_UPSTREAM | _RESET))
+    elif ending != Ending.UNREACHED:
+        messages += sorted(((end, 0, _END), (end, 0, _FROM_UPSTREAM | _END)), reverse=ending == Ending.UPSTREAM)
+    flags = IS_CONNECTION | (_UNREACHED if ending == Ending.UNREACHED else 0)
+    rest = b"".join(
+        (
+            _CONNECTION.pack(connection.index, flags, connection.start_ns, end, connection.connection, len(messages)),
+            *(_MESSAGE.pack(*message) for message in messages),
+            pack_str(connection.sent(by_client=True)),
+            pack_str(connection.sent(by_client=False)),
+            pack_pairs(connection.attributes),
+            pack_str(connection.error.encode()),
         )
     )
     return pack_str(rest)

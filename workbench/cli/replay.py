@@ -29,6 +29,10 @@ def add(commands: Commands) -> None:
     command.add_argument("--limit-ms", type=positive, default=1000.0, metavar="MS", help="time that one call into a filter may take (1000)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random bytes that filters get (0)")
     command.add_argument("--chunk-size", type=size, default=0, metavar="BYTES", help="bodies come in pieces of this size (0: whole)")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="worker threads, each with VMs of its own (1)")
+    command.add_argument(
+        "--main-thread", action="store_true", default=None, help="start filters on Envoy's main thread too, as with several workers"
+    )
     command.add_argument("--quiet", action="store_true", help="no summary, no progress")
     command.set_defaults(run=_run)
 
@@ -46,6 +50,8 @@ def _run(args: argparse.Namespace) -> int:
             callback_limit_s=args.limit_ms / 1000,
             seed=args.seed,
             chunk_size=args.chunk_size,
+            workers=args.workers,
+            main_thread=args.main_thread,
         )
     if args.jsonl == "-":
         from ..analysis.jsonl import write_jsonl

@@ -6,5 +6,9 @@ from .config import Cluster, FilterSpec
 from .differences import Difference, compare
 from .judge import Observed, Seen, run_envoy
 from .process import EnvoyProcess, find_envoy
+from .tcp_judge import ObservedConnection, run_envoy_connections
 
-__all__ = ["Cluster", "Difference", "EnvoyProcess", "FilterSpec", "Observed", "Seen", "compare", "find_envoy", "run_envoy"]
+__all__ = [
+    "Cluster", "Difference", "EnvoyProcess", "FilterSpec", "Observed", "ObservedConnection", "Seen", "compare", "find_envoy", "run_envoy",
+    "run_envoy_connections",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Envoy's bootstrap for a chain of Wasm filters between a loopback client and a loopback upstream.
+"""Envoy's bootstrap for a chain of Wasm filters between a loopback client and a loopback upstream, of HTTP or of TCP.
 
 The settings are those with which Envoy adds least of its own: no request id, no `server` of its own, no `x-envoy-*` from the router, no
 route timeout, headers as they come. What is left is found with a run without filters (`judge`).
@@ -15,12 +15,14 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from workbench.errors import ConfigError
 
-__all__ = ["PLAIN", "TLS", "UPSTREAM", "Cluster", "FilterSpec", "Plugin", "bootstrap"]
+__all__ = ["PLAIN", "TCP", "TLS", "UPSTREAM", "Cluster", "FilterSpec", "Plugin", "bootstrap", "tcp_bootstrap"]
 
 UPSTREAM = "upstream"
 """Name of the cluster that the route leads to."""
 PLAIN, TLS = "plain", "tls"
 """Names of the listeners."""
+TCP = "tcp"
+"""Name of the one listener of `tcp_bootstrap`."""
 
 _TYPE = "type.googleapis.com/"
 _POLICIES = {"closed": "FAIL_CLOSED", "open": "FAIL_OPEN", "reload": "FAIL_RELOAD"}
@@ -119,15 +121,36 @@ def bootstrap(
     listeners = [_listener(PLAIN, chain, None, log)]
     if certificate is not None:
         listeners.append(_listener(TLS, chain, certificate, log))
+    return _whole(
+        listeners,
+        [
+            # One request a connection: an upstream that closes can then never be taken for one that refuses the next request.
+            _cluster(UPSTREAM, upstream_port, {"max_requests_per_connection": 1}),
+            *(_cluster(c.name, c.port, {}, http2=c.http2) for c in clusters),
+        ],
+    )
+
+
+def tcp_bootstrap(filters: Sequence[FilterSpec], upstream_port: int, *, clusters: Iterable[Cluster] = ()) -> dict[str, Any]:
+    """The bootstrap for network filters: one listener, the filters, and tcp_proxy to the upstream behind them.
+
+    Raises ConfigError for a chain that Envoy cannot have.
+    """
+    _check(filters)
+    proxy = {"stat_prefix": TCP, "cluster": UPSTREAM}
+    chain = [
+        *(_wasm_filter(spec, "network") for spec in filters),
+        _typed("envoy.filters.network.tcp_proxy", "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", proxy),
+    ]
+    listener = {"name": TCP, "address": _address(0), "filter_chains": [{"filters": chain}]}
+    return _whole([listener], [_cluster(UPSTREAM, upstream_port, {}), *(_cluster(c.name, c.port, {}, http2=c.http2) for c in clusters)])
+
+
+def _whole(listeners: list[dict[str, Any]], clusters: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "admin": {"address": _address(0)},
         "node": {"id": "workbench", "cluster": "workbench"},
-        "static_resources": {
-            "listeners": listeners,
-            # One request a connection: an upstream that closes can then never be taken for one that refuses the next request.
-            "clusters": [_cluster(UPSTREAM, upstream_port, {"max_requests_per_connection": 1})]
-            + [_cluster(c.name, c.port, {}, http2=c.http2) for c in clusters],
-        },
+        "static_resources": {"listeners": listeners, "clusters": clusters},
     }
 
 
@@ -150,7 +173,7 @@ def _no_policy(name: str, policy: str) -> ConfigError:
     return ConfigError(f"Envoy has no failure policy {policy!r}", where=name, remedy=f"Use one of {', '.join(_POLICIES)}")
 
 
-def _wasm_filter(spec: FilterSpec) -> dict[str, Any]:
+def _wasm_filter(spec: FilterSpec, kind: Literal["http", "network"] = "http") -> dict[str, Any]:
     vm: dict[str, Any] = {
         "vm_id": spec.vm_id,
         "runtime": "envoy.wasm.runtime.v8",
@@ -169,7 +192,7 @@ def _wasm_filter(spec: FilterSpec) -> dict[str, Any]:
         plugin["failure_policy"] = _POLICIES[spec.failure_policy]
     if spec.allow_on_headers_stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True
-    return _typed(spec.name, "envoy.extensions.filters.http.wasm.v3.Wasm", {"config": plugin})
+    return _typed(spec.name, f"envoy.extensions.filters.{kind}.wasm.v3.Wasm", {"config": plugin})
 
 
 def _any_bytes(data: bytes) -> dict[str, Any]:

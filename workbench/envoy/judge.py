@@ -31,7 +31,7 @@ from .process import EnvoyProcess
 from .upstream import Upstream
 from .wire import Message, values
 
-__all__ = ["Judge", "Observed", "Seen", "in_thread", "run_envoy"]
+__all__ = ["Judge", "Observed", "Seen", "in_thread", "observe", "run_envoy"]
 
 _T = TypeVar("_T")
 
@@ -274,30 +274,35 @@ class Judge:
         return "Envoy's worker no longer answers: a call into a filter does not return"
 
     async def _send(self, exchange: Exchange, timeout: float) -> Observed:
-        received = self._upstream.expect(exchange, patience=2 * timeout)
-        secure = exchange.request.scheme == b"https"
-        port = self._envoy.ports[TLS if secure else PLAIN]
-        answer, failure, sent_ns, client_port = await fetch(exchange, port, tls=self._tls if secure else None, timeout=timeout)
-        request = received[0] if received else None
-        now = time.time_ns()
-        begun = [message.begun_ns for message in (request, answer) if message is not None]
-        if request is not None and not request.complete:
-            await self._upstream.settle()
-        response = exchange.response
-        return Observed(
-            exchange.index,
-            None if request is None else _seen(request, _request_headers(request), exchange.request.headers),
-            len(received),
-            0 if answer is None else answer.head.status,
-            None if answer is None else _seen(answer, answer.head.fields, response.headers if response else None),
-            failure,
-            tuple(self._envoy.new_log()),
-            "",
-            client_port,
-            sent_ns,
-            min(begun, default=now),
-            answer.begun_ns if answer is not None else now,
-        )
+        return await observe(exchange, self._envoy, self._upstream, self._tls, timeout)
+
+
+async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:
+    """One exchange through an Envoy that runs, its route leading to `upstream`; OSError where Envoy takes no connection.
+
+    `timeout` is how long, in seconds, the client waits for its next byte.
+    """
+    received = upstream.expect(exchange, patience=2 * timeout)
+    secure = exchange.request.scheme == b"https"
+    got = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
+    request, answer, now = received[0] if received else None, got.message, time.time_ns()
+    begun = [message.begun_ns for message in (request, answer) if message is not None]
+    if request is not None and not request.complete:
+        await upstream.settle()
+    response = exchange.response
+    return Observed(
+        exchange.index,
+        None if request is None else _seen(request, _request_headers(request), exchange.request.headers),
+        len(received),
+        0 if answer is None else answer.head.status,
+        None if answer is None else _seen(answer, answer.head.fields, response.headers if response else None),
+        got.failure,
+        tuple(envoy.new_log()),
+        port=got.port,
+        sent_ns=got.sent_ns,
+        reached_ns=min(begun, default=now),
+        answered_ns=answer.begun_ns if answer is not None else now,
+    )
 
 
 def _request_headers(message: Message) -> Pairs:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,7 @@ class EnvoyProcess:
     `bootstrap` is Envoy's configuration as plain data, its listeners and its admin on port 0: the kernel chooses the ports,
     and they are read back from the admin interface. Where there is a POSIX shell, Envoy does not outlive this process even if that
     is killed; an interrupt on the terminal reaches us, not Envoy. `wasm_log_level` is one of Envoy's names (`trace` writes every
-    callback and hostcall).
+    callback and hostcall). `log_format` is Envoy's, to begin with `[%l]`; `arguments` are further ones for its command line.
     Raises FilterLoadError when Envoy refuses a filter, EnvoyError for anything else that keeps it from starting.
     """
 
@@ -59,8 +60,11 @@ class EnvoyProcess:
         wasm_log_level: str = "info",
         start_timeout: float = 30.0,
         binary: Path | None = None,
+        log_format: str = "[%l] %v",
+        arguments: Sequence[str] = (),
     ) -> None:
         self._binary = binary or find_envoy()
+        self._arguments = ("--log-format", log_format, *arguments)
         self._bootstrap = bootstrap
         self._concurrency = concurrency
         self._wasm_log_level = wasm_log_level
@@ -79,7 +83,7 @@ class EnvoyProcess:
 
     @property
     def log_path(self) -> Path:
-        """Envoy's log, one line `[level] text` an entry; it goes away with the process."""
+        """Envoy's log, one line `[level] text` (or as `log_format` has it) an entry; it goes away with the process."""
         assert self._folder is not None
         return Path(self._folder.name) / "envoy.log"
 
@@ -92,7 +96,7 @@ class EnvoyProcess:
         command = [
             str(self._binary), "-c", str(config), "--concurrency", str(self._concurrency), "--disable-hot-restart",
             "--admin-address-path", str(admin_file), "--log-level", "warning",
-            "--component-log-level", f"wasm:{self._wasm_log_level}", "--log-format", "[%l] %v",
+            "--component-log-level", f"wasm:{self._wasm_log_level}", *self._arguments,
         ]  # fmt: skip
         try:
             # Envoy's stderr, not --log-path: the latter is written only every few seconds.
@@ -187,7 +191,7 @@ class EnvoyProcess:
                 host, _, port = admin_file.read_text().strip().rpartition(":")
                 self.admin = (host, int(port))
                 if self.get("/ready")[0] == 200:
-                    statuses = json.loads(self.get("/listeners?format=json")[1])["listener_statuses"]
+                    statuses = json.loads(self.get("/listeners?format=json")[1]).get("listener_statuses", [])
                     self.ports = {status["name"]: status["local_address"]["socket_address"]["port_value"] for status in statuses}
                     return
             except (OSError, ValueError, KeyError, HTTPException):

@@ -33,7 +33,7 @@ class Abi(IntEnum):
         return self.name[1:].replace("_", ".")
 
 
-BRIDGE = ("memory_read", "memory_write", "memory_store32", "memory_store64")
+BRIDGE = ("memory_read", "memory_write", "memory_store32", "memory_store64", "memory_pages")
 """What the core imports from `guest` that the bridge gives, not the filter."""
 
 FAULT = "workbench_fault"

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..errors import FilterLoadError
 
-__all__ = ["Custom", "Export", "FuncType", "Import", "Memory", "WasmBinary", "shown"]
+__all__ = ["Custom", "Export", "FuncType", "Import", "Memory", "Reader", "WasmBinary", "shown"]
 
 MAX_BYTES = 256 << 20
 _MAX_ENTRIES = 1_000_000  # wasmtime's own bound for types, functions, imports and exports
@@ -20,6 +20,8 @@ _HEADER = b"\0asm\1\0\0\0"
 _COMPONENT_LAYER = b"\1\0"
 _KINDS = ("func", "table", "memory", "global", "tag")
 _VALUES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128", 0x70: "funcref", 0x6F: "externref", 0x69: "exnref"}
+_VALUES |= {0x6E: "anyref", 0x6D: "eqref", 0x6C: "i31ref", 0x6B: "structref", 0x6A: "arrayref"}
+_VALUES |= {0x71: "nullref", 0x72: "nullexternref", 0x73: "nullfuncref", 0x74: "nullexnref"}
 _OTHER_FORMATS = (
     (b"\x1f\x8b", "It is gzip data: unpack it first; an OCI image layer holds the module as plugin.wasm"),
     (b"PK\3\4", "It is a zip archive: unpack it first"),
@@ -98,7 +100,7 @@ class WasmBinary:
         `where` names the file in errors. Raises `FilterLoadError` for what is no core module, is cut short or breaks the format.
         """
         _check_header(data, where)
-        reader = _Reader(data, 8, len(data), where)
+        reader = Reader(data, 8, len(data), where)
         sections: list[tuple[int, int, int]] = []
         spans: dict[int, _Span] = {}
         customs: list[Custom] = []
@@ -114,7 +116,7 @@ class WasmBinary:
             body = (reader.at, reader.at + size)
             sections.append((section, start, body[1]))
             if section == 0:
-                inner = _Reader(data, *body, where)
+                inner = Reader(data, *body, where)
                 name = inner.name()
                 customs.append(Custom(name, inner.at, body[1] - inner.at))
             elif section in spans:
@@ -125,8 +127,8 @@ class WasmBinary:
                 spans[section] = body
             reader.at = body[1]
 
-        def section_reader(section: int) -> _Reader:
-            return _Reader(data, *spans.get(section, (0, 0)), where)
+        def section_reader(section: int) -> Reader:
+            return Reader(data, *spans.get(section, (0, 0)), where)
 
         types = _types(section_reader(1))
         imports = _imports(section_reader(2), types)
@@ -165,8 +167,8 @@ def _leb(value: int) -> bytes:
     return bytes((*out, value))
 
 
-class _Reader:
-    """Reads on within [at, end); every step outside is one clear error."""
+class Reader:
+    """Reads on within [at, end) of `data`; every step outside is one clear error that names `where` and the byte."""
 
     def __init__(self, data: bytes, at: int, end: int, where: str) -> None:
         self.data, self.at, self.end, self.where = data, at, end, where
@@ -259,7 +261,7 @@ def _check_header(data: bytes, where: str) -> None:
     raise FilterLoadError(f"not a wasm file: it starts with {data[:4].hex(' ')}, not 00 61 73 6d", where=where, remedy=remedy)
 
 
-def _types(reader: _Reader) -> list[FuncType]:
+def _types(reader: Reader) -> list[FuncType]:
     types = []
     for _ in range(reader.count()):
         form = reader.byte()
@@ -267,21 +269,21 @@ def _types(reader: _Reader) -> list[FuncType]:
             raise FilterLoadError(
                 f"type form 0x{form:02x} (garbage-collected types)",
                 where=reader.where,
-                remedy="Proxy-Wasm hosts do not take them: build without the GC proposal",
+                remedy="This host does not take them, for what they allocate has no limit: build without the GC proposal",
             )
         params = tuple([reader.value_type() for _ in range(reader.count())])
         types.append(FuncType(params, tuple([reader.value_type() for _ in range(reader.count())])))
     return types
 
 
-def _type_at(types: list[FuncType], reader: _Reader) -> FuncType:
+def _type_at(types: list[FuncType], reader: Reader) -> FuncType:
     index = reader.u32()
     if index >= len(types):
         raise reader.broken(f"no type {index}")
     return types[index]
 
 
-def _imports(reader: _Reader, types: list[FuncType]) -> tuple[Import, ...]:
+def _imports(reader: Reader, types: list[FuncType]) -> tuple[Import, ...]:
     imports = []
     for _ in range(reader.count()):
         module, name, kind = reader.name(), reader.name(), reader.byte()
@@ -305,11 +307,11 @@ def _imports(reader: _Reader, types: list[FuncType]) -> tuple[Import, ...]:
     return tuple(imports)
 
 
-def _memory(reader: _Reader) -> Memory:
+def _memory(reader: Reader) -> Memory:
     return reader.limits()
 
 
-def _exports(reader: _Reader, functions: list[FuncType | None]) -> tuple[Export, ...]:
+def _exports(reader: Reader, functions: list[FuncType | None]) -> tuple[Export, ...]:
     exports = []
     for _ in range(reader.count()):
         name, kind, index = reader.name(), reader.byte(), reader.u32()

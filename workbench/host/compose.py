@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ from .binary import WasmBinary, shown
 from .clock import clock_function
 from .compiled import compiled, engine
 from .module import FilterModule
-from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, gate_wat, imports_wat
+from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, gate_wat, hooks_wat, imports_wat
 from .watchdog import Watch
 
 __all__ = ["Composition", "Vm", "VmsUsedUp", "core_interface"]
@@ -47,13 +47,13 @@ class VmsUsedUp(Exception):
 
 @dataclass(frozen=True)
 class Vm:
-    """A filter's VM by its number in the core. `interception` is the table of the host functions it calls, slots as `wat.core_exports`."""
+    """A filter's VM by its number in the core. `imports` are its hostcalls as `wat.imports_wat` exports them."""
 
     number: int
     module: FilterModule
     exports: _Exports
     memory: wasmtime.Memory
-    interception: wasmtime.Table
+    imports: _Exports
 
 
 @cache
@@ -170,9 +170,45 @@ class Composition:
         functions |= {each.slot: filter_[name] for name, each in module.called.items()}
         for slot, function in functions.items():
             self._gate_table.set(self.store, row + slot, function)
-        vm = Vm(number, module, filter_, memory, imports["table"])
+        vm = Vm(number, module, filter_, memory, imports)
         self.vms.append(vm)
         return vm
+
+    def intercept(self, vm: Vm, functions: Mapping[str, Callable[..., int | None]]) -> None:
+        """Lead these host functions of one VM, by their names in the core, to Python; those of every other VM stay as they are.
+
+        A Python function gets wasm's numbers and must not raise; after `watch.stop_after_hostcall()` the filter traps.
+        """
+        known = core_exports(self.interface)
+        chosen = [each for each in known if each.export in functions]
+        given: dict[tuple[str, str], Any] = {("gate", "watch"): self._watch_page}
+        for each in chosen:
+            params, results = ([getattr(wasmtime.ValType, name)() for name in names] for names in (each.type.params, each.type.results))
+            function = wasmtime.Func(self.store, wasmtime.FuncType(params, results), functions[each.export])
+            given["python", each.export] = function
+        hooks = self._instance(bytes(wasmtime.wat2wasm(hooks_wat(chosen))), given)
+        table: wasmtime.Table = vm.imports["table"]
+        for each in chosen:
+            table.set(self.store, known.index(each), hooks[each.export])
+
+    def direct(self, vm: Vm, export: str, values: tuple[int, ...]) -> int:
+        """A host function itself, called for a VM's filter from within one of its calls; 0 where it has no result."""
+        function: wasmtime.Func = vm.imports[f"direct {export}"]
+        result = function(self.store, *values)
+        return 0 if result is None else int(result) & 0xFFFFFFFF
+
+    def read_filter(self, vm: Vm, at: int, size: int) -> bytes | None:
+        """Bytes of a filter's memory; None where the range is not inside it."""
+        if at + size > vm.memory.data_len(self.store):
+            return None
+        return ctypes.string_at(_address(vm.memory, self.store) + at, size)
+
+    def write_filter(self, vm: Vm, at: int, data: bytes) -> bool:
+        """Bytes into a filter's memory; False where they do not fit inside it."""
+        if at + len(data) > vm.memory.data_len(self.store):
+            return False
+        ctypes.memmove(_address(vm.memory, self.store) + at, data, len(data))
+        return True
 
     def _compiled(self, module: FilterModule) -> wasmtime.Module:
         key = module.sha256, module.memory_limit

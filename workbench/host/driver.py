@@ -6,7 +6,7 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,16 @@ from typing import Protocol
 
 import wasmtime
 
-from ..capture.packing import pack_str
-from ..errors import FilterLoadError, ReplayError
-from ..trace.records import FailureKind, Policy
+from ..errors import FilterLoadError, InterceptError, ReplayError
+from ..services.answering import Answering
+from ..services.calls import Service
 from ..trace.trace import Trace
 from .binary import shown
-from .compose import Composition, Vm, VmsUsedUp, core_interface
+from .compose import Composition, core_interface
 from .faults import describe
+from .homes import Failed, FilterSpec, Homes
+from .hook import Hook
+from .intercept import Hooks, let_go
 from .module import FilterModule
 from .watchdog import Runs, Verdict, Watchdog
 
@@ -31,34 +34,7 @@ _TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
 _PROGRESS_S = 0.1
 _LOGS_SHOWN = 5
 _ROWS_LOOKED_AT = 1000
-_DONE, _TRACE_FULL, _NEEDS_VM = 0, 1, 2
-
-
-class FilterSpec(Protocol):
-    """What the driver wants to know of a filter, see `workbench.chain.Filter`."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def config(self) -> bytes: ...
-    @property
-    def root_id(self) -> str: ...
-    @property
-    def vm_config(self) -> bytes: ...
-    @property
-    def vm_id(self) -> str: ...
-    @property
-    def env(self) -> tuple[tuple[str, str], ...]: ...
-    @property
-    def policy(self) -> Policy: ...
-    @property
-    def fail_open(self) -> bool: ...
-    @property
-    def allow_on_headers_stop_iteration(self) -> bool: ...
-    @property
-    def memory_limit(self) -> int: ...
+_DONE, _TRACE_FULL, _NEEDS_VM, _NEEDS_ANSWER = 0, 1, 2, 3
 
 
 class Batch(Protocol):
@@ -83,6 +59,8 @@ class Settings:
     log_level: int = 0
     start_anyway: bool = False
     most_vms: int = 1000
+    workers: int = 1
+    main_thread: bool = False
 
 
 Progress = Callable[[int, int], None]
@@ -93,28 +71,44 @@ def replay(
     batches: Iterable[Batch],
     settings: Settings | None = None,
     *,
+    hooks: Sequence[Hook] = (),
     progress: Progress | None = None,
     total: int = 0,
     cancel: threading.Event | None = None,
+    clusters: Mapping[str, Service] | None = None,
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
-    `progress` gets the exchanges done and `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt
-    (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done and its `complete` is False.
+    `hooks` step into hostcalls (`host.intercept`). `clusters` are the services that filters can call, by the name of Envoy's cluster;
+    a call to any other is refused, as there. `progress` gets the exchanges done and `total`, at most ten times a second and once at the
+    end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was
+    done and its `complete` is False.
 
-    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `ReplayError`
-    where the host itself fails. A filter that fails later is a result, in the trace.
+    Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
+    for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
+    result, in the trace.
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, cancel or threading.Event(), progress, total)
+    run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
+    services = run.services
     try:
-        with _interruptible(run.cancel), run.watchdog:
+        with _interruptible(run.interrupt), run.watchdog:
             run.begin(batches)
     except _Cancelled:
         run.trace.complete = False
+    except InterceptError as error:
+        run.trace.complete = False
+        run.drain()
+        run.report(final=True)
+        error.trace = run.trace
+        del run  # what is raised from here keeps nothing but the trace
+        let_go(error)
+        raise error.with_traceback(None) from error.__cause__
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
         raise _core_failed(error) from error
+    finally:
+        services.close()
     run.drain()
     run.report(final=True)
     return run.trace
@@ -132,7 +126,7 @@ def _load(filters: Sequence[FilterSpec]) -> list[FilterModule]:
 
 
 @contextmanager
-def _interruptible(cancel: threading.Event) -> Iterator[None]:
+def _interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """Turns SIGINT into a cancelled replay: an exception could come at any instruction, within the watchdog's callback too."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -140,7 +134,7 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        cancel.set()
+        interrupt()
 
     signal.signal(signal.SIGINT, interrupted)
     try:
@@ -152,15 +146,6 @@ def _interruptible(cancel: threading.Event) -> Iterator[None]:
 
 class _Cancelled(Exception):
     """The user wants no more."""
-
-
-class _Failed(Exception):
-    """A call into a filter did not return, and the core has not been told."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
 
 
 def _core_failed(error: Exception) -> ReplayError:
@@ -176,26 +161,37 @@ class _Run:
         filters: Sequence[FilterSpec],
         modules: Sequence[FilterModule],
         settings: Settings,
+        hooks: Sequence[Hook],
         cancel: threading.Event,
         progress: Progress | None,
         total: int,
+        clusters: Mapping[str, Service],
     ) -> None:
         self.filters = filters
-        self.modules = modules
         self.settings = settings
         self.cancel = cancel
-        self.host = Composition(max(settings.most_vms, len(filters)))
+        # a thread more for the main one and one for its trials
+        self.host = Composition(max(settings.most_vms, (settings.workers + 2) * len(filters)))
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
-        # filters with the same id, VM configuration and code share one VM, as in Envoy
-        self.keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
-        self.shared: dict[object, Vm] = {}
-        self.homes: list[Vm] = []
-        self.failed: set[int] = set()
-        self.given_up: set[int] = set()
+        self.services = Answering(clusters, self.trace.filters)
+        self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters)
+        self.homes = Homes(
+            filters,
+            modules,
+            self.host,
+            self.hooks.bind,
+            workers=settings.workers,
+            main_thread=settings.main_thread,
+        )
         self._progress = progress
         self._total = total
         self._reported = 0.0
+
+    def interrupt(self) -> None:
+        """End the replay as soon as a filter or a hook runs."""
+        self.cancel.set()
+        self.hooks.interrupt()
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Start the filters, replay everything, finish."""
@@ -205,9 +201,19 @@ class _Run:
         start = batch.start_ns if batch else 0
         self.host.call_with(
             "configure",
-            struct.pack("<QQIIII", settings.seed, start, settings.chunk_size, settings.buffer_limit, _TRACE_LIMIT, settings.log_level),
+            struct.pack(
+                "<QQ5I",
+                settings.seed,
+                start,
+                settings.chunk_size,
+                settings.buffer_limit,
+                _TRACE_LIMIT,
+                settings.log_level,
+                settings.workers,
+            ),
         )
-        self._start()
+        self.host.call_with("clusters", self.services.names)
+        self.homes.start(self)
         while batch is not None:
             self._check()
             following = next(upcoming, None)
@@ -222,50 +228,8 @@ class _Run:
         self.drain()
         self.report()
 
-    def _start(self) -> None:
-        for number, (spec, key) in enumerate(zip(self.filters, self.keys, strict=True)):
-            if key not in self.shared:
-                self.shared[key] = self._new_vm(number)
-            home = self.shared[key]
-            self.homes.append(home)
-            flags = int(spec.allow_on_headers_stop_iteration) | int(spec.fail_open) << 1
-            head = struct.pack("<III", home.number, spec.policy, flags)
-            self.host.call_with("filter_add", head + b"".join(map(pack_str, (spec.name.encode(), spec.root_id.encode(), spec.config))))
-        booted: set[int] = set()
-        for number, home in enumerate(self.homes):
-            if home.number not in booted:
-                booted.add(home.number)
-                self._try_start(number, "vm_boot", home.number)
-            if home.number not in self.failed:
-                self._try_start(number, "filter_start", number, home.number)
-
-    def _new_vm(self, number: int) -> Vm:
-        # what belongs to the VM and not to its key is that of the first filter in it, as in Envoy
-        first = self.keys.index(self.keys[number])
-        spec, module = self.filters[first], self.modules[first]
-        env = tuple((name.encode(), value.encode()) for name, value in spec.env)
-        try:
-            return self.host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
-        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            if self.host.watch.runs is not Runs.FILTER:
-                self.host.unwind()
-                what = "its start section calls the host, which does not know its memory yet"
-            else:
-                what = self._failure(error).message
-            raise FilterLoadError(f"cannot be started: {what}", where=str(spec.path), remedy="Build it as a reactor or a command") from None
-
-    def _try_start(self, number: int, name: str, *args: int) -> None:
-        """One step of a filter's start. A failure ends the replay, unless the user wants it anyway."""
-        home = self.homes[number]
-        try:
-            refused = self._enter(name, *args)
-            if not refused or name == "vm_boot":
-                return
-            self.failed.add(home.number)
-            message = "refused to start" if refused == FailureKind.START else "refused its configuration"
-        except _Failed as failure:
-            self._recover(failure)
-            message = failure.message
+    def complain(self, number: int, message: str) -> None:
+        """A filter does not start. That ends the replay, unless the user wants it anyway."""
         if not self.settings.start_anyway:
             self.drain()
             raise self._load_error(number, message)
@@ -295,6 +259,8 @@ class _Run:
                 self.report()
             elif status == _NEEDS_VM:
                 self._renew()
+            elif status == _NEEDS_ANSWER:
+                self._answer()
             else:
                 raise ReplayError(f"the host core answered {status}")
             status = self._enter_whole("resume")
@@ -302,73 +268,51 @@ class _Run:
     def _enter_whole(self, name: str, *args: int) -> int:
         while True:
             try:
-                return self._enter(name, *args)
-            except _Failed as failure:
-                self._recover(failure)
+                return self.enter(name, *args)
+            except Failed as failure:
+                self.recover(failure)
                 # what is left to finish is found by asking again, all else is in the core's state
                 if name != "finish":
                     name, args = "resume", ()
 
-    def _enter(self, name: str, *args: int) -> int:
+    def enter(self, name: str, *args: int) -> int:
+        """Call the core where that may call a filter. Raises `Failed` for a call that did not come back."""
         try:
             return self.host.call(name, *args)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            raise self._failure(error) from None
+            raise self.failure(error) from None
 
-    def _failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError) -> _Failed:
+    def failure(self, error: wasmtime.Trap | wasmtime.WasmtimeError) -> Failed:
         """Brings the core back in order after a trap, and says what it means; raises unless it is a filter's failure."""
         verdict, in_host = self.watchdog.verdict, self.host.watch.runs is not Runs.FILTER
         self.watchdog.clear()
         self.host.unwind()
         error.__traceback__ = None  # a frame of wasmtime's in it points back: the circle would keep the store until the next collection
-        if verdict is Verdict.CANCELLED:
+        error, interrupted = self.hooks.take(error)
+        if verdict is Verdict.CANCELLED or interrupted:
             raise _Cancelled
         if verdict is Verdict.FAULT:
             raise ReplayError("the watchdog failed") from self.watchdog.fault
         if in_host:
             raise _core_failed(error)
         memory, limit = self.host.memory_entered()
-        return _Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, limit))
+        return Failed(*describe(error, verdict, self.settings.callback_limit_s, memory, limit))
 
-    def _recover(self, failure: _Failed) -> None:
-        vm = self.host.vms[self.host.watch.vm]
-        self.failed.add(vm.number)
-        self.host.leave_behind(vm)
+    def recover(self, failure: Failed) -> None:
+        """Tell the core of it, which knows better where it ended the filter itself."""
+        self.homes.lost(self.host.vms[self.host.watch.vm])
         self.host.call_with("recover", failure.message.encode(), failure.kind)
-        # where the core itself ended the filter it knows why
         failure.message = self.host.read(self.host.call("failure_ptr"), self.host.call("failure_len")).decode()
 
-    def _renew(self) -> None:
-        """A fresh VM for the filter that the core names, and for those of the same policy that lived with it."""
-        number = self.host.call("needs") & 0xFFFF
-        if number in self.given_up:
-            return
-        old, policy = self.homes[number], self.filters[number].policy
-        for each, (home, spec) in enumerate(zip(self.homes, self.filters, strict=True)):
-            if home is old and spec.policy == policy:
-                moved = self._moved(each)
-                if moved is not None:
-                    self.homes[each] = moved
-                else:
-                    self.given_up.add(each)
-                    self.host.call("filter_give_up", each)
+    def _answer(self) -> None:
+        """What a filter asked of another service, asked of whoever answers for it."""
+        question = self.host.read(self.host.call("question_ptr"), self.host.call("question_len"))
+        self.host.call_with("answer", self.services.answer(question))
 
-    def _moved(self, number: int) -> Vm | None:
-        """Starts a filter in the VM that those of its key share now, made afresh if that has failed; None where it cannot be had."""
-        key = self.keys[number]
-        try:
-            if self.shared[key].number in self.failed:
-                self.shared[key] = self._new_vm(number)
-                self._enter("vm_boot", self.shared[key].number)
-            home = self.shared[key]
-            if self._enter("filter_start", number, home.number) == _DONE:
-                return home
-            self.failed.add(home.number)
-        except _Failed as failure:
-            self._recover(failure)
-        except (VmsUsedUp, FilterLoadError):
-            pass
-        return None
+    def _renew(self) -> None:
+        """A fresh VM for the filter that the core names."""
+        wanted = self.host.call("needs")
+        self.homes.renew(self, wanted & 0xFF, wanted >> 8 & 0xFF, wanted >> 16)
 
     def _check(self) -> None:
         if self.cancel.is_set():

@@ -70,7 +70,7 @@ def _names(error: wasmtime.Trap | wasmtime.WasmtimeError) -> list[str]:
     for frame in _frames(error):
         if frame.module_name == "workbench.gate":
             break
-        if frame.module_name != "workbench.imports":
+        if frame.module_name not in ("workbench.imports", "workbench.hooks"):
             name = frame.func_name
             names.append(shown(_RUST_HASH.sub("", name), 80) if name else f"function {frame.func_index}")
     return names

@@ -12,7 +12,7 @@ from ..errors import ConfigError, FilterLoadError
 from .abi import ALLOCATORS, Abi, GuestFunction, HostInterface
 from .binary import MAX_BYTES, Export, Import, WasmBinary, shown
 
-__all__ = ["DEFAULT_MEMORY_LIMIT", "PAGE", "FilterModule", "detect_abi", "read_file"]
+__all__ = ["DEFAULT_MEMORY_LIMIT", "PAGE", "FilterModule", "detect_abi", "read_file", "serves_connections"]
 
 PAGE = 65536
 DEFAULT_MEMORY_LIMIT = 1 << 30
@@ -24,6 +24,10 @@ _HINTS = {
     "go": "It is built for browsers: use GOOS=wasip1 with -buildmode=c-shared",
     "__wbindgen_placeholder__": "It is built for wasm-bindgen: build for wasm32-wasip1 and leave out crates that need a browser",
 }
+
+
+_OF_CONNECTIONS = {"new_connection", "downstream_data", "upstream_data", "downstream_connection_close", "upstream_connection_close"}
+_OF_EXCHANGES = {f"{side}_{part}" for side in ("request", "response") for part in ("headers", "body", "trailers")}
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,15 @@ class FilterModule:
             raise FilterLoadError("; ".join(problems), where=where, remedy=_remedy(binary.imports, abi, interface))
         sha256 = hashlib.sha256(binary.data).hexdigest()
         return cls(Path(path), sha256, abi, binary, binary.with_memory_maximum(memory_limit // PAGE), memory_limit, called)
+
+
+def serves_connections(modules: Iterable[FilterModule]) -> bool:
+    """Whether these can only be network filters: each has callbacks of TCP connections, and one has none of HTTP.
+
+    SDKs export the callbacks of both, whatever a filter is for: of such a module nobody can tell.
+    """
+    exported = [{name.removeprefix("proxy_on_") for name in module.called} for module in modules]
+    return all(names & _OF_CONNECTIONS for names in exported) and any(not names & _OF_EXCHANGES for names in exported)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

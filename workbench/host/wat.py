@@ -3,6 +3,7 @@
 gate     once: the core's calls into filters, jumps through one table with a row a VM
 imports  for each VM: the filter's calls into the core; compiled once, the VM's number is a global that it imports
 bridge   for each VM: copies between the filter's memory and the core's
+hooks    for each VM with intercepted hostcalls: from the filter to Python, and out again
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from .abi import BRIDGE, Abi, GuestFunction, HostFunction, HostInterface
 from .binary import FuncType
 from .watchdog import Runs
 
-__all__ = ["BRIDGE_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "imports_wat"]
+__all__ = ["BRIDGE_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "hooks_wat", "imports_wat"]
 
 WITHOUT_RESULT = "void "
 """Before the name of an import's variant that gives no result."""
@@ -42,7 +43,8 @@ BRIDGE_WAT = """
   (func (export "memory_store64") (param $to i32) (param $value i64) (result i32)
     (if (call $outside (local.get $to) (i32.const 8)) (then (return (i32.const 0))))
     (i64.store $filter (local.get $to) (local.get $value))
-    (i32.const 1)))
+    (i32.const 1))
+  (func (export "memory_pages") (result i32) (memory.size $filter)))
 """
 
 
@@ -98,6 +100,21 @@ def imports_wat(interface: HostInterface) -> str:
         if each.export in lenient:
             params = _signature(FuncType(each.type.params))
             parts.append(f'(func (export "{WITHOUT_RESULT}{each.export}") {params} (drop (call $f{slot} {values})))')
+    return "\n".join(parts) + ")"
+
+
+def hooks_wat(functions: Sequence[HostFunction]) -> str:
+    """Ways for hostcalls into `python`, and out of them by a trap where the word at 24 of `watch` asks for it.
+
+    Exports and imports are named as in the core. The trap is made here because nothing can be raised through wasm from Python.
+    """
+    parts = ['(module $workbench.hooks (import "gate" "watch" (memory 1 1))']
+    for slot, each in enumerate(functions):
+        parts.append(f'(import "python" "{each.export}" (func $python{slot} {_signature(each.type)}))')
+    for slot, each in enumerate(functions):
+        values = "".join(f"(local.get {i}) " for i in range(len(each.type.params)))
+        parts.append(f'(func (export "{each.export}") {_signature(each.type)} (call $python{slot} {values})')
+        parts.append("(if (i32.load (i32.const 24)) (then (unreachable))))")
     return "\n".join(parts) + ")"
 
 

@@ -77,6 +77,10 @@ class Watch:
         """The filter traps when the hostcall that runs now is done."""
         self._stop.value = 1
 
+    def set_runs(self, who: Runs) -> None:
+        """Say who runs, where Python stands between a filter and the host."""
+        self._runs.value = who
+
     def host_again(self) -> None:
         """After a trap: the host runs, and nothing is to stop."""
         self._stop.value = 0
@@ -111,6 +115,8 @@ class Watchdog:
         self._call = -1
         self._since = 0
         self._bytes = 0
+        self._paused_ns = 0  # within the call that is watched, for which others than filter and host are to blame
+        self._pause_began: int | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         # kept here and knowing this object only weakly: a circle would keep the store, and all its memory, until the next collection
@@ -135,6 +141,16 @@ class Watchdog:
         self.verdict = None
         self._call = -1
 
+    def pause(self) -> None:
+        """What runs now, within a call, is not the filter's doing: its time does not count."""
+        self._pause_began = time.thread_time_ns()
+
+    def go_on(self) -> None:
+        """Time counts again."""
+        if self._pause_began is not None:
+            self._paused_ns += time.thread_time_ns() - self._pause_began
+            self._pause_began = None
+
     def _advance(self) -> None:
         while not self._stop.wait(_TICK_S):
             self._engine.increment_epoch()
@@ -143,7 +159,9 @@ class Watchdog:
         """True where the running wasm is to trap at once; a hostcall is let through to its end first."""
         now, call, runs = time.thread_time_ns(), self._watch.calls, self._watch.runs
         if call != self._call:
-            self._call, self._since, self._bytes = call, now, self._host_bytes()
+            self._call, self._since, self._bytes, self._paused_ns = call, now, self._host_bytes(), 0
+            if self._pause_began is not None:
+                self._pause_began = now
         verdict = self._judge(now)
         if verdict is None:
             return False
@@ -163,7 +181,8 @@ class Watchdog:
             return Verdict.CANCELLED
         if self._host_bytes() - self._bytes > HOST_BYTES_A_CALL:
             return Verdict.MEMORY
-        return Verdict.TIMEOUT if now - self._since > self._limit_ns else None
+        until = now if self._pause_began is None else self._pause_began
+        return Verdict.TIMEOUT if until - self._since - self._paused_ns > self._limit_ns else None
 
 
 def _on_tick(this: weakref.ref[Watchdog], delta: Any, kind: Any) -> int:

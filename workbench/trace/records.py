@@ -11,7 +11,8 @@ HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `
           `a` to `d` and the blob's fields are what `Hostcall.args` and `Hostcall.fields` name.
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
-`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it.
+`flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it. Bit 1 (`INSTEAD`) is set on a hostcall that a
+user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got.
 `parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
 """
 
@@ -24,14 +25,19 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "NONE", "NO_FILTER", "RECORD", "Callback", "Effect", "Event", "FailureKind",
-    "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
+    "FINISHED", "INSTEAD", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event",
+    "FailureKind", "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
 NONE = 0xFFFFFFFF
 """No exchange (a root context's call), no parent, or a number not given."""
 NO_FILTER = 255
 FINISHED = 1
+MAIN = 255
+"""In place of a worker: Envoy's main thread, which has a VM of each filter too, and no exchanges."""
+TRIAL = 254
+"""In place of a worker: a VM in which a configuration is tried on the main thread, and which is thrown away."""
+INSTEAD = 2
 
 RECORD = np.dtype(
     [
@@ -68,14 +74,16 @@ class Event(IntEnum):
     """`code` of an EVENT row. `pairs` fields are in the form of `capture.packing`."""
 
     REQUEST = 1
-    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection; pairs headers, pairs trailers."""
+    """The request as Envoy shows it to the first filter. a body size, b trailers, c connection, d worker; pairs headers, pairs
+    trailers."""
     RESPONSE = 2
     """The upstream's response as the last filter is shown it. result status, a body size, b trailers; pairs headers, pairs trailers.
     What the proxy makes because the capture has none is a LOCAL_RESPONSE."""
     MAP = 3
     """A header map after a callback that changed it. a map type (0 to 3), parent the callback; pairs."""
     BODY = 4
-    """What a filter sees of a body after a callback that changed it. a 0 request or 1 response, b size before; bytes after."""
+    """What a filter sees of a body after a callback that changed it. a 0 request, 1 response, 2 and 3 a connection's bytes from the
+    client and from the upstream; b size before; bytes after."""
     UPSTREAM_REQUEST = 5
     """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, body (empty if c),
     pairs trailers."""
@@ -89,15 +97,41 @@ class Event(IntEnum):
     """A filter failed, or suffers from an earlier failure of its VM. a FailureKind, b Policy, c Effect, parent the callback; message,
     callback name."""
     PAUSE = 9
-    """A filter paused a direction. a 0 request or 1 response, b 0 headers, 1 body, 2 trailers, c what it returned."""
+    """A filter paused a direction. a 0 request or 1 response (of a connection: bytes from the client, from the upstream), b 0 headers,
+    1 body, 2 trailers, 3 new connection, 4 data, c what it returned."""
     RESUME = 10
     """A filter's direction goes on. a direction, b bytes of body that were held."""
     END = 11
-    """The exchange is over. a bits: 1 request left paused, 2 response left paused, 4 reset."""
+    """The exchange or connection is over. a bits: 1 request left paused, 2 response left paused, 4 reset (of a connection: the client
+    was not told of the upstream's end), 8 waited for a callout that nobody answers."""
     VM = 12
-    """A VM was started. a how many of this filter so far, b 0 start, 1 reload, 2 restart."""
+    """A filter was started in a VM. a how many of this filter so far on this thread, b 0 start, 1 reload, 2 restart, c the worker from 0,
+    `MAIN` or `TRIAL`."""
     NOTE = 13
     """Something a user should know. text."""
+    CALLOUT = 14
+    """What a call to another service came to, once for each. result the HTTP or gRPC status, -1 for none, a token, b `CalloutKind`,
+    c `CalloutEnd`, d microseconds since it was asked, parent the hostcall that asked; cluster, pairs headers, body or message, pairs
+    trailers. For a failure the status is what the filter was told."""
+    CALLOUT_PART = 15
+    """Initial metadata or a message that came in a gRPC stream; as CALLOUT, c and result 0."""
+    DATA = 16
+    """Bytes of a TCP connection came in. a 0 from the client or 1 from the upstream, b size, c 1 where that side has ended, d 1 where
+    it reset the connection."""
+    CONNECTION = 17
+    """A TCP connection begins. a bytes that the client sends, b that the upstream sends, c connection, d captured messages;
+    pairs attributes."""
+    CONNECTION_END = 18
+    """It is over. filter the one that closed it, where one did; result who closed, as the ABI says it: 1 local, 2 remote. a bytes that
+    the upstream got, b that the client got, c bits: 1 and 2 where these are the captured ones, 4 where they are too many to be kept,
+    d 1 where the proxy connected to the upstream; what the upstream got, what the client got (empty if as captured)."""
+    INTERCEPTED = 19
+    """A user's function changed what a hostcall gave. result what the filter got, a the hostcall's row, b 1 where the host had done it, c
+    the host's own result if so, d the hostcall's code, ns the whole call; for each changed value its name, what the host gave (empty
+    where it gave nothing), and what the filter got."""
+    MEMORY = 21
+    """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
+    callback; `vm` says whose it is."""
 
 
 class FailureKind(IntEnum):
@@ -107,6 +141,8 @@ class FailureKind(IntEnum):
     START = 4
     CONFIGURE = 5
     EARLIER = 6
+    HANG = 7
+    """The exchange stayed paused for a callout that nobody answers."""
 
 
 class Policy(IntEnum):
@@ -131,9 +167,27 @@ class ResponseSource(IntEnum):
     PROXY = 2
 
 
+class CalloutKind(IntEnum):
+    """The low two bits of a callout's token."""
+
+    HTTP = 0
+    UNARY = 1
+    STREAM = 2
+
+
+class CalloutEnd(IntEnum):
+    ANSWERED = 0
+    TIMEOUT = 1
+    FAILED = 2
+    """No connection, or the answer broke off."""
+    CANCELLED = 3
+    """By the filter, or with its VM."""
+    UNANSWERED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """`args` name a, b and c of the row (the context id is in `context`)."""
+    """`args` name a to d of the row (the context id is in `context`)."""
 
     name: str
     args: tuple[str, ...]

@@ -85,7 +85,7 @@ def _part(key: str, title: str, stages: Sequence[Stage]) -> dict[str, Any] | Non
     """A table of header entries over the stages that were reached."""
     reached = [stage for stage in stages if stage.reached]
     reached = [stage for at, stage in enumerate(reached) if not _echo(reached, at)]
-    if not reached:
+    if not any(stage.headers for stage in reached):
         return None
     tail = _same_end(reached)
     shown = reached[:-1] if tail else reached

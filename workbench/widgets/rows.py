@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.analysis.words import shorten
+from workbench.capture.exchange import Exchange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +177,10 @@ class FlowRows:
 
     def _captured_status(self, exchange: int) -> int | None:
         """What the upstream answered when it was captured, for a request that a filter kept from it now."""
-        response = self._replay.capture[exchange].response
+        captured = self._replay.capture[exchange]
+        if not isinstance(captured, Exchange):
+            return None
+        response = captured.response
         return None if response is None else response.status
 
     def _changes_of(self, exchange: int) -> dict[str, str]:

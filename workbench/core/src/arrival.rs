@@ -1,78 +1,123 @@
 //! What comes in: a captured request, its answer, and the pieces of their bodies, each at its time.
 
+use crate::connection;
 use crate::events::Event as Planned;
 use crate::failure;
 use crate::local;
 use crate::message;
 use crate::refusal::UPGRADE_FAILED;
-use crate::state::{core, Core, EARLIER, OPEN};
+use crate::state::{core, Core, Ctx, EARLIER, OPEN, RELOAD};
 use crate::stream::{Bytes, Stream, Work, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE};
+use crate::worker::{self, Presence};
 
 /// Pieces of a body that wait in a stream at once; the others stay where they are, so that small pieces cost no memory.
 const MOST_PIECES: u32 = 64;
+/// Envoy's back-off between two starts of a VM: a second, to which it adds up to half of one at random.
+const BACK_OFF_NS: u64 = 1_000_000_000;
 
-/// True where a filter's policy wants a fresh VM before a new stream begins; the pump then asks for it.
-pub fn wants_reload(c: &mut Core) -> bool {
-    let now = c.now;
-    for (number, filter) in c.filters.iter().enumerate() {
-        let vm = &c.vms[filter.vm as usize];
-        // Envoy waits a random share of a second before it tries again; a replay the whole one, so that it repeats
-        if filter.policy == crate::state::RELOAD && matches!(vm.failed, 1..=3) && !filter.given_up && now >= vm.failed_at + 1_000_000_000 {
-            c.needs.push_back((number as u32, 1));
-            return true;
-        }
-    }
-    false
+/// True where a filter's policy wants a fresh VM before it takes part in a stream. Envoy's back-off counts from when the VM was
+/// started last: one that ran for longer and fails is replaced at the next stream.
+fn wants_reload(c: &Core, filter: u32) -> bool {
+    let f = &c.filters[filter as usize];
+    f.policy == RELOAD
+        && matches!(c.vms[f.vm as usize].failed, 1..=3)
+        && f.presence == Presence::Here
+        && !f.given_up
+        && c.now >= f.loaded_at + BACK_OFF_NS
 }
 
-/// A captured request arrives.
-pub fn arrive(record: &[u8]) -> u32 {
+/// A captured request or connection arrives, on the thread that serves its connection.
+pub fn arrive(record: &[u8]) {
     let c = core();
     let slot = c.free.pop().unwrap_or_else(|| {
         c.streams.push(Stream::default());
         c.streams.len() as u32 - 1
     });
+    c.callouts.exchange_moved();
     c.open += 1;
     c.held += record.len();
     let count = c.filters.len();
     let s = &mut c.streams[slot as usize];
     s.reset(count);
-    s.load(record);
+    if connection::is_connection(record) {
+        connection::load(s, record);
+    } else {
+        s.load(record);
+    }
     s.began[REQUEST] = c.now;
-    for (state, filter) in s.filters.iter_mut().zip(&c.filters) {
-        state.vm = filter.vm;
-        state.absent = c.vms[filter.vm as usize].failed != 0 && (filter.policy == OPEN || filter.fail_open);
-        if state.absent {
-            state.failure_told = true;
+    s.worker = worker::of_connection(c.settings.workers, s.connection);
+    worker::enter(s.worker);
+    enroll(slot, 0);
+}
+
+/// The filters from this one on take part in a stream, each with a context of its own: it is numbered now, as in Envoy, and the filter
+/// told at its first callback. Stops where one needs a fresh VM, and is called again then.
+pub fn enroll(slot: u32, from: u32) {
+    let c = core();
+    for filter in from..c.filters.len() as u32 {
+        if c.vms[c.filters[filter as usize].vm as usize].failed != 0 && wants_reload(c, filter) {
+            c.arriving = Some((slot, filter));
+            c.needs.push_back((filter, c.worker, 1));
+            // at once, so that it is asked for once
+            c.filters[filter as usize].loaded_at = c.now;
+            return;
+        }
+        let f = &c.filters[filter as usize];
+        let vm = &mut c.vms[f.vm as usize];
+        let failed = vm.failed != 0 || f.presence != Presence::Here;
+        let state = &mut c.streams[slot as usize].filters[filter as usize];
+        state.vm = f.vm;
+        if failed {
+            state.dead = f.presence == Presence::Dead;
+            state.absent = f.presence == Presence::Absent || f.policy == OPEN || f.fail_open;
+            state.failure_told = state.absent;
+        } else {
+            state.ctx = vm.new_context(Ctx::Stream { slot, filter });
         }
     }
+    c.arriving = None;
+    begin(slot);
+    core().ready.push_back(slot);
+}
+
+fn begin(slot: u32) {
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    let tcp = s.tcp.is_some();
     let (body, trailers) = (s.bodies[REQUEST], s.has_trailers[REQUEST]);
-    let row = Row {
-        exchange: s.exchange,
-        args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, 0],
-        ..Row::event(Event::Request, c.now)
-    };
-    let (maps, trace) = (&s.maps, &mut c.trace);
-    trace.push(row, |f| {
-        f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
-    });
-    for filter in 0..count as u32 {
+    if tcp {
+        connection::open(slot);
+    } else {
+        let row = Row {
+            exchange: s.exchange,
+            args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, s.worker],
+            ..Row::event(Event::Request, c.now)
+        };
+        let (maps, trace) = (&s.maps, &mut c.trace);
+        trace.push(row, |f| {
+            f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
+        });
+    }
+    for filter in 0..core().filters.len() as u32 {
         if core().streams[slot as usize].filters[filter as usize].absent {
-            failure::tell(slot, filter, EARLIER, 2, b"its VM had failed before", NONE);
+            let started = core().filters[filter as usize].presence == Presence::Here;
+            let why: &[u8] = if started { b"its VM had failed before" } else { b"it did not start in this VM" };
+            failure::tell(slot, filter, EARLIER, 2, why, NONE);
         }
+    }
+    if tcp {
+        return;
     }
     let s = &mut core().streams[slot as usize];
     if s.loaded[REQUEST].refused.is_some() {
-        refuse(slot);
-        return slot;
+        return refuse(slot);
     }
     let eos = body.0 == body.1 && !trailers && !s.loaded[REQUEST].chunked;
     s.work.push_back(Work::Headers { dir: REQUEST, pos: 0, eos });
     if !eos {
         deliver_body(slot, REQUEST, body.0, true);
     }
-    slot
 }
 
 /// Envoy answers this request itself: no filter is asked, each is told at the end.

@@ -4,6 +4,7 @@ use crate::guest;
 use crate::hostcalls::Restricted;
 use crate::state::{core, Active, Core, Ctx, ABI_01, RESTART};
 use crate::stream::{self, Pending};
+use crate::worker::Presence;
 use crate::trace::{Event, Row, CALLBACK, NONE, NO_FILTER};
 
 /// One entry into a VM. Hostcalls act on `effective` where a filter set one, else on the context it was entered with.
@@ -12,6 +13,8 @@ pub struct Frame {
     pub ctx_id: u32,
     pub effective: Option<(u32, Ctx)>,
     pub row: u32,
+    /// The exchange that the callback belongs to: what a root context does in it counts there.
+    pub exchange: u32,
     /// Real time spent in hostcalls so far.
     pub host_ns: u64,
     pub started: u64,
@@ -45,6 +48,16 @@ pub enum Callback {
     Log,
     Done,
     Delete,
+    HttpCallResponse,
+    GrpcReceiveInitialMetadata,
+    GrpcReceive,
+    GrpcReceiveTrailingMetadata,
+    GrpcClose,
+    NewConnection,
+    DownstreamData,
+    UpstreamData,
+    DownstreamClose,
+    UpstreamClose,
 }
 
 pub const CALLBACKS: &[(&str, &str)] = &[
@@ -66,6 +79,16 @@ pub const CALLBACKS: &[(&str, &str)] = &[
     ("proxy_on_log", "-"),
     ("proxy_on_done", "-"),
     ("proxy_on_delete", "-"),
+    ("proxy_on_http_call_response", "token,num_headers,body_size,num_trailers"),
+    ("proxy_on_grpc_receive_initial_metadata", "token,num_headers"),
+    ("proxy_on_grpc_receive", "token,message_size"),
+    ("proxy_on_grpc_receive_trailing_metadata", "token,num_trailers"),
+    ("proxy_on_grpc_close", "token,status_code"),
+    ("proxy_on_new_connection", "-"),
+    ("proxy_on_downstream_data", "data_size,end_of_stream"),
+    ("proxy_on_upstream_data", "data_size,end_of_stream"),
+    ("proxy_on_downstream_connection_close", "close_type"),
+    ("proxy_on_upstream_connection_close", "close_type"),
 ];
 
 impl Core {
@@ -86,7 +109,12 @@ pub struct Target {
 }
 
 /// Calls a filter and records it. May never return: everything that must survive a trap is in the state before.
-pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
+pub fn callback(which: Callback, target: Target, [a, b]: [u32; 2]) -> u32 {
+    callback_of_four(which, target, [a, b, 0, 0])
+}
+
+/// The same for a callback with more arguments.
+pub fn callback_of_four(which: Callback, target: Target, args: [u32; 4]) -> u32 {
     let c = core();
     c.trace.begin();
     let row = c.trace.push(
@@ -97,7 +125,7 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
             flags: 0,
             exchange: target.exchange,
             context: target.ctx_id,
-            args: [args[0], args[1], 0, 0],
+            args,
             vm: target.vm,
             ..Row::event(Event::Note, c.now)
         },
@@ -105,7 +133,7 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
     );
     c.active = Some(Active { vm: target.vm, filter: target.filter, row, stream: target.pending });
     let started = guest::real_ns();
-    c.frames.push(Frame { ctx: target.ctx, ctx_id: target.ctx_id, effective: None, row, host_ns: 0, started });
+    c.frames.push(Frame { ctx: target.ctx, ctx_id: target.ctx_id, effective: None, row, exchange: target.exchange, host_ns: 0, started });
     let result = dispatch(which, target.vm, target.ctx_id, args);
     let ns = guest::real_ns().saturating_sub(started);
     let c = core();
@@ -113,7 +141,21 @@ pub fn callback(which: Callback, target: Target, args: [u32; 2]) -> u32 {
     c.active = None;
     c.trace.finish(row, result as i32, ns, host_ns);
     close(row);
+    note_memory(target.vm, row);
     result
+}
+
+/// Records how much memory a VM has, where a callback changed it and after the first one.
+fn note_memory(vm: u32, row: u32) {
+    // SAFETY: the gate's slots of every VM are filled; nothing of the filter runs.
+    let pages = unsafe { guest::memory_pages(vm) };
+    let c = core();
+    let before = std::mem::replace(&mut c.vms[vm as usize].pages, pages);
+    if before != pages {
+        let of = c.trace.at(row).map(|row| (row.filter, row.exchange));
+        let (filter, exchange) = of.unwrap_or((NO_FILTER, NONE));
+        c.trace.push(Row { filter, exchange, parent: row, vm, args: [pages, before, 0, 0], ..Row::event(Event::Memory, c.now) }, |_| {});
+    }
 }
 
 /// Writes what belongs behind a callback that has ended.
@@ -130,7 +172,7 @@ fn close(row: u32) {
     }
 }
 
-fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
+fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b, c, d]: [u32; 4]) -> u32 {
     let old = core().vms[vm as usize].abi == ABI_01;
     // SAFETY: the gate's slots of this VM are filled for each callback that it exports.
     unsafe {
@@ -155,6 +197,16 @@ fn dispatch(which: Callback, vm: u32, ctx: u32, [a, b]: [u32; 2]) -> u32 {
             Callback::Log => guest::proxy_on_log(vm, ctx),
             Callback::Done => return guest::proxy_on_done(vm, ctx),
             Callback::Delete => guest::proxy_on_delete(vm, ctx),
+            Callback::HttpCallResponse => guest::proxy_on_http_call_response(vm, ctx, a, b, c, d),
+            Callback::GrpcReceiveInitialMetadata => guest::proxy_on_grpc_receive_initial_metadata(vm, ctx, a, b),
+            Callback::GrpcReceive => guest::proxy_on_grpc_receive(vm, ctx, a, b),
+            Callback::GrpcReceiveTrailingMetadata => guest::proxy_on_grpc_receive_trailing_metadata(vm, ctx, a, b),
+            Callback::GrpcClose => guest::proxy_on_grpc_close(vm, ctx, a, b),
+            Callback::NewConnection => return guest::proxy_on_new_connection(vm, ctx),
+            Callback::DownstreamData => return guest::proxy_on_downstream_data(vm, ctx, a, b),
+            Callback::UpstreamData => return guest::proxy_on_upstream_data(vm, ctx, a, b),
+            Callback::DownstreamClose => guest::proxy_on_downstream_connection_close(vm, ctx, a),
+            Callback::UpstreamClose => guest::proxy_on_upstream_connection_close(vm, ctx, a),
         }
     }
     0
@@ -175,6 +227,7 @@ pub fn recover(kind: u32, message: &[u8]) {
         row.other_ns = elapsed.1.min(u32::MAX as u64) as u32;
     }
     close(active.row);
+    note_memory(active.vm, active.row);
     let c = core();
     let vm = &mut c.vms[active.vm as usize];
     vm.failed = kind;
@@ -191,10 +244,13 @@ pub fn recover(kind: u32, message: &[u8]) {
     }
     let c = core();
     c.in_notice = false;
+    crate::callouts::drop_vm(active.vm);
+    let c = core();
     c.vms[active.vm as usize].contexts.clear();
     // whoever answers moves all filters of this policy that lived there
-    if let Some(filter) = c.filters.iter().position(|f| f.vm == active.vm && f.policy == RESTART && f.vms > 0 && !f.given_up) {
-        c.needs.push_back((filter as u32, 2));
+    let trial = crate::worker::on_trial(c);
+    if let Some(filter) = c.filters.iter().take_while(|_| !trial).position(|f| f.vm == active.vm && f.policy == RESTART && f.vms > 0 && !f.given_up) {
+        c.needs.push_back((filter as u32, c.worker, 2));
     }
 }
 
@@ -233,22 +289,24 @@ pub fn boot(vm: u32) {
 /// Creates a filter's root context in a VM and starts it; 0, or the kind of failure.
 pub fn start_filter(filter: u32, vm: u32) -> u32 {
     let c = core();
-    let first = !c.vms[vm as usize].contexts.values().any(|ctx| matches!(ctx, Ctx::Root(_)));
     let root = c.vms[vm as usize].new_context(Ctx::Root(filter));
     let (vm_size, size) = (c.vms[vm as usize].config.len() as u32, c.filters[filter as usize].config.len() as u32);
     let f = &mut c.filters[filter as usize];
     f.root = root;
-    f.config_open = first;
+    f.config_open = true;
+    f.loaded_at = c.now;
+    (f.finished, f.awaits_done) = (false, false);
     let old = std::mem::replace(&mut f.vm, vm);
     f.timer.reset();
     let reason = f.vms.min(1);
     f.vms += 1;
     let count = f.vms;
     let policy = f.policy;
+    let worker = crate::worker::shown(c);
     let row = Row {
         filter: filter as u8,
         vm,
-        args: [count, if reason == 0 { 0 } else if policy == RESTART { 2 } else { 1 }, 0, 0],
+        args: [count, if reason == 0 { 0 } else if policy == RESTART { 2 } else { 1 }, worker, 0],
         ..Row::event(Event::Vm, c.now)
     };
     c.trace.push(row, |_| {});
@@ -258,13 +316,15 @@ pub fn start_filter(filter: u32, vm: u32) -> u32 {
     }
     core().filters[filter as usize].config_open = false;
     if core().has(vm, Callback::VmStart) && callback(Callback::VmStart, target, [vm_size, 0]) == 0 {
-        return refuse(filter, vm, 4, b"proxy_on_vm_start returned false");
+        return refuse(filter, 4, b"proxy_on_vm_start returned false");
     }
     core().filters[filter as usize].config_open = true;
     if core().has(vm, Callback::Configure) && callback(Callback::Configure, target, [size, 0]) == 0 {
-        return refuse(filter, vm, 5, b"proxy_on_configure returned false");
+        return refuse(filter, 5, b"proxy_on_configure returned false");
     }
-    core().filters[filter as usize].config_open = false;
+    let f = &mut core().filters[filter as usize];
+    f.config_open = false;
+    f.presence = Presence::Here;
     crate::hostcalls::control::run_actions();
     if policy == RESTART && reason != 0 {
         move_streams(filter, old);
@@ -284,15 +344,13 @@ fn move_streams(filter: u32, old: u32) {
     }
 }
 
-fn refuse(filter: u32, vm: u32, kind: u32, message: &[u8]) -> u32 {
+/// The VM lives on, as in Envoy: what becomes of the filter is for whoever started it to say.
+fn refuse(filter: u32, kind: u32, message: &[u8]) -> u32 {
     let c = core();
     c.filters[filter as usize].config_open = false;
-    let vm = &mut c.vms[vm as usize];
-    vm.failed = kind;
-    vm.failed_at = c.now;
-    vm.failure = message.to_vec();
-    vm.contexts.clear();
-    let parent = c.trace.taken.wrapping_add(c.trace.rows.len() as u32 - 1);
+    c.filters[filter as usize].refusal = message.to_vec();
+    // behind the callback's row stand those of its hostcalls
+    let parent = c.trace.rows.iter().rposition(|row| row.kind == CALLBACK).map_or(NONE, |at| c.trace.taken.wrapping_add(at as u32));
     root_failure(filter, kind, message, parent);
     kind
 }

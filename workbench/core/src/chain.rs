@@ -2,6 +2,7 @@
 //! Rules: Envoy's filter manager and its Wasm context (results of headers, body and trailers callbacks).
 
 use crate::call::{callback, Callback};
+use crate::connection;
 use crate::departure;
 use crate::failure;
 use crate::idle;
@@ -14,7 +15,12 @@ use crate::trace::{Event, Row, NONE};
 pub fn perform(slot: u32, work: Work) {
     let count = core().filters.len() as u32;
     match work {
+        Work::End { step, filter } if core().streams[slot as usize].tcp.is_some() => connection::end_step(slot, step, filter),
         Work::End { step, filter } => departure::end_step(slot, step, filter),
+        Work::Read { pos, data } => connection::read(slot, pos, data),
+        Work::Write { pos } => connection::write(slot, pos),
+        Work::UpstreamClose { filter } => connection::upstream_close(slot, filter),
+        Work::Settle { dir } => connection::settle(slot, dir),
         Work::Headers { dir, pos, eos } if pos == count => departure::leave_headers(slot, dir, eos),
         Work::Data { dir, pos, bytes, eos } if pos == count => departure::leave_data(slot, dir, bytes, eos),
         Work::Trailers { dir, pos } if pos == count => departure::leave_trailers(slot, dir),
@@ -27,7 +33,7 @@ fn turned(dir: usize, place: u32) -> u32 {
     if dir == REQUEST { place } else { core().filters.len() as u32 - 1 - place }
 }
 
-enum Gate {
+pub enum Gate {
     Open,
     /// The filter has no part in this; the message goes on.
     Skip,
@@ -38,13 +44,13 @@ enum Gate {
 }
 
 /// Whether a filter can be called for a stream now.
-fn gate(slot: u32, dir: usize, filter: u32) -> Gate {
+pub fn gate(slot: u32, dir: usize, filter: u32) -> Gate {
     let c = core();
     let state = &c.streams[slot as usize].filters[filter as usize];
     if state.absent {
         return Gate::Skip;
     }
-    if c.vms[state.vm as usize].failed != 0 {
+    if state.dead || c.vms[state.vm as usize].failed != 0 {
         return failed_gate(slot, dir, filter);
     }
     match state.created {
@@ -66,9 +72,9 @@ fn failed_gate(slot: u32, dir: usize, filter: u32) -> Gate {
     if !began || state.failure_answered {
         return Gate::Skip;
     }
-    let fresh = chain.policy == RESTART && c.vms[chain.vm as usize].failed == 0;
+    let fresh = chain.policy == RESTART && c.vms[chain.vm as usize].failed == 0 && !state.dead;
     let (vm, fail_open) = (chain.vm, chain.fail_open);
-    let message = c.vms[state.vm as usize].failure.clone();
+    let message = if state.dead { chain.refusal.clone() } else { c.vms[state.vm as usize].failure.clone() };
     failure::tell_failure(slot, filter, EARLIER, &message, NONE, fresh);
     if fresh {
         let state = &mut core().streams[slot as usize].filters[filter as usize];
@@ -170,12 +176,12 @@ pub fn settle(slot: u32, p: Pending, result: Option<u32>) {
     let c = core();
     if result.is_none() && !c.filters[p.filter as usize].fail_open {
         // a stream that is ending has been answered; its context is made only to be told so
-        if p.phase != Phase::End && !c.streams[slot as usize].ending {
+        if !matches!(p.phase, Phase::End | Phase::UpstreamClose) && !c.streams[slot as usize].ending {
             local::fail(slot, p.filter);
         }
         return crate::hostcalls::control::run_actions();
     }
-    let answers = c.streams[slot as usize].answers;
+    let (answers, queued) = (c.streams[slot as usize].answers, c.streams[slot as usize].work.len());
     crate::hostcalls::control::run_actions();
     let s = &core().streams[slot as usize];
     // the stream was answered here, or is over: the chain does not see this result any more
@@ -187,7 +193,8 @@ pub fn settle(slot: u32, p: Pending, result: Option<u32>) {
         Phase::Headers => after_headers(slot, p, result),
         Phase::Body => after_data(slot, p, result),
         Phase::Trailers => after_trailers(slot, p, result),
-        Phase::Create | Phase::End => {}
+        Phase::NewConnection | Phase::Data => connection::after(slot, p, result, core().streams[slot as usize].work.len().saturating_sub(queued)),
+        Phase::Create | Phase::UpstreamClose | Phase::End => {}
     }
 }
 
@@ -348,6 +355,9 @@ fn release(s: &mut Stream, filter: u32, dir: usize, before: Pause, to: u32, head
 /// What a filter held back when its VM failed comes to it again, now that it lives in a fresh one.
 pub fn give_back(slot: u32, filter: u32) {
     let c = core();
+    if c.streams[slot as usize].tcp.is_some() {
+        return connection::give_back(slot, filter);
+    }
     for dir in [REQUEST, RESPONSE] {
         let pos = turned(dir, filter);
         let s = &mut c.streams[slot as usize];

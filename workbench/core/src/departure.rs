@@ -8,7 +8,7 @@ use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, 
 use crate::trace::{Event, Row};
 
 impl Stream {
-    fn put(&mut self, dir: usize, bytes: Bytes) {
+    pub fn put(&mut self, dir: usize, bytes: Bytes) {
         let sink = &mut self.sink[dir];
         let start = self.bodies[dir].0;
         if sink.own.is_none() {
@@ -186,7 +186,7 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     }
     let state = &c.streams[slot as usize].filters[filter as usize];
     let vm = state.vm;
-    if state.absent || c.vms[vm as usize].failed != 0 {
+    if state.absent || state.dead || c.vms[vm as usize].failed != 0 {
         // the next filter begins where this one would have: with its log, or with its done
         c.streams[slot as usize].work.push_front(Work::End { step: step.min(1), filter: filter + 1 });
         return;
@@ -222,7 +222,7 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     }
 }
 
-fn release(slot: u32) {
+pub fn release(slot: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
     let mut state = 0;
@@ -235,7 +235,11 @@ fn release(slot: u32) {
     if !s.sink[RESPONSE].ended {
         state |= 4;
     }
-    let row = Row { exchange: s.exchange, args: [state, 0, 0, 0], ..Row::event(Event::End, c.now) };
+    let exchange = s.exchange;
+    state |= u32::from(crate::callouts::stream_over(slot, state & 3 != 0)) << 3;
+    let c = core();
+    let s = &mut c.streams[slot as usize];
+    let row = Row { exchange, args: [state, 0, 0, 0], ..Row::event(Event::End, c.now) };
     c.trace.push(row, |_| {});
     c.held -= s.record.len();
     s.clear();

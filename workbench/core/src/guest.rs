@@ -7,6 +7,8 @@ extern "C" {
     pub fn memory_write(vm: u32, from: *const u8, to: u32, n: u32) -> u32;
     pub fn memory_store32(vm: u32, to: u32, value: u32) -> u32;
     pub fn memory_store64(vm: u32, to: u32, value: u64) -> u32;
+    /// Size of the filter's memory, in pages of 64 KiB.
+    pub fn memory_pages(vm: u32) -> u32;
     /// No VM has this function: a call of it traps in the filter's name.
     pub fn workbench_fault(vm: u32);
     pub fn malloc(vm: u32, n: u32) -> u32;
@@ -30,6 +32,16 @@ extern "C" {
     pub fn proxy_on_done(vm: u32, ctx: u32) -> u32;
     pub fn proxy_on_log(vm: u32, ctx: u32);
     pub fn proxy_on_delete(vm: u32, ctx: u32);
+    pub fn proxy_on_http_call_response(vm: u32, root: u32, token: u32, headers: u32, body: u32, trailers: u32);
+    pub fn proxy_on_grpc_receive_initial_metadata(vm: u32, root: u32, token: u32, headers: u32);
+    pub fn proxy_on_grpc_receive(vm: u32, root: u32, token: u32, size: u32);
+    pub fn proxy_on_grpc_receive_trailing_metadata(vm: u32, root: u32, token: u32, trailers: u32);
+    pub fn proxy_on_grpc_close(vm: u32, root: u32, token: u32, status: u32);
+    pub fn proxy_on_new_connection(vm: u32, ctx: u32) -> u32;
+    pub fn proxy_on_downstream_data(vm: u32, ctx: u32, size: u32, eos: u32) -> u32;
+    pub fn proxy_on_upstream_data(vm: u32, ctx: u32, size: u32, eos: u32) -> u32;
+    pub fn proxy_on_downstream_connection_close(vm: u32, ctx: u32, peer: u32);
+    pub fn proxy_on_upstream_connection_close(vm: u32, ctx: u32, peer: u32);
 }
 
 #[link(wasm_import_module = "clock")]

@@ -8,6 +8,12 @@ use std::collections::VecDeque;
 
 /// Envoy's default stream idle timeout.
 const LIMIT_NS: u64 = 300_000_000_000;
+/// The same of tcp_proxy. A chain is for one of them, so that the list stays in order.
+const CONNECTION_LIMIT_NS: u64 = 3_600_000_000_000;
+
+fn limit(s: &Stream) -> u64 {
+    if s.tcp.is_some() { CONNECTION_LIMIT_NS } else { LIMIT_NS }
+}
 /// Bytes of captured exchanges that may be under way at once before the oldest paused one is given up.
 const MOST_HELD: usize = 256 << 20;
 
@@ -26,7 +32,7 @@ pub fn watch(c: &mut Core, slot: u32) {
     let s = &mut c.streams[slot as usize];
     s.paused_at = c.now;
     if !std::mem::replace(&mut s.watched, true) {
-        c.idle.push_back(Watched { until: c.now + LIMIT_NS, slot, life: s.life });
+        c.idle.push_back(Watched { until: c.now + limit(s), slot, life: s.life });
     }
 }
 
@@ -39,12 +45,12 @@ fn first(c: &mut Core) -> Option<Watched> {
     while let Some(&watched) = c.idle.front() {
         let s = &mut c.streams[watched.slot as usize];
         let current = s.live && s.life == watched.life && !s.ending;
-        if current && is_paused(s) && s.paused_at + LIMIT_NS <= watched.until {
+        if current && is_paused(s) && s.paused_at + limit(s) <= watched.until {
             return Some(watched);
         }
         c.idle.pop_front();
         if current && is_paused(s) {
-            c.idle.push_back(Watched { until: s.paused_at + LIMIT_NS, ..watched });
+            c.idle.push_back(Watched { until: s.paused_at + limit(s), ..watched });
         } else if current {
             s.watched = false;
         }

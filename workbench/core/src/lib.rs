@@ -1,9 +1,12 @@
 //! A Proxy-Wasm host that is itself a wasm module. README.md says how it is composed; this file is its door to Python,
 //! and the pump that takes events in the order of virtual time.
 
+mod answers;
 mod arrival;
 mod call;
+mod callouts;
 mod chain;
+mod connection;
 mod departure;
 mod events;
 mod failure;
@@ -11,6 +14,7 @@ mod guest;
 mod headers;
 mod hostcalls;
 mod idle;
+mod intercept;
 mod local;
 mod memory;
 mod message;
@@ -21,6 +25,7 @@ mod shared;
 mod state;
 mod stream;
 mod trace;
+mod worker;
 
 use events::Event;
 use state::core;
@@ -28,6 +33,7 @@ use state::core;
 const DONE: i32 = 0;
 const TRACE_FULL: i32 = 1;
 const NEEDS_VM: i32 = 2;
+const NEEDS_ANSWER: i32 = 3;
 
 fn bytes<'a>(at: *const u8, n: u32) -> &'a [u8] {
     // SAFETY: Python passes what core_alloc gave it, and keeps it until the call is over.
@@ -96,10 +102,40 @@ pub extern "C" fn filter_give_up(filter: u32) {
     core().filters[filter as usize].given_up = true;
 }
 
-/// The filter that needs a fresh VM and why (1 reload, 2 restart), as filter | reason << 16; -1 for none.
+/// From now on filters are added, started and left on this thread. Workers count from 0, the main thread comes next, then a trial.
+#[no_mangle]
+pub extern "C" fn worker_enter(worker: u32) {
+    worker::enter(worker);
+}
+
+/// A filter that did not start here: 1 fails streams as its policy says, 2 is no part of them.
+#[no_mangle]
+pub extern "C" fn filter_leave(filter: u32, how: u32) {
+    worker::leave(filter, if how == 1 { worker::Presence::Dead } else { worker::Presence::Absent });
+}
+
+/// A filter goes back to an earlier VM: the fresh one did not start.
+#[no_mangle]
+pub extern "C" fn filter_home(filter: u32, vm: u32) {
+    core().filters[filter as usize].vm = vm;
+}
+
+/// Ends the root context of a filter that refused to start in a VM of its own: on_done and on_delete, as when the VM goes.
+#[no_mangle]
+pub extern "C" fn root_end(filter: u32) {
+    root::finish(filter);
+}
+
+/// A VM that is not needed any more: no callback comes to it.
+#[no_mangle]
+pub extern "C" fn vm_close(vm: u32) {
+    worker::close(vm, b"its VM was closed");
+}
+
+/// The filter that needs a fresh VM, where, and why (1 reload, 2 restart), as filter | worker << 8 | reason << 16; -1 for none.
 #[no_mangle]
 pub extern "C" fn needs() -> i32 {
-    core().needs.pop_front().map_or(-1, |(filter, reason)| (filter | reason << 16) as i32)
+    core().needs.pop_front().map_or(-1, |(filter, worker, reason)| (filter | worker << 8 | reason << 16) as i32)
 }
 
 #[no_mangle]
@@ -164,12 +200,45 @@ pub extern "C" fn resume() -> i32 {
     pump()
 }
 
+/// Names of the clusters that filters may call: their number, then each as `str`.
+#[no_mangle]
+pub extern "C" fn clusters(at: *const u8, n: u32) {
+    callouts::set_clusters(bytes(at, n));
+}
+
+/// The question that status 3 stands for.
+#[no_mangle]
+pub extern "C" fn question_ptr() -> *const u8 {
+    core().callouts.asked.as_ptr()
+}
+
+#[no_mangle]
+pub extern "C" fn question_len() -> u32 {
+    core().callouts.asked.len() as u32
+}
+
+/// The answer to it, then `resume`.
+#[no_mangle]
+pub extern "C" fn answer(at: *const u8, n: u32) {
+    callouts::answer(bytes(at, n));
+}
+
 /// Ends the root contexts, once the streams are done.
 #[no_mangle]
 pub extern "C" fn finish() -> i32 {
-    for filter in 0..core().filters.len() as u32 {
-        root::finish(filter);
+    let c = core();
+    // workers end first, each with the filters that came last; a filter that is no part of streams goes with its VM
+    for worker in 0..=c.settings.workers.max(1) {
+        worker::enter(worker);
+        for absent in [false, true] {
+            for filter in (0..core().filters.len() as u32).rev() {
+                if absent == (core().filters[filter as usize].presence != worker::Presence::Here) {
+                    root::finish(filter);
+                }
+            }
+        }
     }
+    callouts::finish();
     DONE
 }
 
@@ -184,19 +253,31 @@ fn pump() -> i32 {
         }
         if let Some((slot, pending)) = c.trapped.take() {
             c.ready.push_front(slot);
+            worker::enter(c.streams[slot as usize].worker);
             chain::settle(slot, pending, None);
             continue;
         }
         hostcalls::control::run_actions();
+        if callouts::next_question() {
+            return NEEDS_ANSWER;
+        }
         let c = core();
+        if let Some((slot, filter)) = c.arriving {
+            worker::enter(c.streams[slot as usize].worker);
+            arrival::enroll(slot, filter);
+            continue;
+        }
         match c.ready.front() {
             Some(&slot) => match c.streams[slot as usize].work.pop_front() {
-                Some(work) => chain::perform(slot, work),
+                Some(work) => {
+                    worker::enter(c.streams[slot as usize].worker);
+                    chain::perform(slot, work);
+                }
                 None => {
                     c.ready.pop_front();
                 }
             },
-            None if next_event() => {}
+            None if answers::step() || next_event() => {}
             None => return DONE,
         }
     }
@@ -222,7 +303,7 @@ fn next_event() -> bool {
     let planned = c.events.next_time();
     let last = arrival.is_none() && c.horizon == u64::MAX;
     // ticks and notices matter as long as a stream may wait for one
-    if last && c.open == 0 && planned.is_none_or(|time| time > c.now) {
+    if last && c.open == 0 && planned.is_none_or(|time| time > c.now) && !c.callouts.pending() {
         return false;
     }
     let idle = idle::next_time(c);
@@ -232,14 +313,13 @@ fn next_event() -> bool {
     let next = planned.into_iter().chain(idle).min();
     if let Some(start) = arrival.filter(|&start| next.is_none_or(|time| time > start)) {
         c.now = c.now.max(start);
-        if arrival::wants_reload(c) || idle::make_room(c) {
+        if idle::make_room(c) {
             return true;
         }
         let record = record_at(c.input.0).0;
         c.input.0 += 4 + record.len() as u32;
         c.idle_ticks = 0;
-        let slot = arrival::arrive(record);
-        core().ready.push_back(slot);
+        arrival::arrive(record);
         return true;
     }
     let Some(time) = next.filter(|&time| time < c.horizon || c.horizon == u64::MAX) else { return false };
@@ -248,12 +328,16 @@ fn next_event() -> bool {
         idle::expire();
         return true;
     }
-    let Some((_, event)) = c.events.pop() else { return false };
+    let Some((worker, event)) = c.events.pop() else { return false };
+    worker::enter(worker);
     match event {
         Event::Body { slot, life, dir, from } if current(slot, life) => arrival::deliver_body(slot, dir as usize, from, false),
         Event::Response { slot, life } if current(slot, life) => arrival::respond(slot),
+        Event::Piece { slot, life, dir } if current(slot, life) => connection::arrive(slot, dir as usize),
         Event::Tick { filter, generation } => root::tick(filter, generation),
-        Event::QueueReady { vm, root, token } => root::queue_ready(vm, root, token),
+        Event::QueueReady { filter, root, token } => root::queue_ready(filter, root, token),
+        Event::CalloutPart { vm, token } => callouts::part_due(vm, token),
+        Event::CalloutDeadline { vm, token } => callouts::deadline(vm, token),
         _ => {}
     }
     true

@@ -28,6 +28,9 @@ pub fn fail(slot: u32, filter: u32) {
     if std::mem::replace(&mut state.failure_answered, true) {
         return;
     }
+    if core().streams[slot as usize].tcp.is_some() {
+        return crate::connection::close(slot, crate::connection::LOCAL);
+    }
     let reply = Reply { code: 503, details: b"wasm_fail_stream".to_vec(), grpc_status: 14, ..Reply::default() };
     answer(slot, filter, reply, FAILURE, NONE);
 }
@@ -179,7 +182,7 @@ fn build(map: &mut headers::HeaderMap, reply: &Reply, grpc: bool) {
 }
 
 /// As gRPC's grpc-message wants it: printable ASCII but for `%`.
-fn percent_encode(text: &[u8]) -> Vec<u8> {
+pub fn percent_encode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for &byte in text {
         if (b' '..=b'~').contains(&byte) && byte != b'%' {

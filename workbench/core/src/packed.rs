@@ -18,6 +18,10 @@ impl<'a> Reader<'a> {
         self.at = end;
         part
     }
+    /// All that was not read.
+    pub fn rest(&mut self) -> &'a [u8] {
+        self.take(self.data.len())
+    }
     pub fn u32(&mut self) -> u32 {
         self.take(4).try_into().map_or(0, u32::from_le_bytes)
     }

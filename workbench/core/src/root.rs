@@ -2,6 +2,7 @@
 
 use crate::call::{callback, Callback, Target};
 use crate::events::Event as Planned;
+use crate::shared::Owner;
 use crate::state::{core, Ctx};
 use crate::trace::{Event, Row, NONE};
 
@@ -99,14 +100,17 @@ fn after_idle_ticks() -> u64 {
 }
 
 /// Plans the notice of a new item for the root context that registered last; it never comes inside a call.
-pub fn plan_notice(vm: u32, root: u32, token: u32) {
+pub fn plan_notice(owner: Owner, token: u32) {
     let c = core();
     let later = if c.in_notice { NOTICE_NS } else { 0 };
-    c.events.plan(c.now + later, Planned::QueueReady { vm, root, token });
+    let Owner { worker, filter, root } = owner;
+    c.events.plan_on(worker, c.now + later, Planned::QueueReady { filter, root, token });
 }
 
-pub fn queue_ready(vm: u32, root: u32, token: u32) {
+/// A root context is found by its number in the VM that its filter has now: after a reload that is the fresh one.
+pub fn queue_ready(filter: u32, root: u32, token: u32) {
     let c = core();
+    let vm = c.filters[filter as usize].vm;
     let Some(Ctx::Root(filter)) = c.vms[vm as usize].contexts.get(&root).copied() else { return };
     if c.vms[vm as usize].failed == 0 && c.has(vm, Callback::QueueReady) {
         c.in_notice = true;

@@ -38,10 +38,17 @@ impl SharedData {
     }
 }
 
-/// A queue, and who is told of a new item: the latest to register, as VM and root context.
+/// Who is told of a new item: the latest to register. Its VM is looked for when the notice comes.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    pub worker: u32,
+    pub filter: u32,
+    pub root: u32,
+}
+
 pub struct Queue {
     pub items: VecDeque<Vec<u8>>,
-    pub owner: (u32, u32),
+    pub owner: Owner,
 }
 
 /// Tokens count up from 1 over all vm_ids.
@@ -52,7 +59,7 @@ pub struct Queues {
 }
 
 impl Queues {
-    pub fn register(&mut self, vm_id: &[u8], name: Vec<u8>, owner: (u32, u32)) -> u32 {
+    pub fn register(&mut self, vm_id: &[u8], name: Vec<u8>, owner: Owner) -> u32 {
         let queues = &mut self.queues;
         let token = *self.tokens.entry((vm_id.to_vec(), name)).or_insert_with(|| {
             queues.push(Queue { items: VecDeque::new(), owner });

@@ -21,6 +21,7 @@ pub const RESTART: u32 = 4;
 pub const TRAP: u32 = 1;
 pub const MEMORY: u32 = 3;
 pub const EARLIER: u32 = 6;
+pub const HANG: u32 = 7;
 
 /// A context a filter may act on.
 #[derive(Clone, Copy, PartialEq)]
@@ -51,6 +52,8 @@ pub struct Vm {
     pub exports: u64,
     pub vm_id: Vec<u8>,
     pub config: Vec<u8>,
+    /// The thread that it belongs to.
+    pub worker: u32,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// 0, or the kind of failure that ended it: it is never entered again.
     pub failed: u32,
@@ -59,7 +62,11 @@ pub struct Vm {
     pub contexts: Contexts,
     pub last_context: u32,
     pub metrics: MetricIds,
+    /// Callouts so far by their kind.
+    pub tokens: [u32; 3],
     pub allocator: crate::hostcalls::Allocator,
+    /// Pages of memory when last looked at, 0 before the first call.
+    pub pages: u32,
 }
 
 #[derive(Default)]
@@ -76,6 +83,11 @@ pub struct Filter {
     pub config_open: bool,
     pub timer: crate::root::Timer,
     pub vms: u32,
+    /// When its VM was started last, or was to be.
+    pub loaded_at: u64,
+    pub presence: crate::worker::Presence,
+    /// Why it did not start.
+    pub refusal: Vec<u8>,
     /// No fresh VM can be had: the last failure stays.
     pub given_up: bool,
     /// Its on_done has been called; it answered that it is not ready yet.
@@ -90,6 +102,8 @@ pub struct Settings {
     pub buffer_limit: u32,
     pub trace_limit: usize,
     pub log_level: u32,
+    /// Threads that serve connections; the main thread's number comes next, then that of a trial.
+    pub workers: u32,
 }
 
 /// The callback that runs in a VM now: what a trap takes down.
@@ -107,11 +121,15 @@ pub struct Core {
     pub now: u64,
     pub random: u64,
     pub vms: Vec<Vm>,
+    /// Of the thread that runs; see `worker`.
     pub filters: Vec<Filter>,
+    pub worker: u32,
+    pub parked: Vec<Vec<Filter>>,
     pub streams: Vec<Stream>,
     pub free: Vec<u32>,
     pub ready: VecDeque<u32>,
     pub events: Events,
+    pub callouts: crate::callouts::Callouts,
     pub frames: Vec<Frame>,
     pub actions: VecDeque<Action>,
     /// A stream's callback that ended in a trap and whose consequences are still to be drawn.
@@ -130,8 +148,11 @@ pub struct Core {
     pub queues: Queues,
     pub metrics: Metrics,
     pub trace: Trace,
-    pub needs: VecDeque<(u32, u32)>,
+    /// Filter, thread and reason.
+    pub needs: VecDeque<(u32, u32, u32)>,
     pub input: (u32, u32),
+    /// A stream that is arriving, and the filter that takes part in it next.
+    pub arriving: Option<(u32, u32)>,
     pub horizon: u64,
     pub done: u32,
     pub open: u32,
@@ -177,6 +198,7 @@ impl Core {
             buffer_limit: r.u32(),
             trace_limit: r.u32() as usize,
             log_level: r.u32(),
+            workers: r.u32(),
         };
         self.now = self.settings.start;
     }
@@ -189,7 +211,7 @@ impl Core {
         if self.vms.len() <= number {
             self.vms.resize_with(number + 1, Vm::default);
         }
-        self.vms[number] = Vm { abi, exports, vm_id, config, env, ..Vm::default() };
+        self.vms[number] = Vm { abi, exports, vm_id, config, env, worker: self.worker, ..Vm::default() };
     }
 
     pub fn add_filter(&mut self, data: &[u8]) -> u32 {

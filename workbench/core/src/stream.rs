@@ -20,6 +20,10 @@ pub enum Phase {
     Headers,
     Body,
     Trailers,
+    NewConnection,
+    /// Bytes of a connection.
+    Data,
+    UpstreamClose,
     End,
 }
 
@@ -88,6 +92,12 @@ pub enum Work {
     Data { dir: usize, pos: u32, bytes: Bytes, eos: bool },
     Trailers { dir: usize, pos: u32 },
     End { step: u8, filter: u32 },
+    /// A connection's filter is to see what there is to read, `data` once it knows of the connection.
+    Read { pos: u32, data: bool },
+    Write { pos: u32 },
+    UpstreamClose { filter: u32 },
+    /// A pass over a connection's filters is done, `dir` where bytes came in for it.
+    Settle { dir: Option<usize> },
 }
 
 impl Work {
@@ -95,7 +105,7 @@ impl Work {
     pub fn place(&self) -> Option<(usize, u32)> {
         match *self {
             Work::Headers { dir, pos, .. } | Work::Data { dir, pos, .. } | Work::Trailers { dir, pos } => Some((dir, pos)),
-            Work::End { .. } => None,
+            _ => None,
         }
     }
 }
@@ -144,12 +154,17 @@ pub struct FilterStream {
     pub created: bool,
     /// Not part of this stream: its VM had failed before, and its policy is open.
     pub absent: bool,
+    /// It did not start, and fails this stream as its policy says.
+    pub dead: bool,
     pub logging: bool,
     /// The stream goes on in a fresh VM, in a context that has not seen its beginning.
     pub renewed: bool,
     pub failure_told: bool,
     pub failure_answered: bool,
     pub half: [Half; 2],
+    /// A connection's filter has been told of it, and can reach the bytes of a direction.
+    pub met: bool,
+    pub shown: [bool; 2],
 }
 
 /// What has left the chain in one direction.
@@ -178,6 +193,8 @@ pub struct Stream {
     pub began: [u64; 2],
     pub status: u32,
     pub connection: u32,
+    /// The thread that serves it.
+    pub worker: u32,
     /// Places in the record: request fields, trailers, response fields, trailers, attributes.
     pub lists: [usize; 5],
     pub loaded: [message::Loaded; 2],
@@ -213,12 +230,15 @@ pub struct Stream {
     pub details: Vec<u8>,
     /// What filters set as properties, by the raw path.
     pub state: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// It is no exchange but a TCP connection.
+    pub tcp: Option<Box<crate::connection::Tcp>>,
 }
 
 /// Something a filter changed in the running callback.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Touched {
     Map { slot: u32, filter: u32, map: usize },
+    /// `dir` 2 and 3: bytes of a connection from the client, from the upstream.
     Body { slot: u32, filter: u32, dir: usize, before: u32 },
 }
 
@@ -228,6 +248,7 @@ const KEPT: usize = 64 << 10;
 impl Stream {
     /// Reads the record and makes the request as the first filter is shown it.
     pub fn load(&mut self, record: &[u8]) {
+        self.tcp = None;
         self.record.clear();
         self.record.extend_from_slice(record);
         let mut r = Reader::new(record);
@@ -270,6 +291,15 @@ impl Stream {
         }
     }
 
+    /// The bytes that a filter is shown of a direction: of a connection for 2 and 3.
+    pub fn shown(&self, filter: u32, dir: usize) -> &Bytes {
+        if let (Some(tcp), 2..) = (&self.tcp, dir) {
+            return &tcp.buffer[dir - 2];
+        }
+        let half = &self.filters[filter as usize].half[dir & 1];
+        half.chunk.as_ref().unwrap_or(&half.held)
+    }
+
     pub fn list(&self, which: usize) -> crate::packed::Pairs<'_> {
         let mut r = Reader::new(&self.record);
         r.at = self.lists[which];
@@ -296,6 +326,7 @@ impl Stream {
         self.details.clear();
         self.unsendable = None;
         self.state.clear();
+        self.tcp = None;
         self.record.clear();
         self.record.shrink_to(KEPT);
         for map in &mut self.maps {
@@ -318,10 +349,11 @@ pub fn target(c: &Core, slot: u32, filter: u32, pending: Pending) -> Target {
 pub fn create(slot: u32, filter: u32) {
     let c = core();
     let vm = c.streams[slot as usize].filters[filter as usize].vm;
-    let ctx = c.vms[vm as usize].new_context(Ctx::Stream { slot, filter });
     let state = &mut c.streams[slot as usize].filters[filter as usize];
     state.created = true;
-    state.ctx = ctx;
+    if state.renewed {
+        state.ctx = c.vms[vm as usize].new_context(Ctx::Stream { slot, filter });
+    }
     if c.has(vm, Callback::ContextCreate) {
         let pending = Pending { filter, phase: Phase::Create, dir: REQUEST, pos: 0, eos: false };
         let root = c.filters[filter as usize].root;
@@ -347,8 +379,7 @@ pub fn flush_touched(parent: u32) {
                 });
             }
             Touched::Body { dir, before, .. } => {
-                let half = &s.filters[filter as usize].half[dir];
-                let view = half.chunk.as_ref().unwrap_or(&half.held).get(&s.record);
+                let view = s.shown(filter, dir).get(&s.record);
                 if !crate::memory::has_room(view.len()) {
                     // a filter that was ended for it: the body goes nowhere
                     continue;

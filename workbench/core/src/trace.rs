@@ -7,6 +7,8 @@ pub const CALLBACK: u8 = 1;
 pub const HOSTCALL: u8 = 2;
 pub const EVENT: u8 = 3;
 const FINISHED: u8 = 1;
+/// A flag of a hostcall's row: a user's function answered it, the host did nothing.
+pub const INSTEAD: u8 = 2;
 
 /// `code` of an event row, as `records.Event`.
 #[derive(Clone, Copy)]
@@ -25,6 +27,13 @@ pub enum Event {
     End = 11,
     Vm = 12,
     Note = 13,
+    Callout = 14,
+    CalloutPart = 15,
+    Data = 16,
+    Connection = 17,
+    ConnectionEnd = 18,
+    Intercepted = 19,
+    Memory = 21,
 }
 
 #[derive(Clone, Copy)]
@@ -143,6 +152,16 @@ impl Trace {
         if let Some(row) = self.at(number) {
             row.blob = start;
             row.blob_len = end - start;
+        }
+    }
+
+    /// Puts whole fields in place of those that a row has.
+    pub fn set_blob(&mut self, number: u32, fields: &[u8]) {
+        let start = self.blob.len() as u32;
+        if let Some(row) = self.at(number) {
+            row.blob = start;
+            row.blob_len = fields.len() as u32;
+            self.blob.extend_from_slice(fields);
         }
     }
 

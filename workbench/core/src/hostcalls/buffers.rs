@@ -5,34 +5,65 @@ use crate::stream::{Pause, Touched};
 
 const HTTP_REQUEST_BODY: u32 = 0;
 const HTTP_RESPONSE_BODY: u32 = 1;
+const DOWNSTREAM_DATA: u32 = 2;
+const UPSTREAM_DATA: u32 = 3;
 const HTTP_CALL_RESPONSE_BODY: u32 = 4;
+const GRPC_RECEIVE_BUFFER: u32 = 5;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const LAST: u32 = 8;
 
 /// A body that a filter can reach now: the chunk of its callback, or what is held back for it.
 fn body(h: &Host, buffer: u32) -> Option<(u32, u32, usize)> {
-    let dir = match buffer {
-        HTTP_REQUEST_BODY => 0,
-        HTTP_RESPONSE_BODY => 1,
-        _ => return None,
-    };
     let (slot, filter) = h.stream()?;
+    let dir = buffer as usize;
+    match buffer {
+        HTTP_REQUEST_BODY | HTTP_RESPONSE_BODY => {}
+        DOWNSTREAM_DATA | UPSTREAM_DATA => {
+            let s = &core().streams[slot as usize];
+            return (s.tcp.is_some() && s.filters[filter as usize].shown[dir - 2]).then_some((slot, filter, dir));
+        }
+        _ => return None,
+    }
     let half = &core().streams[slot as usize].filters[filter as usize].half[dir];
     (half.chunk.is_some() || half.buffering || half.pause == Pause::Body).then_some((slot, filter, dir))
 }
 
 fn view(at: (u32, u32, usize)) -> &'static [u8] {
     let s = &core().streams[at.0 as usize];
-    let half = &s.filters[at.1 as usize].half[at.2];
-    half.chunk.as_ref().unwrap_or(&half.held).get(&s.record)
+    s.shown(at.1, at.2).get(&s.record)
+}
+
+/// What the running callback shows of a callout's answer.
+fn answer(h: &Host) -> Option<&'static crate::answers::Shown> {
+    core().callouts.shown_to(h.vm, h.root()?)
+}
+
+/// A gRPC message in its callback can be edited as a body can.
+fn set_message(h: &mut Host, start: usize, size: usize, data: Vec<u8>) -> Answer {
+    answer(h).ok_or(BAD_ARGUMENT)?;
+    let Some(message) = core().callouts.shown.as_mut().and_then(|shown| shown.message.as_mut()) else { return Err(BAD_ARGUMENT) };
+    h.arg(3, message.len() as u32);
+    edit(message, start, size, data)
+}
+
+/// Envoy edits at the ends only: in front (with the first `size` bytes gone), or behind.
+fn edit(body: &mut Vec<u8>, start: usize, size: usize, data: Vec<u8>) -> Answer {
+    match start {
+        0 if size >= body.len() => *body = data,
+        0 => drop(body.splice(..size, data)),
+        _ if start < body.len() => return Err(BAD_ARGUMENT),
+        _ => body.extend_from_slice(&data),
+    }
+    Ok(())
 }
 
 /// What a buffer holds now. NotFound only for the two that Envoy may not have; a body out of reach reads as empty.
 fn contents(h: &Host, buffer: u32) -> Result<&'static [u8], u32> {
     match buffer {
-        HTTP_REQUEST_BODY | HTTP_RESPONSE_BODY => Ok(body(h, buffer).map_or(&[], view)),
-        HTTP_CALL_RESPONSE_BODY => Err(NOT_FOUND),
+        HTTP_REQUEST_BODY..=UPSTREAM_DATA => Ok(body(h, buffer).map_or(&[], view)),
+        HTTP_CALL_RESPONSE_BODY => answer(h).and_then(|shown| shown.body.as_deref()).ok_or(NOT_FOUND),
+        GRPC_RECEIVE_BUFFER => Ok(answer(h).and_then(|shown| shown.message.as_deref()).unwrap_or(&[])),
         VM_CONFIGURATION => Ok(&core().vms[h.vm as usize].config),
         PLUGIN_CONFIGURATION => match h.filter().map(|f| &core().filters[f as usize]) {
             Some(filter) if filter.config_open => Ok(&filter.config),
@@ -87,9 +118,11 @@ pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size:
         }
         contents(h, buffer)?;
         let data = h.input(data, data_n)?;
+        if buffer == GRPC_RECEIVE_BUFFER {
+            return set_message(h, start as usize, size as usize, data);
+        }
         let Some((slot, filter, dir)) = body(h, buffer) else { return Err(BAD_ARGUMENT) };
         let (start, size, len) = (start as usize, size as usize, view((slot, filter, dir)).len());
-        // Envoy edits at the ends only: in front (with the first `size` bytes gone), or behind
         if start > 0 && start < len {
             return Err(BAD_ARGUMENT);
         }
@@ -100,13 +133,14 @@ pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size:
         h.arg(3, len as u32);
         h.field(&data);
         let s = &mut core().streams[slot as usize];
-        let half = &mut s.filters[filter as usize].half[dir];
-        let body = half.chunk.as_mut().unwrap_or(&mut half.held).own(&s.record);
-        match start {
-            0 if size >= len => *body = data,
-            0 => drop(body.splice(..size, data)),
-            _ => body.extend_from_slice(&data),
-        }
+        let body = match &mut s.tcp {
+            Some(tcp) => &mut tcp.buffer[dir & 1],
+            None => {
+                let half = &mut s.filters[filter as usize].half[dir];
+                half.chunk.as_mut().unwrap_or(&mut half.held)
+            }
+        };
+        edit(body.own(&s.record), start, size, data)?;
         let touched = &mut core().touched;
         if !touched.iter().any(|t| matches!(t, Touched::Body { slot: s, filter: f, dir: d, .. } if (*s, *f, *d) == (slot, filter, dir))) {
             touched.push(Touched::Body { slot, filter, dir, before: len as u32 });

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chain;
+use crate::connection;
 use crate::departure;
 use crate::headers::parse_pairs;
 use crate::local::{self, Reply};
@@ -10,7 +11,9 @@ use crate::stream::{REQUEST, RESPONSE};
 /// What a filter asked for and gets when its callback has returned.
 pub enum Action {
     Continue { slot: u32, life: u32, filter: u32, dir: usize, row: u32 },
-    Close { slot: u32, life: u32 },
+    Close { slot: u32, life: u32, filter: u32 },
+    /// Of a connection: read on, with the filters behind this one.
+    Read { slot: u32, life: u32, filter: u32 },
     Answer { slot: u32, life: u32, filter: u32, reply: Box<Reply>, row: u32 },
     DeleteRoot { filter: u32 },
 }
@@ -25,13 +28,20 @@ pub fn run_actions() {
                     note(slot, filter, row, &format!("asked to continue the {which}, which was not paused: nothing to do here, a fault in Envoy"));
                 }
             }
-            Action::Close { slot, life } => {
-                if alive(slot, life) {
+            Action::Close { slot, life, filter } => {
+                if alive(slot, life) && core().streams[slot as usize].tcp.is_some() {
+                    connection::close_by(slot, filter);
+                } else if alive(slot, life) {
                     let details = &mut core().streams[slot as usize].details;
                     if details.is_empty() {
                         details.extend_from_slice(b"wasm_close_stream");
                     }
                     departure::cut(slot);
+                }
+            }
+            Action::Read { slot, life, filter } => {
+                if alive(slot, life) {
+                    connection::continue_reading(slot, filter);
                 }
             }
             Action::Answer { slot, life, filter, reply, row } => {
@@ -52,6 +62,10 @@ pub fn drop_answers(slot: u32) {
             other => core().actions.push_back(other),
         }
     }
+}
+
+fn is_connection(slot: u32) -> bool {
+    core().streams[slot as usize].tcp.is_some()
 }
 
 fn alive(slot: u32, life: u32) -> bool {
@@ -104,6 +118,9 @@ fn queue_continue(h: &Host, dir: usize) {
     let Some((slot, filter)) = h.stream() else { return };
     let c = core();
     let s = &mut c.streams[slot as usize];
+    if s.tcp.is_some() {
+        return;
+    }
     // Envoy drops the request's pointers at once, for both stream types
     let half = &mut s.filters[filter as usize].half[REQUEST];
     half.headers_open = false;
@@ -122,7 +139,14 @@ pub extern "C" fn proxy_continue_stream(vm: u32, stream_type: u32) -> u32 {
             queue_continue(h, stream_type as usize);
             Ok(())
         }
-        2 => Ok(()),
+        2 => {
+            // each call counts: the filters behind are called again
+            if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| is_connection(slot)) {
+                let life = core().streams[slot as usize].life;
+                core().actions.push_back(Action::Read { slot, life, filter });
+            }
+            Ok(())
+        }
         3 => Err(UNIMPLEMENTED),
         _ => Err(BAD_ARGUMENT),
     })
@@ -156,11 +180,12 @@ pub extern "C" fn proxy_close_stream(vm: u32, stream_type: u32) -> u32 {
         if stream_type > 3 {
             return Err(BAD_ARGUMENT);
         }
-        if let (Some((slot, _)), 0 | 1) = (h.stream(), stream_type) {
+        // types 0 and 1 are an exchange's, 2 and 3 a connection's
+        if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| is_connection(slot) == (stream_type > 1)) {
             let life = core().streams[slot as usize].life;
             let actions = &mut core().actions;
             if !actions.iter().any(|action| matches!(action, Action::Close { slot: of, .. } if *of == slot)) {
-                actions.push_back(Action::Close { slot, life });
+                actions.push_back(Action::Close { slot, life, filter });
             }
         }
         Ok(())
@@ -178,7 +203,7 @@ pub extern "C" fn proxy_send_local_response(vm: u32, code: u32, details: u32, de
         h.fields(|f| {
             f.bytes(&details).bytes(&body).with(|out| crate::packed::write_pairs(out, pairs.iter().copied(), pairs.len()));
         });
-        if let Some((slot, filter)) = h.stream() {
+        if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| !is_connection(slot)) {
             let life = core().streams[slot as usize].life;
             let queued = core().actions.iter().any(|action| matches!(action, Action::Answer { slot: of, .. } if *of == slot));
             let pairs = pairs.into_iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();

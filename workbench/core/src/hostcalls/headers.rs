@@ -47,6 +47,12 @@ fn writable(h: &Host, map: u32) -> Result<(&'static mut HeaderMap, Touched), u32
     Ok((&mut s[slot as usize].maps[map as usize], Touched::Map { slot, filter, map: map as usize }))
 }
 
+/// A map of a callout's answer, while the callback for it runs.
+fn answered(h: &Host, map: u32) -> Option<&'static HeaderMap> {
+    let place = (map as usize).checked_sub(4)?;
+    core().callouts.shown_to(h.vm, h.root()?)?.maps.get(place)?.as_ref()
+}
+
 fn check(map: u32) -> Answer {
     if map > 7 { Err(BAD_ARGUMENT) } else { Ok(()) }
 }
@@ -65,7 +71,8 @@ pub extern "C" fn proxy_get_header_map_value(vm: u32, map: u32, name: u32, name_
         let name = h.name(name, name_n)?;
         let old = core().vms[vm as usize].abi == ABI_01;
         let (reach, slot, filter) = reach(h, map);
-        if reach == Reach::No {
+        let answered = answered(h, map);
+        if reach == Reach::No && answered.is_none() {
             h.field(name);
             let logging = h.stream().is_some() && core().streams[slot as usize].filters[filter as usize].logging;
             return match logging {
@@ -74,7 +81,7 @@ pub extern "C" fn proxy_get_header_map_value(vm: u32, map: u32, name: u32, name_
                 false => Err(BAD_ARGUMENT),
             };
         }
-        match core().streams[slot as usize].maps[map as usize].get(name) {
+        match answered.unwrap_or_else(|| &core().streams[slot as usize].maps[map as usize]).get(name) {
             Some(value) => {
                 h.fields(|f| {
                     f.bytes(name).bytes(value);
@@ -162,8 +169,8 @@ pub extern "C" fn proxy_get_header_map_pairs(vm: u32, map: u32, pairs_out: u32, 
         check(map)?;
         let (reach, slot, _) = reach(h, map);
         let mut pairs = Vec::new();
-        if reach != Reach::No {
-            let headers = &core().streams[slot as usize].maps[map as usize];
+        let open = (reach != Reach::No).then(|| &core().streams[slot as usize].maps[map as usize]);
+        if let Some(headers) = answered(h, map).or(open) {
             h.arg(1, headers.len() as u32);
             pairs = headers.serialise();
         }

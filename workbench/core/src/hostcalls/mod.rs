@@ -68,27 +68,7 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
     if memory::in_use() > memory::MOST + c.held + c.batch {
         return too_much(vm);
     }
-    // a wasm start section runs before the VM is known: such a call stands on its own
-    let (ctx_id, ctx, parent) = c.frames.last().map_or((0, Ctx::Vm, NONE), |f| (f.current().0, f.current().1, f.row));
-    let (filter, exchange) = match ctx {
-        Ctx::Vm => (c.active.map_or(NO_FILTER as u32, |a| a.filter), NONE),
-        Ctx::Root(filter) => (filter, NONE),
-        Ctx::Stream { slot, filter } => (filter, c.streams[slot as usize].exchange),
-    };
-    let row = c.trace.push_bounded(
-        Row {
-            kind: HOSTCALL,
-            filter: filter.min(NO_FILTER as u32) as u8,
-            code: code as u8,
-            flags: 0,
-            exchange,
-            context: ctx_id,
-            parent,
-            args,
-            vm,
-            ..Row::event(Event::Note, c.now)
-        },
-    );
+    let row = open_row(vm, code, args);
     let mut host = Host { vm, row, guest_ns: 0 };
     let result = body(&mut host);
     let ns = guest::real_ns().saturating_sub(started);
@@ -99,6 +79,48 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
         frame.host_ns += ns - guest_ns;
     }
     result
+}
+
+/// Who calls: what the call acts on.
+pub struct Caller {
+    pub filter: u32,
+    pub exchange: u32,
+    pub context: u32,
+    parent: u32,
+}
+
+#[inline(always)]
+pub fn caller() -> Caller {
+    let c = core();
+    // a wasm start section runs before the VM is known: such a call stands on its own
+    let (context, ctx, parent) = c.frames.last().map_or((0, Ctx::Vm, NONE), |f| (f.current().0, f.current().1, f.row));
+    let (filter, exchange) = match ctx {
+        Ctx::Vm => (c.active.map_or(NO_FILTER as u32, |a| a.filter), NONE),
+        Ctx::Root(filter) => (filter, c.frames.last().map_or(NONE, |f| f.exchange)),
+        Ctx::Stream { slot, filter } => (filter, c.streams[slot as usize].exchange),
+    };
+    Caller { filter, exchange, context, parent }
+}
+
+/// A hostcall begins: its row in the trace.
+#[inline(always)]
+pub fn open_row(vm: u32, code: Call, args: [u32; 4]) -> u32 {
+    let Caller { filter, exchange, context, parent } = caller();
+    let c = core();
+    c.trace.push_bounded(
+        Row {
+            kind: HOSTCALL,
+            filter: filter.min(NO_FILTER as u32) as u8,
+            code: code as u8,
+            flags: 0,
+            exchange,
+            context,
+            parent,
+            args,
+            vm,
+            ..Row::event(Event::Note, c.now)
+        },
+    )
 }
 
 /// Ends the filter that is calling: it fails as if it had trapped. Comes back only where it cannot be ended.
@@ -156,8 +178,9 @@ impl Allocator {
 
 impl Call {
     /// Source: proxy-wasm-cpp-host, and tried one by one with Envoy 1.40. The rarer WASI functions are looked at by name.
-    fn is_allowed(self, restricted: Restricted) -> bool {
+    pub fn is_allowed(self, restricted: Restricted) -> bool {
         match self {
+            _ if restricted == Restricted::No => true,
             Call::Log | Call::FdWrite | Call::ClockTimeGet | Call::WasiOther => true,
             Call::RandomGet | Call::EnvironGet => restricted == Restricted::Start,
             _ => false,
@@ -166,6 +189,16 @@ impl Call {
 }
 
 impl Host {
+    /// A call that is under way, by its row.
+    pub fn of(vm: u32, row: u32) -> Host {
+        Host { vm, row, guest_ns: 0 }
+    }
+
+    /// Real time spent in the filter's allocator.
+    pub fn guest_ns(&self) -> u64 {
+        self.guest_ns
+    }
+
     /// The context the call acts on.
     pub fn ctx(&self) -> Ctx {
         core().frames.last().map_or(Ctx::Vm, |f| f.current().1)
@@ -176,6 +209,15 @@ impl Host {
         match self.ctx() {
             Ctx::Vm => None,
             Ctx::Root(filter) | Ctx::Stream { filter, .. } => Some(filter),
+        }
+    }
+
+    /// The root context that is current, or the one above the current stream.
+    pub fn root(&self) -> Option<u32> {
+        match self.ctx() {
+            Ctx::Root(_) => core().frames.last().map(|f| f.current().0),
+            Ctx::Stream { filter, .. } => Some(core().filters[filter as usize].root),
+            Ctx::Vm => None,
         }
     }
 
@@ -237,7 +279,7 @@ impl Host {
         let timed = n > SMALL || c.vms[self.vm as usize].allocator.is_due();
         let started = if timed { guest::real_ns() } else { 0 };
         let row = self.parent();
-        c.frames.push(Frame { ctx: Ctx::Vm, ctx_id: 0, effective: None, row, host_ns: 0, started });
+        c.frames.push(Frame { ctx: Ctx::Vm, ctx_id: 0, effective: None, row, exchange: NONE, host_ns: 0, started });
         let before = std::mem::replace(&mut c.restricted, Restricted::Allocator);
         // SAFETY: composition fills this slot for every VM.
         let at = unsafe { guest::malloc(self.vm, n) };
@@ -292,6 +334,8 @@ macro_rules! calls {
         #[derive(Clone, Copy, PartialEq)]
         #[repr(u8)]
         pub enum Call { $($call),* }
+        /// By code.
+        pub const CALLS: &[Call] = &[$(Call::$call),*];
         /// Name, names of the row's numbers, names of the blob's fields.
         pub const HOSTCALLS: &[(&str, &str, &str)] = &[$(($name, $args, $fields)),*];
     };

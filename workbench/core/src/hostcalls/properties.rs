@@ -92,10 +92,10 @@ fn request(c: &Core, s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>>
         [b"id"] => header(b"x-request-id"),
         [b"headers"] => Some(map_value(headers)),
         [b"headers", name] => joined(headers?, &name.to_ascii_lowercase()),
-        [b"protocol"] => Some(protocol(s.versions[REQUEST]).to_vec()),
+        [b"protocol"] if s.tcp.is_none() => Some(protocol(s.versions[REQUEST]).to_vec()),
         // microseconds are as fine as Envoy gets here
         [b"time"] => int(s.began[REQUEST] / 1000 * 1000),
-        [b"duration"] if s.ending => int(c.now - s.began[REQUEST]),
+        [b"duration"] if s.ending && s.tcp.is_none() => int(c.now - s.began[REQUEST]),
         [b"size"] => int(message_size(headers, s.received[REQUEST])),
         [b"total_size"] => int(s.received[REQUEST] + map_size(headers)),
         [b"headers_bytes"] => int(map_size(headers)),
@@ -128,8 +128,11 @@ fn response(s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>> {
 }
 
 /// What Envoy's configuration would say. A replay has none, so names are empty; they are there all the same.
-fn mesh(name: &[u8]) -> Option<Vec<u8>> {
+fn mesh(s: &Stream, name: &[u8]) -> Option<Vec<u8>> {
     match name {
+        // a connection has no route, and its cluster once the upstream is there
+        b"route_name" | b"route_metadata" | b"virtual_host_name" | b"virtual_host_metadata" if s.tcp.is_some() => None,
+        b"cluster_name" | b"cluster_metadata" if s.tcp.as_ref().is_some_and(|tcp| !tcp.connected) => None,
         b"listener_direction" => int(0),
         b"node" | b"cluster_name" | b"cluster_metadata" | b"route_name" | b"route_metadata" | b"virtual_host_name" | b"virtual_host_metadata"
         | b"filter_chain_name" | b"listener_metadata" => Some(Vec::new()),
@@ -168,13 +171,14 @@ fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
         [b"metadata"] => Some(Vec::new()),
         [b"metadata", b"filter_metadata"] => Some(map_value(None)),
         [b"connection_id"] | [b"connection", b"id"] => int(u64::from(s.connection)),
-        [b"xds", name] => mesh(name),
+        [b"xds", name] => mesh(s, name),
         [b"xds", b"node", b"id" | b"cluster"] => Some(Vec::new()),
-        [b"upstream", b"num_endpoints"] => int(1),
+        [b"upstream", b"num_endpoints"] if s.tcp.as_ref().is_none_or(|tcp| tcp.connected) => int(1),
+        [b"upstream", b"transport_failure_reason"] if s.tcp.is_some() => Some(Vec::new()),
         [b"upstream", b"request_attempt_count"] => int(u64::from(s.sink[REQUEST].headers)),
         // the upstream is chosen when the request's headers have left the chain
         [b"upstream", ..] if !s.sink[REQUEST].headers => return Err(NOT_FOUND),
-        [b"upstream", b"local_address" | b"cx_pool_ready_duration"] if !s.response_loaded || s.local => return Err(NOT_FOUND),
+        [b"upstream", b"local_address" | b"cx_pool_ready_duration"] if s.tcp.is_none() && (!s.response_loaded || s.local) => return Err(NOT_FOUND),
         [b"filter_state", name] => name.strip_prefix(b"wasm.").and_then(|name| s.state.get(name)).cloned(),
         _ => None,
     };

@@ -1,6 +1,7 @@
 //! Shared data, shared queues and metrics.
 
 use super::*;
+use crate::shared::Owner;
 
 fn vm_id(vm: u32) -> &'static [u8] {
     &core().vms[vm as usize].vm_id
@@ -39,8 +40,11 @@ pub extern "C" fn proxy_register_shared_queue(vm: u32, name: u32, name_n: u32, t
     hostcall(vm, Call::RegisterSharedQueue, [0; 4], |h| {
         let name = h.input(name, name_n)?;
         h.field(&name);
-        let root = h.filter().map_or(0, |filter| core().filters[filter as usize].root);
-        let token = core().queues.register(vm_id(vm), name, (vm, root));
+        let c = core();
+        let filter = h.filter().unwrap_or(0);
+        let root = h.filter().map_or(0, |filter| c.filters[filter as usize].root);
+        let owner = Owner { worker: crate::worker::notified(c, c.worker), filter, root };
+        let token = c.queues.register(vm_id(vm), name, owner);
         h.arg(0, token);
         h.store(token_out, token)
     })
@@ -76,9 +80,8 @@ pub extern "C" fn proxy_enqueue_shared_queue(vm: u32, token: u32, value: u32, va
         h.field(&value);
         let queue = core().queues.get(token).ok_or(NOT_FOUND)?;
         queue.items.push_back(value);
-        let (owner, root) = queue.owner;
         // told later, never inside this call
-        crate::root::plan_notice(owner, root, token);
+        crate::root::plan_notice(queue.owner, token);
         Ok(())
     })
 }

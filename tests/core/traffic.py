@@ -1,0 +1,89 @@
+"""Exchanges and connections made in code: requests and responses with what a test or a case says, and plain values for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from workbench.capture.connection import Connection, Ending, TcpMessage
+from workbench.capture.exchange import Exchange, Request, Response
+
+__all__ = ["GET", "MS", "POST", "SECOND", "START_NS", "Batch", "connection", "exchanges", "fields", "request", "response"]
+
+START_NS = 1_768_471_200_000_000_000
+MS = 1_000_000
+SECOND = 1000 * MS
+
+
+def fields(*items: str) -> tuple[tuple[bytes, bytes], ...]:
+    """`fields("Name: value", …)` as header fields."""
+    split = [(item[: item.index(":", 1)], item[item.index(":", 1) + 1 :].strip()) for item in items]
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in split)
+
+
+def request(
+    method: str = "GET",
+    path: str = "/p",
+    *headers: str,
+    body: bytes = b"",
+    trailers: Sequence[str] = (),
+    at_ms: int = 0,
+    took_ms: int = 1,
+    version: bytes = b"HTTP/1.1",
+    host: str = "h",
+    scheme: str = "http",
+) -> Request:
+    """A request that starts `at_ms` after the capture's begin. Bodies have no framing header unless given."""
+    start = START_NS + at_ms * MS
+    head = fields(f"Host: {host}") if host and version != b"HTTP/2" else ()
+    target = (method.encode(), scheme.encode(), host.encode("latin-1"), path.encode("latin-1"))
+    return Request(*target, version, head + fields(*headers), body, fields(*trailers), start, start + took_ms * MS)
+
+
+def response(
+    status: int = 200,
+    *headers: str,
+    body: bytes = b"",
+    trailers: Sequence[str] = (),
+    after_ms: int = 2,
+    took_ms: int = 1,
+    version: bytes = b"HTTP/1.1",
+) -> Response:
+    """A response `after_ms` after the request's start; `exchanges` puts it in its place. Without headers it has a content-length."""
+    framing = headers or (() if status in (204, 304) else (f"content-length: {len(body)}",))
+    return Response(status, b"", version, fields(*framing), body, fields(*trailers), after_ms * MS, (after_ms + took_ms) * MS)
+
+
+def exchanges(*items: Exchange | tuple[Request, Response | None] | Request) -> list[Exchange]:
+    """Numbered exchanges; a request alone gets a response of two bytes. Whole ones stay as they are."""
+    made = []
+    for index, item in enumerate(items):
+        if isinstance(item, Exchange):
+            made.append(item)
+            continue
+        asked, answer = item if isinstance(item, tuple) else (item, response(body=b"ok"))
+        if answer is not None:
+            answer = replace(answer, start_ns=asked.start_ns + answer.start_ns, end_ns=asked.start_ns + answer.end_ns)
+        made.append(Exchange(index, asked, answer, connection=index + 7))
+    return made
+
+
+def connection(*said: str | bytes, index: int = 0, at_ms: int = 0, every_ms: int = 10, ending: Ending = Ending.CLIENT) -> Connection:
+    """A connection; what the client says begins with `>`, what the upstream says with `<`, one every `every_ms`, and then it ends."""
+    start = START_NS + at_ms * MS
+    messages = []
+    for number, one in enumerate(said, 1):
+        raw = one.encode("latin-1") if isinstance(one, str) else one
+        messages.append(TcpMessage(raw[:1] == b">", raw[1:], start + number * every_ms * MS))
+    return Connection(index, start, start + (len(said) + 1) * every_ms * MS, tuple(messages), ending, index + 7)
+
+
+GET = request()
+POST = request("POST", "/p", "content-length: 6", body=b"abcdef")
+
+
+@dataclass(frozen=True)
+class Batch:
+    data: bytes
+    count: int
+    start_ns: int
