@@ -29,7 +29,7 @@ _VARIANTS = 12
 """And how often with other moments within what is possible, where that left a difference."""
 _SOON_NS = 100_000
 """About what Envoy needs from a request's first byte to the first filter."""
-_CHANGED = "the replay says something else when it is run again: was a filter's file built anew since?"
+_CHANGED = "the replay says something else when it is run again: was a filter built anew, or did a function step in?"
 _LONG = 9
 """Digits from which on a number is a point in time rather than a count."""
 _NUMBER = re.compile(r"\d+")
@@ -58,6 +58,9 @@ class Altered:
 
     def __getitem__(self, index: int) -> Exchange:
         return self._alter(self._capture[index])
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return map(self.__getitem__, sorted(self._order))
 
     def in_time(self) -> Iterator[Exchange]:
         """The exchanges in the order in which they were sent."""
