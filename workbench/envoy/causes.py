@@ -115,6 +115,7 @@ class _Factor:
     near: Callable[[Any, Any], bool]
     alter: Callable[[Exchange], Exchange] = field(default=lambda exchange: exchange)
     settings: tuple[Mapping[str, int], ...] = ({},)
+    hint: str = ""
 
 
 def explain(capture: InTime, moments: Sequence[Moment], differing: Sequence[Differing], again: Again, *, paced: bool) -> None:
@@ -174,7 +175,7 @@ class _Clock:
         self._moments = moments
         self._run = run
         self._control = control
-        self._factor = _Factor("the clock" if paced else "the clock, or the pace (with `paced` it is the captured one)", _same_time)
+        self._factor = _Factor("the clock", _same_time, hint="" if paced else "; `paced` keeps the captured pace")
         self._at = {each.exchange: min(each.sent_ns + _SOON_NS, each.reached_ns) for each in moments}
         self._answered = {each.exchange: each.answered_ns for each in moments}
         self._open = {one.seen.exchange: one for one in _open(differing)}
@@ -252,11 +253,15 @@ def _judge(before: Difference, now: Difference | None, lost: bool, factor: _Fact
     if before.explained:
         return before
     if now is None:
-        return before if lost else replace(before, cause=f"{factor.cause}: replayed as it was in Envoy, this is the same", explained=True)
+        return (
+            before
+            if lost
+            else replace(before, cause=f"{factor.cause}: replayed as it was in Envoy, this is the same{factor.hint}", explained=True)
+        )
     if now.ours == before.ours:
         return before
     if _near(now, factor):
-        return replace(before, cause=f"{factor.cause}: the value changes with it", explained=True)
+        return replace(before, cause=f"{factor.cause}: the value changes with it{factor.hint}", explained=True)
     return before if before.cause else replace(before, cause=f"perhaps {factor.cause}: the value changes with it, but not to Envoy's")
 
 

@@ -185,7 +185,9 @@ class _One:
         if plain is not None and envoy == _values(list(plain.headers), name):
             # Envoy's own work only where the replay has it as captured and no filter touched it there.
             touched = any(change["op"] == "set_all" or change["name"] == name for change in self.result.get("mutations", ()))
-            return "Envoy has the same without any filter", not touched and ours == _values(list(plain.sent), name)
+            if not touched and ours == _values(list(plain.sent), name):
+                return "Envoy has the same without any filter", True
+            return "in Envoy no filter changed it", False
         return _UNKNOWN
 
 
