@@ -244,6 +244,7 @@ class Chain:
         workers: int = 1,
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
+        websocket: bool | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -259,6 +260,8 @@ class Chain:
                           A connection stays on one worker, which follows from its number alone
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
+        websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
+                          word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
@@ -278,6 +281,7 @@ class Chain:
             start_anyway,
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
+            websocket={None: 1, True: 2, False: 0}[websocket],
         )
         hooks = tuple(self._hooks)
         source = capture.connections if self.kind_of() == "tcp" else capture

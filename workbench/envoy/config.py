@@ -108,16 +108,18 @@ def bootstrap(
     *,
     certificate: tuple[Path, Path] | None = None,
     clusters: Iterable[Cluster] = (),
+    websocket: bool = False,
 ) -> dict[str, Any]:
     """The whole bootstrap. With `certificate` (chain and key, PEM) there is a second listener, over TLS, with the same chain.
 
-    Both listeners share VMs and root contexts, as Envoy keys them by content. Raises ConfigError for a chain that Envoy cannot have.
+    `websocket` lets requests for a WebSocket become one (`upgrade_configs`). Both listeners share VMs and root contexts, as Envoy keys
+    them by content. Raises ConfigError for a chain that Envoy cannot have.
     """
     _check(filters)
     chain = [_wasm_filter(spec) for spec in filters]
-    listeners = [_listener(PLAIN, chain, None)]
+    listeners = [_listener(PLAIN, chain, None, websocket)]
     if certificate is not None:
-        listeners.append(_listener(TLS, chain, certificate))
+        listeners.append(_listener(TLS, chain, certificate, websocket))
     return _whole(
         listeners,
         [
@@ -200,8 +202,8 @@ def _any_bytes(data: bytes) -> dict[str, Any]:
         return {"@type": _TYPE + "google.protobuf.BytesValue", "value": base64.b64encode(data).decode()}
 
 
-def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None) -> dict[str, Any]:
-    manager = {
+def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, websocket: bool) -> dict[str, Any]:
+    manager: dict[str, Any] = {
         "stat_prefix": name,
         "codec_type": "HTTP1",
         "generate_request_id": False,
@@ -222,6 +224,8 @@ def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, P
             ],
         },
     }
+    if websocket:
+        manager["upgrade_configs"] = [{"upgrade_type": "websocket"}]
     filter_chain: dict[str, Any] = {
         "filters": [
             _typed(
