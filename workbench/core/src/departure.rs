@@ -160,7 +160,8 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
 
 /// The connection to the client ends where it stands.
 pub fn cut(slot: u32) {
-    if core().streams[slot as usize].sink[RESPONSE].headers {
+    let s = &core().streams[slot as usize];
+    if s.sink[RESPONSE].headers && !s.upgraded {
         write_out(slot, RESPONSE, true);
     }
     end(slot);
@@ -175,10 +176,13 @@ pub fn end(slot: u32) {
     }
     s.work.clear();
     s.work.push_back(Work::End { step: 0, filter: 0 });
-    if s.upgraded && s.sink[REQUEST].headers && !s.sink[REQUEST].ended {
-        // what goes to the upstream of a WebSocket has no end of its own
-        s.sink[REQUEST].ended = true;
+    if s.upgraded {
+        // what goes over a WebSocket has no end of its own
+        let cut = !s.sink[RESPONSE].ended && s.sink[RESPONSE].headers;
         write_out(slot, REQUEST, false);
+        if cut {
+            write_out(slot, RESPONSE, true);
+        }
     }
     c.ready.push_back(slot);
 }
