@@ -108,18 +108,24 @@ def bootstrap(
     *,
     certificate: tuple[Path, Path] | None = None,
     clusters: Iterable[Cluster] = (),
+    access_log: Path | None = None,
     websocket: bool = False,
 ) -> dict[str, Any]:
     """The whole bootstrap. With `certificate` (chain and key, PEM) there is a second listener, over TLS, with the same chain.
 
-    `websocket` lets requests for a WebSocket become one (`upgrade_configs`). Both listeners share VMs and root contexts, as Envoy keys
-    them by content. Raises ConfigError for a chain that Envoy cannot have.
+    With `access_log` each stream leaves a line there: the client's port, and when the request began in seconds with nanoseconds.
+    `websocket` lets requests for a WebSocket become one (`upgrade_configs`).
+    Both listeners share VMs and root contexts, as Envoy keys them by content. Raises ConfigError for a chain that Envoy cannot have.
     """
     _check(filters)
     chain = [_wasm_filter(spec) for spec in filters]
-    listeners = [_listener(PLAIN, chain, None, websocket)]
+    options = {
+        "access_log": [] if access_log is None else [_access_log(access_log)],
+        "upgrade_configs": [{"upgrade_type": "websocket"}] if websocket else [],
+    }
+    listeners = [_listener(PLAIN, chain, None, options)]
     if certificate is not None:
-        listeners.append(_listener(TLS, chain, certificate, websocket))
+        listeners.append(_listener(TLS, chain, certificate, options))
     return _whole(
         listeners,
         [
@@ -202,13 +208,20 @@ def _any_bytes(data: bytes) -> dict[str, Any]:
         return {"@type": _TYPE + "google.protobuf.BytesValue", "value": base64.b64encode(data).decode()}
 
 
-def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, websocket: bool) -> dict[str, Any]:
+def _access_log(path: Path) -> dict[str, Any]:
+    line = {"inline_string": "%DOWNSTREAM_DIRECT_REMOTE_PORT% %START_TIME(%s.%9f)%\n"}
+    fields = {"path": str(path), "log_format": {"text_format_source": line}}
+    return _typed("file", "envoy.extensions.access_loggers.file.v3.FileAccessLog", fields)
+
+
+def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, options: dict[str, Any]) -> dict[str, Any]:
     manager: dict[str, Any] = {
         "stat_prefix": name,
         "codec_type": "HTTP1",
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
+        **options,
         "http_filters": [
             *chain,
             _typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", {"suppress_envoy_headers": True}),
@@ -224,8 +237,6 @@ def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, P
             ],
         },
     }
-    if websocket:
-        manager["upgrade_configs"] = [{"upgrade_type": "websocket"}]
     filter_chain: dict[str, Any] = {
         "filters": [
             _typed(
