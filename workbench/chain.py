@@ -274,6 +274,7 @@ class Chain:
         workers: int = 1,
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
+        websocket: bool | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -289,6 +290,8 @@ class Chain:
                           A connection stays on one worker, which follows from its number alone
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
+        websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
+                          word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
@@ -308,6 +311,7 @@ class Chain:
             start_anyway,
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
+            websocket={None: 1, True: 2, False: 0}[websocket],
         )
         source = capture.connections if self.kind_of() == "tcp" else capture
         called = self.clusters if clusters is None else Clusters.of(clusters)
