@@ -287,7 +287,8 @@ class Chain:
         log_level         the lowest level that filters log at, 0 trace to 5 critical
         start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
         workers           worker threads as Envoy's --concurrency, 64 at most: each has VMs of its own, all share data, queues and metrics.
-                          A connection stays on one worker, which follows from its number alone
+                          A connection stays on one worker, which follows from its number alone. They take turns in virtual time, so
+                          that a replay repeats: more of them make it no faster
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
         websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
