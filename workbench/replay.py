@@ -16,12 +16,13 @@ from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, ReplayError
+from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -162,6 +163,29 @@ class Replay:
 
         return callouts_table(self.trace)
 
+    @cached_property
+    def vms(self) -> pd.DataFrame:
+        """One row a VM: on which thread, which filters lived in it, its memory, starts and failures."""
+        from .analysis.vms import vms_table
+
+        return vms_table(self.trace)
+
+    @cached_property
+    def _found(self) -> Findings:
+        filters = tuple(getattr(self.chain, "filters", ()))
+
+        def language(place: int) -> str:
+            try:
+                return str(filters[place].inspect().guess.language)
+            except (WorkbenchError, AttributeError, IndexError):  # the file may be gone since
+                return ""
+
+        return find(self.trace, self.facts, filters, language)
+
+    def findings(self) -> Findings:
+        """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
+        return self._found
+
     def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
         """The result of each exchange or connection as other programs read it, in capture order, one at a time."""
         if self.of_connections:
@@ -180,7 +204,15 @@ class Replay:
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
         source = Path(str(getattr(self.capture, "path", ""))).name
-        return summarise(self.trace, self.facts, source=source, problems=self.problems, notes=self.notes, complete=self.complete)
+        return summarise(
+            self.trace,
+            self.facts,
+            source=source,
+            problems=self.problems,
+            notes=self.notes,
+            complete=self.complete,
+            findings=self.findings(),
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -302,6 +302,10 @@ def _anything(ours: str, theirs: str) -> bool:
     return True
 
 
+def _nothing(ours: str, theirs: str) -> bool:
+    return False
+
+
 def _on_loopback(exchange: Exchange) -> Exchange:
     request = replace(exchange.request, http_version=b"HTTP/1.1")
     response = exchange.response and replace(exchange.response, http_version=b"HTTP/1.1")
@@ -318,5 +322,6 @@ def _on_loopback(exchange: Exchange) -> Exchange:
 _FACTORS = (
     _Factor("the connection, in Envoy on loopback and over HTTP/1.1", _anything, _on_loopback),
     _Factor("how a body is cut into pieces", _anything, settings=tuple({"chunk_size": size} for size in (16384, 1000))),
+    _Factor("Envoy's main thread, where filters start too", _nothing, settings=({"main_thread": True},)),
     _Factor("random bytes", _same_form, settings=tuple({"seed": seed} for seed in (101, 102, 103))),
 )
