@@ -265,7 +265,6 @@ class Replay:
             paced=paced,
             timeout=timeout,
             services=self.clusters.begin(self.capture) if self.clusters is not None else None,
-            workers=self.settings.workers,
             progress=progress,
             cancel=cancel,
         )

@@ -325,6 +325,10 @@ def _on_loopback(exchange: Exchange) -> Exchange:
 _FACTORS = (
     _Factor("the connection, in Envoy on loopback and over HTTP/1.1", _anything, _on_loopback),
     _Factor("how a body is cut into pieces", _anything, settings=tuple({"chunk_size": size} for size in (16384, 1000))),
-    _Factor("Envoy's main thread, where filters start too", _nothing, settings=({"main_thread": True},)),
+    _Factor(
+        "Envoy's threads, where filters start on the main one too and one worker serves",
+        _nothing,
+        settings=({"workers": 1, "main_thread": True},),
+    ),
     _Factor("random bytes", _same_form, settings=tuple({"seed": seed} for seed in (101, 102, 103))),
 )

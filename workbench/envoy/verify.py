@@ -57,16 +57,15 @@ def verify(
     paced: bool = False,
     timeout: float = 5.0,
     services: Mapping[str, Service] | None = None,
-    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Checked:
     """Send the first `limit` exchanges (None: all) through real Envoy and compare.
 
     `result_of` gives what the replay says of an exchange in the form of its JSON, None for one that was not replayed; `again` runs it
-    again with something altered, to find causes. `services` answer HTTP callouts, by cluster; `workers` is Envoy's --concurrency.
-    `timeout` bounds, in seconds, each wait for the client's next byte, and less where nothing was answered before. Setting `cancel`, or
-    an interrupt, ends it early with what was compared until then.
+    again with something altered, to find causes. `services` answer HTTP callouts, by cluster. Envoy has one worker. `timeout`
+    bounds, in seconds, each wait for the client's next byte, and less where nothing was answered before. Setting `cancel`, or an
+    interrupt, ends it early with what was compared until then.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     run = _Run(capture, result_of, paced, timeout, progress, cancel or threading.Event())
@@ -75,7 +74,7 @@ def verify(
     checked = run.checked = Checked(total)
     if total:
         try:
-            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), services or {}, workers))
+            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), services or {}))
         except KeyboardInterrupt:
             run.cancel.set()
         except BaseExceptionGroup as group:
@@ -128,13 +127,11 @@ class _Run:
         self._limited: set[str | None] = set()
         self._answered: frozenset[str] = frozenset()
 
-    async def work(
-        self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], services: Mapping[str, Service], workers: int
-    ) -> None:
+    async def work(self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], services: Mapping[str, Service]) -> None:
         self._answered = frozenset(services)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
         ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
-        async with Judge(filters, services=services, concurrency=workers) as chain, Judge([]) as bare:
+        async with Judge(filters, services=services) as chain, Judge([]) as bare:
             self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
