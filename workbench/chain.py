@@ -331,9 +331,9 @@ class Chain:
                 clusters=services,
             )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings, notes)
+            error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, self, trace, settings, notes)
+        return Replay(source, self, trace, settings, notes, called)
 
 
 class Interception:
