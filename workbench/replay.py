@@ -22,7 +22,7 @@ from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
-from .errors import ReplayError, WorkbenchError
+from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -36,17 +36,24 @@ class Replay:
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made.
+    of how it was made, `clusters` who answered callouts.
     """
 
     def __init__(
-        self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None, notes: tuple[str, ...] = ()
+        self,
+        capture: Exchanges | Connections,
+        chain: Any,
+        trace: Trace,
+        settings: Any = None,
+        notes: tuple[str, ...] = (),
+        clusters: Any = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
         self.settings = settings
         self.notes = notes
+        self.clusters = clusters
 
     @property
     def complete(self) -> bool:
@@ -234,11 +241,14 @@ class Replay:
         cancel    set it from another thread to stop; an interrupt does the same. What was compared until then is kept
 
         Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
-        Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`).
+        Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`) and for
+        TCP filters. HTTP callouts are answered in Envoy as in the replay; gRPC calls fail there, and that is told as the cause.
         """
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
 
+        if self.chain.kind_of() == "tcp":
+            raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
         find_envoy()
         replayed = frozenset(self.facts.exchange.tolist())
 
@@ -254,6 +264,7 @@ class Replay:
             limit=limit,
             paced=paced,
             timeout=timeout,
+            services=self.clusters.begin(self.capture) if self.clusters is not None else None,
             progress=progress,
             cancel=cancel,
         )
@@ -267,16 +278,17 @@ class Replay:
             seconds=checked.seconds,
             paced=paced,
             stopped=checked.stopped,
-            notes=self.problems,
+            notes=(*self.notes, *self.problems),
+            replay=self,
         )
 
-    def _again(self, exchanges: Any, /, **changes: int) -> Callable[[int], Mapping[str, Any] | None]:
+    def _again(self, exchanges: Any, /, **changes: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
         """The same chain over other exchanges, with the settings of this replay but for `changes`."""
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
-        replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
-        replayed = frozenset(replay.facts.exchange.tolist())
-        return lambda index: replay[index].result if index in replayed else None
+        replay: Replay = self.chain.replay(exchanges, clusters=self.clusters, **{**given, **changes})
+        statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
+        return statuses, lambda index: replay[index].result
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.verification import Verification
 from workbench.capture import Batch, Exchange, Response, open_capture
 from workbench.capture.packing import pack
@@ -196,6 +197,22 @@ def test_a_difference_without_known_cause(build: Build, some: Made) -> None:
     assert "Unexplained" in found.text()
 
 
+def test_a_fault_of_the_replay_is_not_excused_by_the_clock(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statuses and headers that follow the clock are explained; beside them a header that the replay makes up, each time, is not."""
+    honest = ExchangeView.result.func  # type: ignore[attr-defined]
+
+    def faulty(view: ExchangeView) -> Any:
+        result = honest(view)
+        if view.index == 2:
+            result["downstream_response"]["headers"].append(["x-fault", "1"])
+        return result
+
+    monkeypatch.setattr(ExchangeView, "result", property(faulty))
+    found = replayed(some, build(SAYS_THE_TIME)).verify_with_envoy()
+    assert [(each.exchange, each.what) for each in found.differences if not each.explained] == [(2, "header x-fault")]
+    assert (found.explained, found.unexplained) == (4, 1)
+
+
 def test_the_settings_of_the_replay_hold_when_it_runs_again(build: Build, exchange: Make, response: MakeResponse) -> None:
     """The control would not reproduce the differences with other settings."""
     long = exchange(response=response(((b"Transfer-Encoding", b"chunked"),), b"y" * 400_000))
@@ -215,6 +232,28 @@ def test_a_filter_that_never_returns(build: Build, some: Made) -> None:
     found = replayed(some, build(SPINS), callback_limit_s=0.1).verify_with_envoy(timeout=0.5, limit=1)
     assert [(each.what, each.explained) for each in found.differences] == [("crashed", True)]
     assert "does not return" in found.differences[0].cause
+
+
+def test_an_envoy_that_falls_over_and_over_again(exchange: Make, tmp_path: Path) -> None:
+    """Continuing a response that is not there ends Envoy 1.40: each exchange is told, and after five times no more are tried."""
+    from wasmtime import wat2wasm
+
+    wasm = tmp_path / "crashes.wasm"
+    wasm.write_bytes(
+        bytes(
+            wat2wasm("""(module (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+            (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+            (func (export "malloc") (param i32) (result i32) i32.const 0)
+            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+              (drop (call $continue (i32.const 1))) (i32.const 0)))""")
+        )
+    )
+    posts = [exchange(method=b"POST", headers=((b"Host", b"toys.example"), (b"Content-Length", b"3")), body=b"abc") for _ in range(9)]
+    found = replayed(Made(posts), wasm).verify_with_envoy()
+    assert "signal 11" in found.stopped
+    assert 0 < found.exchanges < 9
+    assert {(each.what, each.explained) for each in found.differences} == {("crashed", True)}
+    assert "stopped: " in found.text()
 
 
 def test_the_first_exchanges_in_time(repo: Path, sample_filter: Callable[[str], Path]) -> None:
