@@ -82,7 +82,11 @@ class CaseRunner:
         if self._envoy.ended():
             self._envoy.restart()
         with tempfile.TemporaryDirectory(prefix="workbench-case-") as folder:
-            return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
+            try:
+                return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
+            except OSError as error:
+                # it takes no connection any more: the case is the end of it, if anything is
+                raise EnvoyError(self._envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=case.name) from error
 
     def _run(self, case: Case, filters: Sequence[FilterSpec]) -> str:
         self._number += 1
