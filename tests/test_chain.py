@@ -114,3 +114,24 @@ def test_a_capture_goes_through_a_chain(repo: Path, tmp_path: Path, sample_captu
     assert seen[-1] == (len(capture), len(capture))
     assert len(replay) == len(capture)
     assert replay.digest() == Chain(path).replay(capture).digest()
+
+
+def test_what_a_chain_is_for(tmp_path: Path, repo: Path) -> None:
+    from wasmtime import wat2wasm
+
+    frame = '(memory (export "memory") 1) (func (export "malloc") (param i32) (result i32) (i32.const 0))'
+    frame += '(func (export "proxy_abi_version_0_2_1"))'
+    data = '(func (export "proxy_on_downstream_data") (param i32 i32 i32) (result i32) (i32.const 0))'
+    headers = '(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))'
+    paths = {}
+    for name, functions in (("tcp", data), ("http", headers), ("both", data + headers), ("neither", "")):
+        paths[name] = tmp_path / f"{name}.wasm"
+        paths[name].write_bytes(bytes(wat2wasm(f"(module {frame} {functions})")))
+    kinds = {name: Chain(path).kind_of() for name, path in paths.items()}
+    assert kinds == {"tcp": "tcp", "http": "http", "both": "http", "neither": "http"}
+    assert Chain(paths["tcp"], paths["both"]).kind_of() == "tcp"
+    assert Chain(paths["tcp"], paths["http"]).kind_of() == "http"
+    assert Chain(paths["both"], kind="tcp").with_filter(paths["http"]).kind_of() == "tcp"
+    assert Chain(paths["tcp"], kind="http").kind_of() == "http" and Chain().kind_of() == "http"
+    with pytest.raises(ConfigError, match="a chain of kind 'udp'"):
+        Chain(paths["tcp"], kind="udp")  # type: ignore[arg-type]

@@ -198,10 +198,10 @@ class Chain:
         if self.kind is not None or not self.filters:
             return self.kind or "http"
         from .host.compose import core_interface
-        from .host.module import FilterModule, serves_connections
+        from .host.module import serves_connections
 
-        modules = [FilterModule.load(each.path, core_interface(), each.memory_limit) for each in self.filters]
-        return "tcp" if serves_connections(modules) else "http"
+        files = ((each.path, each.memory_limit) for each in self.filters)
+        return "tcp" if serves_connections(files, core_interface()) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
         """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.

@@ -215,7 +215,7 @@ def test_restart_gives_held_bytes_to_the_fresh_vm(play: Play) -> None:
         [(script, {"failure_policy": "restart"})],
         [connection(">one", ">two", every_ms=20), connection(">x", index=1, at_ms=15, every_ms=20)],
     )
-    assert played.got(0) == (b"one", b"", 1)
+    assert played.got(0) == (b"one", None, 1)
     assert played.got(1)[0] is None
     assert len(played.events(Event.VM)) == 2
 
@@ -275,3 +275,20 @@ def test_odd_captures(play: Play) -> None:
     assert play([tcp()], [empty]).got() == (None, None, 1)
     ahead = replace(ECHO, messages=tuple(reversed(ECHO.messages)))
     assert play([tcp()], [ahead]).got() == (None, None, 1)
+
+
+def test_a_close_at_the_upstreams_end_is_followed_by_a_call_for_a_context_that_is_gone(play: Play) -> None:
+    played = play([tcp(), tcp(upstream_data=(Nth(2, (call("close", 2),)),))], [connection("<one", ending=Ending.UPSTREAM)])
+    calls = played.calls()
+    assert calls[calls.index("b.upstream_data(0, 1)") + 1 :] == [*of("a", *END), *of("b", *END, "upstream_connection_close(0)")]
+
+
+def test_a_client_waits_for_the_answer_to_what_a_filter_holds(play: Play) -> None:
+    tick = (call("effective", LAST), call("cont", 2))
+    held = tcp(downstream_data=(Nth(1, (Ret(1),)),), tick=tick, configure=(call("tick", 150), Ret(1)))
+    played = play([held], [connection(">ask", "<answer")])
+    assert [(row.a, row.b, row.c) for row in played.events(Event.DATA)] == [(0, 3, 0), (1, 6, 0), (0, 0, 1), (1, 0, 1)]
+    # never continued: the connection stays as it is, and ends as Envoy's idle timeout would end it
+    played = play([tcp(downstream_data=(Ret(1),))], [connection(">ask", "<answer")])
+    assert bare(played.calls()) == of("a", "new_connection", "downstream_data(3, 0)", *END)
+    assert played.got() == (b"", b"", 1) and played.end() & 5 == 5

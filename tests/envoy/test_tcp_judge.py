@@ -106,7 +106,7 @@ def test_a_captured_file(repo: Path, tmp_path: Path) -> None:
     with open_capture(repo / "captures/tcp.mitm") as capture:
         replay = chain.replay(capture)
         seen = run_envoy_connections(capture.connections, [FilterSpec.of(each) for each in chain])
-    assert len(replay) == len(seen) == 6
-    for view, real in zip(replay, seen, strict=True):
-        for stages, got in ((view.request, real.to_upstream), (view.response, real.to_client)):
-            assert stages[-1].body == got
+        assert len(replay) == len(seen) == 6
+        for view, real in zip(replay, seen, strict=True):
+            for stages, got in ((view.request, real.to_upstream), (view.response, real.to_client)):
+                assert stages[-1].body == got

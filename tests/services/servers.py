@@ -63,12 +63,15 @@ def _lines(pairs: Any) -> bytes:
 
 
 @contextmanager
-def grpc_server(answer: Callable[[str, bytes], GrpcResponse]) -> Iterator[int]:
-    """The same over gRPC: `answer` is asked with the method's path and a message; paths that end in `Stream` are streams."""
+def grpc_server(answer: Callable[[str, bytes], GrpcResponse], unknown: str = "") -> Iterator[int]:
+    """The same over gRPC: `answer` is asked with the method's path and a message; paths that end in `Stream` are streams, and one method is
+    `unknown`."""
 
     class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
         def service(self, details: Any) -> Any:
             path = details.method
+            if path == unknown:
+                return None
 
             def one(message: bytes, context: Any) -> bytes:
                 given = answer(path, message)

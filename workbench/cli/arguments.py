@@ -50,6 +50,9 @@ def add_filters(command: argparse.ArgumentParser) -> None:
     """Let a command take `--filter`, any number of times, and each filter's options; `chain_of` makes a chain of them."""
     command.add_argument("--filter", metavar="F.wasm", action=_AddFilter, dest="filters", help="a filter; repeat it for a chain, in order")
     command.add_argument("--clusters", metavar="FILE.yaml", default=None, help="who answers the filters' calls to other services")
+    command.add_argument(
+        "--kind", choices=("http", "tcp"), help="what the filters are for; without it, TCP where they export no callbacks of HTTP"
+    )
     of = command.add_argument_group("options of the --filter before them")
     of.add_argument("--config", metavar="JSON|@FILE", action=_OfFilter, default=argparse.SUPPRESS, help="plugin configuration")
     of.add_argument("--root-id", metavar="ID", action=_OfFilter, default=argparse.SUPPRESS, help="root context of the module")
@@ -65,7 +68,7 @@ def chain_of(args: argparse.Namespace) -> Chain:
 
     if not args.filters:
         raise ConfigError("no filter is given", remedy="Add --filter F.wasm")
-    return Chain(*map(_filter, args.filters), clusters=args.clusters)
+    return Chain(*map(_filter, args.filters), kind=args.kind, clusters=args.clusters)
 
 
 def _filter(given: dict[str, str]) -> Filter:

@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
     command = commands.add_parser("replay", help="replay a capture through filters", allow_abbrev=False)
     command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
     add_filters(command)
-    command.add_argument("--jsonl", metavar="OUT", help="write one JSON object an exchange; - is standard output")
+    command.add_argument("--jsonl", metavar="OUT", help="write one JSON object an exchange or connection; - is standard output")
     command.add_argument("--limit-ms", type=positive, default=1000.0, metavar="MS", help="time that one call into a filter may take (1000)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random bytes that filters get (0)")
     command.add_argument("--chunk-size", type=size, default=0, metavar="BYTES", help="bodies come in pieces of this size (0: whole)")

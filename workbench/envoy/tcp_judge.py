@@ -161,6 +161,7 @@ async def _play(connection: Connection, envoy: EnvoyProcess, upstream: _Upstream
         reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[TCP])
     except OSError as error:
         raise EnvoyError(envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=f"connection {connection.index}") from error
+    near.writer = writer
     listening = asyncio.create_task(near.listen(reader, writer))
     try:
         await _talk(connection, near, far, pace_s, patience_s)

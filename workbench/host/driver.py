@@ -254,6 +254,7 @@ class _Run:
         status = self._enter_whole(name, *args)
         while status != _DONE:
             self._check()
+            following = "resume"
             if status == _TRACE_FULL:
                 self.drain()
                 self.report()
@@ -261,9 +262,10 @@ class _Run:
                 self._renew()
             elif status == _NEEDS_ANSWER:
                 self._answer()
+                following = "answered"
             else:
                 raise ReplayError(f"the host core answered {status}")
-            status = self._enter_whole("resume")
+            status = self._enter_whole(following)
 
     def _enter_whole(self, name: str, *args: int) -> int:
         while True:
@@ -305,9 +307,11 @@ class _Run:
         failure.message = self.host.read(self.host.call("failure_ptr"), self.host.call("failure_len")).decode()
 
     def _answer(self) -> None:
-        """What a filter asked of another service, asked of whoever answers for it."""
-        question = self.host.read(self.host.call("question_ptr"), self.host.call("question_len"))
-        self.host.call_with("answer", self.services.answer(question))
+        """What filters asked of other services, asked of whoever answers for them."""
+        at = self.host.call("questions")
+        size = int.from_bytes(self.host.read(at, 4), "little")
+        answers = self.services.answer_all(self.host.read(at + 4, size))
+        self.host.write(self.host.call("answer_room", len(answers)), answers)
 
     def _renew(self) -> None:
         """A fresh VM for the filter that the core names."""

@@ -70,13 +70,21 @@ class FilterModule:
         return cls(Path(path), sha256, abi, binary, binary.with_memory_maximum(memory_limit // PAGE), memory_limit, called)
 
 
-def serves_connections(modules: Iterable[FilterModule]) -> bool:
-    """Whether these can only be network filters: each has callbacks of TCP connections, and one has none of HTTP.
+def serves_connections(filters: Iterable[tuple[Path, int]], interface: HostInterface) -> bool:
+    """Whether these files, each with its memory limit, can only be network filters: all have callbacks of TCP, one has none of HTTP.
 
-    SDKs export the callbacks of both, whatever a filter is for: of such a module nobody can tell.
+    SDKs export the callbacks of both, whatever a filter is for: of such a module nobody can tell. Raises `FilterLoadError`.
     """
-    exported = [{name.removeprefix("proxy_on_") for name in module.called} for module in modules]
-    return all(names & _OF_CONNECTIONS for names in exported) and any(not names & _OF_EXCHANGES for names in exported)
+    only = False
+    for path, memory_limit in filters:
+        data = read_file(path)
+        if not any(name.encode() in data for name in _OF_CONNECTIONS):
+            return False  # most filters: nothing to parse
+        names = {name.removeprefix("proxy_on_") for name in FilterModule.load(path, interface, memory_limit).called}
+        if not names & _OF_CONNECTIONS:
+            return False
+        only |= not names & _OF_EXCHANGES
+    return only
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -16,7 +16,7 @@ from ..errors import ConfigError
 
 __all__ = [
     "MOST_BYTES", "NEVER", "GrpcAnswer", "GrpcRequest", "GrpcResponse", "HttpAnswer", "HttpRequest", "HttpResponse", "Never", "Part",
-    "Reset", "Service", "Session", "Streaming", "Unreachable",
+    "Peeking", "Reset", "Service", "Session", "Streaming", "Unreachable",
 ]  # fmt: skip
 
 MOST_BYTES = 16 << 20
@@ -180,6 +180,12 @@ class Service(Protocol):
 
     def http(self, request: HttpRequest) -> HttpAnswer: ...
     def grpc(self, request: GrpcRequest) -> GrpcAnswer: ...
+
+
+class Peeking(Protocol):
+    """A service that can say beforehand what it will answer: some answers come when a stream is opened, before any message."""
+
+    def peek(self, request: GrpcRequest) -> GrpcAnswer: ...
 
 
 class Session(Protocol):

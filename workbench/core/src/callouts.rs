@@ -77,9 +77,10 @@ pub struct Callouts {
     pub clusters: Vec<Vec<u8>>,
     pub open: BTreeMap<(u32, u32), Callout>,
     pub questions: VecDeque<Vec<u8>>,
-    /// The question that Python was given last.
+    /// The questions that Python was given last: as text, and whose they are.
     pub asked: Vec<u8>,
-    asking: (u32, u32),
+    asking: Vec<(u32, u32)>,
+    given: Vec<u8>,
     /// Callbacks of an answer that has begun: before anything else that is planned.
     pub due: VecDeque<(u32, u32, Part)>,
     pub shown: Option<Box<Shown>>,
@@ -203,21 +204,51 @@ pub fn ask(vm: u32, token: u32, kind: u32, request: &Request<'_>, end: bool) {
     c.callouts.questions.push_back(out);
 }
 
-/// Takes the oldest question; false where there is none.
-pub fn next_question() -> bool {
+/// Takes the questions that wait, as one text for Python; false where there is none.
+pub fn take_questions() -> bool {
     let c = core();
-    let Some(question) = c.callouts.questions.pop_front() else { return false };
-    let mut r = Reader::new(&question);
-    r.u32();
-    c.callouts.asking = (r.u32(), r.u32());
-    c.callouts.asked = question;
+    if c.callouts.questions.is_empty() {
+        return false;
+    }
+    let questions = std::mem::take(&mut c.callouts.questions);
+    let size = 4 + questions.iter().map(|question| 4 + question.len()).sum::<usize>();
+    let asked = &mut c.callouts.asked;
+    asked.clear();
+    for number in [size as u32, questions.len() as u32] {
+        asked.extend_from_slice(&number.to_le_bytes());
+    }
+    c.callouts.asking.clear();
+    for question in questions {
+        let mut r = Reader::new(&question);
+        r.u32();
+        c.callouts.asking.push((r.u32(), r.u32()));
+        asked.extend_from_slice(&(question.len() as u32).to_le_bytes());
+        asked.extend_from_slice(&question);
+    }
     true
 }
 
-/// Python's answer to the question it was given last: parts, each with its distance in time.
-pub fn answer(data: &[u8]) {
+/// Room for Python's answers.
+pub fn room(n: u32) -> *mut u8 {
+    let given = &mut core().callouts.given;
+    given.clear();
+    given.resize(n as usize, 0);
+    given.as_mut_ptr()
+}
+
+/// Python's answers to the questions that it was given last, in their order.
+pub fn answered() {
     let c = core();
-    let (vm, token) = c.callouts.asking;
+    let given = std::mem::take(&mut c.callouts.given);
+    let mut r = Reader::new(&given);
+    for (vm, token) in std::mem::take(&mut c.callouts.asking) {
+        answer(vm, token, r.str());
+    }
+}
+
+/// One of them: parts, each with its distance in time.
+fn answer(vm: u32, token: u32, data: &[u8]) {
+    let c = core();
     let Some(callout) = c.callouts.open.get_mut(&(vm, token)) else { return };
     let mut r = Reader::new(data);
     let owned = |r: &mut Reader<'_>| -> Owned { r.pairs().map(|(k, v)| (k.to_ascii_lowercase(), v.to_vec())).collect() };

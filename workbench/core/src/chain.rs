@@ -186,7 +186,7 @@ pub fn settle(slot: u32, p: Pending, result: Option<u32>) {
     let s = &core().streams[slot as usize];
     // the stream was answered here, or is over: the chain does not see this result any more
     if !s.live || s.ending || s.answers != answers {
-        return;
+        return connection::after_close(slot, p);
     }
     let result = result.unwrap_or(0);
     match p.phase {

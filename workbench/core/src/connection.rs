@@ -65,6 +65,8 @@ pub struct Tcp {
     pub close_type: u32,
     /// The filter that closed it, counted from 1; 0 for none.
     closer: u32,
+    /// A filter that closed in the callback of the upstream's end, and is told of that end when all is over.
+    late: Option<u32>,
 }
 
 pub fn is_connection(record: &[u8]) -> bool {
@@ -159,6 +161,11 @@ pub fn arrive(slot: u32, dir: usize) {
         return plan(slot, dir);
     }
     let piece = tcp.pieces[mine];
+    if piece.kind & END != 0 && other < mine {
+        // a client that has not got its answer does not leave
+        tcp.stalled[dir] = true;
+        return;
+    }
     tcp.next[dir] = tcp.first_of(dir, mine + 1);
     let c = core();
     let s = &mut c.streams[slot as usize];
@@ -198,6 +205,9 @@ pub fn settle(slot: u32, dir: Option<usize>) {
     }
     if waited {
         plan(slot, UPSTREAM);
+        if core().streams[slot as usize].tcp.as_ref().is_some_and(|tcp| tcp.stalled[DOWNSTREAM]) {
+            plan(slot, DOWNSTREAM);
+        }
     }
 }
 
@@ -323,6 +333,13 @@ pub fn after(slot: u32, p: Pending, result: u32, behind: usize) {
     }
 }
 
+/// The same where the filter has closed the connection meanwhile: Envoy calls it all the same, with a context that it has deleted.
+pub fn after_close(slot: u32, p: Pending) {
+    if let (Some(tcp), Phase::Data, UPSTREAM, true) = (&mut core().streams[slot as usize].tcp, p.phase, p.dir, p.eos) {
+        tcp.late = Some(p.filter);
+    }
+}
+
 /// Tells a filter that the upstream has ended: Envoy does so right after the filter saw the end of its data, and never says who closed.
 pub fn upstream_close(slot: u32, filter: u32) {
     let c = core();
@@ -395,6 +412,10 @@ pub fn close_by(slot: u32, filter: u32) {
 pub fn end_step(slot: u32, step: u8, filter: u32) {
     let c = core();
     if filter == c.filters.len() as u32 {
+        if let Some(late) = c.streams[slot as usize].tcp.as_mut().and_then(|tcp| tcp.late.take()) {
+            c.streams[slot as usize].work.push_front(Work::End { step: 0, filter });
+            return upstream_close(slot, late);
+        }
         write_out(slot);
         return departure::release(slot);
     }
