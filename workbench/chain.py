@@ -19,6 +19,7 @@ from .trace.records import NO_FILTER, Policy
 if TYPE_CHECKING:
     from .audit import Inspection
     from .capture import Capture
+    from .host.foreign import ForeignFunction
     from .host.hook import Hook, HookFunction
     from .replay import Replay
 
@@ -133,11 +134,19 @@ class Chain:
     kind: Kind | None
     clusters: Clusters
     _hooks: list[Hook] = field(repr=False, compare=False)
+    _foreign: dict[str, ForeignFunction] = field(repr=False, compare=False)
 
-    def __init__(self, *filters: Filter | str | os.PathLike[str], kind: Kind | None = None, clusters: GivenClusters = None) -> None:
+    def __init__(
+        self,
+        *filters: Filter | str | os.PathLike[str],
+        kind: Kind | None = None,
+        clusters: GivenClusters = None,
+        foreign: Mapping[str, ForeignFunction] | None = None,
+    ) -> None:
         """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`.
 
-        `clusters` are the services that the filters can call, and who answers for each (`services.clusters.GivenClusters`).
+        `clusters` are the services that the filters can call, and who answers for each (`services.clusters.GivenClusters`); `foreign`
+        are foreign functions of your own, see the method of that name.
 
         Raises `ConfigError` for too many filters, or a kind that is none.
         """
@@ -159,6 +168,9 @@ class Chain:
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "clusters", Clusters.of(clusters))
         object.__setattr__(self, "_hooks", [])
+        object.__setattr__(self, "_foreign", {})
+        for name, function in (foreign or {}).items():
+            self.foreign(name, function)
 
     def __len__(self) -> int:
         return len(self.filters)
@@ -189,7 +201,7 @@ class Chain:
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter))
-        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters)
+        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters, foreign=self._foreign)
 
     def kind_of(self) -> Kind:
         """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
@@ -228,6 +240,17 @@ class Chain:
         check_name(hostcall)
         place = None if filter is None else self._place(filter)
         return Interception(self._hooks, hostcall, place, function)
+
+    def foreign(self, name: str, function: ForeignFunction) -> None:
+        """Answer `proxy_call_foreign_function` of that name: `function(argument)` gets bytes and gives bytes.
+
+        It may give a status too, alone or before the bytes, or None for Ok and no result. It goes before Envoy's function of the same
+        name, and chains made from this one have it too. Where it raises, the replay stops with `InterceptError`. Envoy's own functions
+        are there without this. Raises `ConfigError` for an empty name or what cannot be called.
+        """
+        if not name or not callable(function):
+            raise ConfigError(f"no foreign function: {name!r}", remedy="Give a name and a function from bytes to bytes")
+        self._foreign[name] = function
 
     def replay(
         self,
@@ -279,7 +302,6 @@ class Chain:
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
         )
-        hooks = tuple(self._hooks)
         source = capture.connections if self.kind_of() == "tcp" else capture
         called = self.clusters if clusters is None else Clusters.of(clusters)
         services = called.begin(capture)
@@ -289,7 +311,8 @@ class Chain:
                 self.filters,
                 source.batches(),
                 settings,
-                hooks=hooks,
+                hooks=tuple(self._hooks),
+                foreign=dict(self._foreign),
                 progress=progress,
                 total=len(source),
                 cancel=cancel,

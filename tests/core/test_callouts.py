@@ -264,6 +264,28 @@ def test_an_endless_chain_of_callouts_ends(play: Play) -> None:
     assert any("callouts" in note for note in played.notes())
 
 
+def test_answers_that_come_too_late_take_no_room(play: Play) -> None:
+    """They wait for their time all the same: 20 of 16 MiB are more than may wait at once."""
+    large = HttpResponse(body=bytes(16 << 20), latency_ms=50)
+    script = {"request_headers": [http_call(timeout=1)]}
+    played = play([script], [request(at_ms=100 * i) for i in range(20)], clusters=service(lambda _: large))
+    assert {end for _, end, _, _ in callouts(played)} == {"TIMEOUT"}
+    assert played.notes() == []
+
+
+def test_many_large_questions_at_once(play: Play) -> None:
+    sizes: list[int] = []
+
+    def count(asked: HttpRequest) -> HttpAnswer:
+        sizes.append(len(asked.body))
+        return HttpResponse()
+
+    body = bytes(700_000)
+    played = play([{"request_headers": [http_call(body=body)] * 3, "memory": "64"}], clusters=service(count))
+    assert sizes == [700_000] * 3
+    assert len(callouts(played)) == 3
+
+
 def test_a_function_that_raises_is_one_clear_error(play: Play) -> None:
     def broken(asked: HttpRequest) -> HttpAnswer:
         raise ValueError("no such user")

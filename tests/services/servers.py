@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -39,7 +39,8 @@ def http_server(answer: Callable[[str, str, bytes], HttpResponse | Reset]) -> It
             else:
                 assert isinstance(given.body, bytes)
                 framed = given.body
-            self.wfile.write(head + framed)
+            with suppress(OSError):  # whoever asked may have gone
+                self.wfile.write(head + framed)
 
         do_POST = do_PUT = do_GET
 

@@ -22,6 +22,7 @@ from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, core_interface
 from .faults import describe
+from .foreign import ForeignFunction
 from .homes import Failed, FilterSpec, Homes
 from .hook import Hook
 from .intercept import Hooks, let_go
@@ -72,6 +73,7 @@ def replay(
     settings: Settings | None = None,
     *,
     hooks: Sequence[Hook] = (),
+    foreign: Mapping[str, ForeignFunction] | None = None,
     progress: Progress | None = None,
     total: int = 0,
     cancel: threading.Event | None = None,
@@ -79,10 +81,10 @@ def replay(
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
-    `hooks` step into hostcalls (`host.intercept`). `clusters` are the services that filters can call, by the name of Envoy's cluster;
-    a call to any other is refused, as there. `progress` gets the exchanges done and `total`, at most ten times a second and once at the
-    end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was
-    done and its `complete` is False.
+    `hooks` step into hostcalls (`host.intercept`), `foreign` are further foreign functions by name. `clusters` are the services that
+    filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `progress` gets the exchanges done and
+    `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main
+    thread, ends the replay early: the trace holds what was done and its `complete` is False.
 
     Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
     for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
@@ -90,7 +92,7 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, hooks, cancel or threading.Event(), progress, total, clusters or {})
+    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {})
     services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
@@ -162,6 +164,7 @@ class _Run:
         modules: Sequence[FilterModule],
         settings: Settings,
         hooks: Sequence[Hook],
+        foreign: Mapping[str, ForeignFunction],
         cancel: threading.Event,
         progress: Progress | None,
         total: int,
@@ -175,7 +178,7 @@ class _Run:
         self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         self.services = Answering(clusters, self.trace.filters)
-        self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters)
+        self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters, foreign)
         self.homes = Homes(
             filters,
             modules,

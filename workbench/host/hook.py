@@ -136,13 +136,15 @@ class Invocation:
     raw: dict[str, Raw | None]
     host: Outcome | None = None
     row: int = NONE
+    native: bool = False
+    """The host's answer was made in Python: the core knows nothing of the call yet."""
+    blame: str = ""
+    """Whose exception it is that stops the replay, where it is not a hook's."""
 
     @property
     def places(self) -> list[tuple[Parameter, tuple[int, ...]]]:
-        """The results that the filter wants, and the pointers it gave for them."""
-        found = self.signature.places([value & 0xFFFFFFFF for value in self.values])
-        # of this one function a result may be left out
-        return [each for each in found if all(each[1]) or self.function.name != "proxy_call_foreign_function"]
+        """The results, and the pointers that the filter gave for them."""
+        return self.signature.places([value & 0xFFFFFFFF for value in self.values])
 
 
 @dataclass

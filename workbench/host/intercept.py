@@ -24,6 +24,7 @@ from .abi import HostFunction
 from .arguments import Parameter, Raw, signature
 from .binary import shown
 from .compose import Composition, Vm, core_interface
+from .foreign import NAME, ForeignFunction, ForeignFunctions, own_answer
 from .hook import Act, Call, Fallen, Hook, HookFunction, Invocation, Outcome, Place
 from .watchdog import Runs, Watchdog
 
@@ -40,22 +41,31 @@ Ended: TypeAlias = wasmtime.Trap | wasmtime.WasmtimeError
 class Hooks:
     """The hooks of one replay, and what became of the call that one of them is in."""
 
-    def __init__(self, host: Composition, watchdog: Watchdog, hooks: Sequence[Hook], filters: Sequence[str]) -> None:
+    def __init__(
+        self,
+        host: Composition,
+        watchdog: Watchdog,
+        hooks: Sequence[Hook],
+        filters: Sequence[str],
+        foreign: Mapping[str, ForeignFunction] | None = None,
+    ) -> None:
         self._host = host
+        self._foreign = ForeignFunctions(host, foreign or {})
         self._watchdog = watchdog
         self._hooks = tuple(hooks)
         self._filters = tuple(filters)
         self._codes = {each.name: code for code, each in enumerate(host.schema.hostcalls)}
         self._functions = {each.export: each for each in reversed(host.interface.host)}
-        self._scratch = host.call("core_alloc", _PLACE.size) if hooks else 0
+        self._scratch = host.call("core_alloc", _PLACE.size)
         self._in_hook = False
         self._fallen: Ended | None = None
         self._stopped: tuple[BaseException, Invocation] | None = None
         self._interrupted = False
 
     def bind(self, vm: Vm, filters: Sequence[int]) -> None:
-        """Lead the hooked hostcalls of a VM with these filters in it here."""
+        """Lead the hooked hostcalls of a VM with these filters in it here, and the one that is always answered here."""
         wanted = {hook.name for hook in self._hooks if hook.filter is None or hook.filter in filters}
+        wanted |= {NAME} & {each.name for each in vm.module.binary.imports}
         exports = {each.export: each for each in self._functions.values() if each.name in wanted}
         # the store keeps these functions for as long as it lives: they must not keep it in turn
         this = weakref.ref(self)
@@ -113,10 +123,11 @@ class Hooks:
         place = self._place(function.name)
         call = Invocation(vm, function, described, values, place, {})
         concerned = [h for h in self._hooks if h.name == function.name and (h.filter is None or h.filter == place.number)]
-        if not concerned or not place.allowed:
-            return self.perform(call).status
+        if not place.allowed or (not concerned and function.name != NAME):
+            return self._direct(call).status
         call.raw = described.read(values, lambda at, size: self._host.read_filter(vm, at, size))
-        return self._settle(call, self.ask(concerned, call))
+        outcome = self.ask(concerned, call)
+        return self._settle(call, outcome) if concerned or call.native else outcome.status
 
     def _place(self, name: str) -> Place:
         self._host.call("intercept_begin", self._code(name), self._scratch)
@@ -176,7 +187,37 @@ class Hooks:
         return outcome
 
     def perform(self, call: Invocation) -> Outcome:
-        """The host's own function."""
+        """The host's own answer."""
+        name, argument = call.raw.get("name"), call.raw.get("argument")
+        if call.function.name != NAME or not isinstance(name, bytes) or not isinstance(argument, bytes):
+            return self._direct(call)
+        own = self._foreign.own(name)
+        if own is not None:
+            call.blame = f"the foreign function {shown(name.decode('utf-8', 'replace'))!r}"
+            answer: tuple[int, bytes] | None = self._entered_foreign(own, name, argument, call)
+        else:
+            root = call.vm.number, call.place.number
+            answer = self._foreign.answer(call.vm.number, root, call.place.context, name, argument)
+        if answer is None:
+            return self._direct(call)
+        call.native = True
+        call.host = Outcome(answer[0], {"result": answer[1]})
+        return Outcome(answer[0], {"result": answer[1]})
+
+    def _entered_foreign(self, own: ForeignFunction, name: bytes, argument: bytes, call: Invocation) -> tuple[int, bytes]:
+        try:
+            self._in_hook = True
+            return own_answer(own(argument), name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:
+            self._stopped = raised, call
+            raise Fallen from None
+        finally:
+            self._in_hook = False
+
+    def _direct(self, call: Invocation) -> Outcome:
+        """The core's function itself."""
         self._host.call("intercept_begin", NONE, self._scratch)
         call.row = _PLACE.unpack(self._host.read(self._scratch, _PLACE.size))[-1]
         with self._filter_runs():
@@ -221,18 +262,21 @@ class Hooks:
             values = _defaults(call) | values
         before = host.values if host else {}
         changed = {name: value for name, value in values.items() if host is None or before.get(name) != value}
+        # what the core did it has given and recorded, all else is done here
+        done = host is not None and not call.native
+        given = changed if done else values
         numbers, fields = self._record(call, values)
         code = self._code(call.function.name)
-        if host is None:
+        if not done:
             head = struct.pack("<5I", code, *numbers)
             call.row = (
                 self._host.call_with("intercept_open", head + b"".join(map(pack_str, fields)), call.vm.number) if code != NONE else NONE
             )
         for each, places in call.places:
-            if each.name in changed and not self._give(call, places, each.width, changed[each.name], data=each.kind == "buffer"):
+            if each.name in given and not self._give(call, places, each.width, given[each.name], data=each.kind == "buffer"):
                 status = Status.InvalidMemoryAccess
         differs = host is None or bool(changed) or status != host.status
-        bits = _CHANGED * differs | _REWRITTEN * (host is None or bool(changed)) | _STOOD_IN * (host is None)
+        bits = _CHANGED * differs | _REWRITTEN * (not done or bool(changed)) | _STOOD_IN * (host is None)
         told = [(name.encode(), _told(before.get(name)), _told(value)) for name, value in changed.items()]
         was = host.status if host else NONE
         close = struct.pack("<5I2Q4I", call.row, code, status, bits, was, call.place.started, call.place.host_ns, *numbers)
@@ -259,7 +303,8 @@ class Hooks:
             return host.write_filter(vm, places[0], value)
         at = host.put(value)
         with self._filter_runs():
-            status = host.call("intercept_give", vm.number, call.row, at, len(value), *places)
+            give = "foreign_give" if call.function.name == NAME else "intercept_give"
+            status = host.call(give, vm.number, call.row, at, len(value), *places)
         host.call("core_free", at, len(value))
         return status == 0
 
@@ -319,5 +364,6 @@ def _stop(raised: BaseException, call: Invocation) -> InterceptError:
     where += [f"exchange {place.exchange}"] if place.exchange is not None else []
     where += [f"in {place.callback}"] if place.callback else []
     why = shown(" ".join(str(raised).split()), 300)
-    what = f"the function that intercepts {call.function.name} raised {type(raised).__name__}" + (f": {why}" if why else "")
+    who = call.blame or f"the function that intercepts {call.function.name}"
+    what = f"{who} raised {type(raised).__name__}" + (f": {why}" if why else "")
     return InterceptError(what, where=", ".join(where), remedy=_REMEDY)

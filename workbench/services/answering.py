@@ -23,7 +23,18 @@ from .calls import (
     Streaming,
     Unreachable,
 )  # fmt: skip
-from .packing import Ask, PartKind, Question, grpc_parts, http_parts, message_parts, pack_names, pack_parts, split_questions, unpack_question
+from .packing import (
+    Ask,
+    PartKind,
+    Question,
+    grpc_parts,
+    http_parts,
+    message_parts,
+    pack_names,
+    pack_parts,
+    split_questions,
+    unpack_question,
+)
 
 __all__ = ["Answering"]
 

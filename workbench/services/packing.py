@@ -19,7 +19,10 @@ from ..capture.exchange import Pairs
 from ..capture.packing import pack_pairs, pack_str, unpack_pairs
 from .calls import GrpcAnswer, GrpcResponse, HttpAnswer, HttpResponse, Never, Part, Reset, Unreachable
 
-__all__ = ["Ask", "PartKind", "Question", "grpc_parts", "http_parts", "message_parts", "pack_names", "pack_parts", "split_questions", "unpack_question"]
+__all__ = [
+    "Ask", "PartKind", "Question", "grpc_parts", "http_parts", "message_parts", "pack_names", "pack_parts", "split_questions",
+    "unpack_question",
+]  # fmt: skip
 
 _HEAD = struct.Struct("<7IQ")
 _PART = struct.Struct("<QII")

@@ -296,6 +296,7 @@ pub fn start_filter(filter: u32, vm: u32) -> u32 {
     f.config_open = true;
     f.loaded_at = c.now;
     (f.finished, f.awaits_done) = (false, false);
+    f.read_only.clear();
     let old = std::mem::replace(&mut f.vm, vm);
     f.timer.reset();
     let reason = f.vms.min(1);

@@ -32,6 +32,8 @@ const MOST_OPEN: usize = 100_000;
 const MOST_IN_A_ROW: u32 = 10_000;
 /// Bytes of answers that wait for their time.
 const MOST_WAITING: usize = 256 << 20;
+/// Bytes of questions after which no further one is put at the same time.
+const MOST_ASKED: usize = 1 << 20;
 
 
 pub type Owned = Vec<(Vec<u8>, Vec<u8>)>;
@@ -204,28 +206,26 @@ pub fn ask(vm: u32, token: u32, kind: u32, request: &Request<'_>, end: bool) {
     c.callouts.questions.push_back(out);
 }
 
-/// Takes the questions that wait, as one text for Python; false where there is none.
+/// Takes questions that wait, as one text for Python; false where there is none. Large ones wait for the next time.
 pub fn take_questions() -> bool {
     let c = core();
-    if c.callouts.questions.is_empty() {
-        return false;
-    }
-    let questions = std::mem::take(&mut c.callouts.questions);
-    let size = 4 + questions.iter().map(|question| 4 + question.len()).sum::<usize>();
     let asked = &mut c.callouts.asked;
     asked.clear();
-    for number in [size as u32, questions.len() as u32] {
-        asked.extend_from_slice(&number.to_le_bytes());
-    }
+    asked.shrink_to(MOST_ASKED);
+    asked.extend_from_slice(&[0; 8]);
     c.callouts.asking.clear();
-    for question in questions {
+    while asked.len() < MOST_ASKED {
+        let Some(question) = c.callouts.questions.pop_front() else { break };
         let mut r = Reader::new(&question);
         r.u32();
         c.callouts.asking.push((r.u32(), r.u32()));
         asked.extend_from_slice(&(question.len() as u32).to_le_bytes());
         asked.extend_from_slice(&question);
     }
-    true
+    let size = asked.len() as u32 - 4;
+    asked[..4].copy_from_slice(&size.to_le_bytes());
+    asked[4..8].copy_from_slice(&(c.callouts.asking.len() as u32).to_le_bytes());
+    !c.callouts.asking.is_empty()
 }
 
 /// Room for Python's answers.
@@ -345,10 +345,11 @@ pub fn cancel(vm: u32, token: u32) {
     forget(core(), vm, token);
 }
 
-fn forget(c: &mut Core, vm: u32, token: u32) {
-    if let Some(callout) = c.callouts.open.remove(&(vm, token)) {
-        c.callouts.waiting -= callout.parts.iter().map(|part| part.body.len()).sum::<usize>();
-    }
+/// A callout is over, with all that has not come of it.
+pub fn forget(c: &mut Core, vm: u32, token: u32) -> Option<Callout> {
+    let callout = c.callouts.open.remove(&(vm, token))?;
+    c.callouts.waiting -= callout.parts.iter().map(|part| part.body.len()).sum::<usize>();
+    Some(callout)
 }
 
 /// The filter's side of a stream ends.

@@ -65,9 +65,7 @@ pub extern "C" fn intercept_open(vm: u32, at: *const u8, n: u32) -> u32 {
 pub extern "C" fn intercept_give(vm: u32, row: u32, at: *const u8, n: u32, at_out: u32, size_out: u32) -> u32 {
     let mut host = Host::of(vm, row);
     let status = host.give(crate::bytes(at, n), at_out, size_out).err().unwrap_or(0);
-    if let Some(row) = core().trace.at(row) {
-        row.other_ns = row.other_ns.saturating_add(host.guest_ns().min(u32::MAX as u64) as u32);
-    }
+    host.finish_giving();
     status
 }
 
@@ -130,4 +128,11 @@ pub extern "C" fn intercept_close(vm: u32, at: *const u8, n: u32) {
 pub extern "C" fn intercept_store(vm: u32, at: u32, value: u64, size: u32) -> u32 {
     let done = if size == 4 { guest::store32(vm, at, value as u32) } else { guest::store64(vm, at, value) };
     if done { 0 } else { INVALID_MEMORY }
+}
+
+/// A call of an import that the filter has no capability for: recorded under its code, answered with this status.
+#[no_mangle]
+pub extern "C" fn intercept_deny(vm: u32, code: u32, status: u32) -> u32 {
+    let Some(call) = call_of(code) else { return status };
+    crate::hostcalls::hostcall_raw(vm, call, [0; 4], |_| status)
 }

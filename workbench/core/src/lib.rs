@@ -225,7 +225,7 @@ pub extern "C" fn answered() -> i32 {
     pump()
 }
 
-/// Ends the root contexts, once the streams are done.
+/// Ends the root contexts, once the streams are done; the last filter's first, as Envoy lets go of a chain.
 #[no_mangle]
 pub extern "C" fn finish() -> i32 {
     let c = core();

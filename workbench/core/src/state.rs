@@ -93,6 +93,8 @@ pub struct Filter {
     /// Its on_done has been called; it answered that it is not ready yet.
     pub finished: bool,
     pub awaits_done: bool,
+    /// Properties declared read-only in its root context.
+    pub read_only: Vec<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -144,6 +146,8 @@ pub struct Core {
     pub touched: Vec<crate::stream::Touched>,
     /// Arguments of the running hostcall, in buffers that are kept.
     pub arguments: [Vec<u8>; 2],
+    /// The property that was asked for last from Python.
+    pub foreign_value: Vec<u8>,
     pub data: SharedData,
     pub queues: Queues,
     pub metrics: Metrics,

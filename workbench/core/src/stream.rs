@@ -230,8 +230,20 @@ pub struct Stream {
     pub details: Vec<u8>,
     /// What filters set as properties, by the raw path.
     pub state: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Those of them that can be set no more.
+    pub fixed_state: Vec<Vec<u8>>,
+    /// Filter state under names that Envoy knows.
+    pub envoy_state: Vec<EnvoyState>,
     /// It is no exchange but a TCP connection.
     pub tcp: Option<Box<crate::connection::Tcp>>,
+}
+
+/// An object of Envoy's filter state, as it reads.
+pub struct EnvoyState {
+    pub name: Vec<u8>,
+    pub value: Vec<u8>,
+    pub span: u32,
+    pub readable: bool,
 }
 
 /// Something a filter changed in the running callback.
@@ -326,6 +338,8 @@ impl Stream {
         self.details.clear();
         self.unsendable = None;
         self.state.clear();
+        self.fixed_state.clear();
+        self.envoy_state.clear();
         self.tcp = None;
         self.record.clear();
         self.record.shrink_to(KEPT);

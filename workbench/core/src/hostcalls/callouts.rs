@@ -178,22 +178,3 @@ pub extern "C" fn proxy_get_status(vm: u32, code_out: u32, message_out: u32, siz
         h.give(message, message_out, size_out)
     })
 }
-
-/// Of Envoy's foreign functions only the one that has nothing to do here; any other is NotFound.
-#[no_mangle]
-pub extern "C" fn proxy_call_foreign_function(vm: u32, name: u32, name_n: u32, argument: u32, argument_n: u32, result_out: u32, size_out: u32) -> u32 {
-    hostcall(vm, Call::CallForeignFunction, [0; 4], |h| {
-        let (name, argument) = (h.input(name, name_n)?, h.input(argument, argument_n)?);
-        h.fields(|f| {
-            f.bytes(&name).bytes(&argument);
-        });
-        if name != b"clear_route_cache" {
-            return Err(NOT_FOUND);
-        }
-        // no result; either pointer may be 0 where it is not wanted
-        for out in [result_out, size_out].into_iter().filter(|&out| out != 0) {
-            h.store(out, 0)?;
-        }
-        Ok(())
-    })
-}

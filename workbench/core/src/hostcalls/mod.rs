@@ -4,6 +4,7 @@
 pub mod buffers;
 pub mod callouts;
 pub mod control;
+pub mod foreign;
 pub mod headers;
 pub mod properties;
 pub mod sharing;
@@ -63,7 +64,7 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
     let started = guest::real_ns();
     let c = core();
     if c.restricted != Restricted::No && !code.is_allowed(c.restricted) {
-        return forbidden(vm, HOSTCALLS[code as usize].0.as_bytes());
+        return refused(vm, code, args);
     }
     if memory::in_use() > memory::MOST + c.held + c.batch {
         return too_much(vm);
@@ -87,6 +88,11 @@ pub struct Caller {
     pub exchange: u32,
     pub context: u32,
     parent: u32,
+}
+
+/// The context that acts.
+pub fn current() -> Ctx {
+    core().frames.last().map_or(Ctx::Vm, |frame| frame.current().1)
 }
 
 #[inline(always)]
@@ -138,6 +144,14 @@ pub fn fault(vm: u32, kind: u32, why: String) -> u32 {
 #[inline(never)]
 fn too_much(vm: u32) -> u32 {
     fault(vm, MEMORY, format!("made the host keep more than {} MiB", memory::MOST >> 20))
+}
+
+/// A call that ends the filter stands in the trace as one that never returned.
+#[cold]
+#[inline(never)]
+fn refused(vm: u32, code: Call, args: [u32; 4]) -> u32 {
+    open_row(vm, code, args);
+    forbidden(vm, HOSTCALLS[code as usize].0.as_bytes())
 }
 
 #[cold]
@@ -194,9 +208,11 @@ impl Host {
         Host { vm, row, guest_ns: 0 }
     }
 
-    /// Real time spent in the filter's allocator.
-    pub fn guest_ns(&self) -> u64 {
-        self.guest_ns
+    /// The allocator's time into the row of a call that is answered in Python.
+    pub fn finish_giving(self) {
+        if let Some(row) = core().trace.at(self.row) {
+            row.other_ns = row.other_ns.saturating_add(self.guest_ns.min(u32::MAX as u64) as u32);
+        }
     }
 
     /// The context the call acts on.
@@ -264,6 +280,20 @@ impl Host {
         }
         self.store(at_out, at)?;
         self.store(size_out, bytes.len() as u32)
+    }
+
+    /// The same where 0 in place of a pointer says that it is not wanted: memory is allocated all the same.
+    pub fn give_where_wanted(&mut self, bytes: &[u8], at_out: u32, size_out: u32) -> Answer {
+        let at = if bytes.is_empty() { 0 } else { self.allocate(bytes.len() as u32) };
+        if !bytes.is_empty() && (at == 0 || !guest::write(self.vm, at, bytes)) {
+            return Err(INVALID_MEMORY);
+        }
+        for (out, value) in [(at_out, at), (size_out, bytes.len() as u32)] {
+            if out != 0 {
+                self.store(out, value)?;
+            }
+        }
+        Ok(())
     }
 
     pub fn store(&self, at: u32, value: u32) -> Answer {
@@ -384,7 +414,7 @@ calls! {
     GetMetric "proxy_get_metric" "metric_id,value_low,value_high" "-";
     SetEffectiveContext "proxy_set_effective_context" "context_id" "-";
     Done "proxy_done" "-" "-";
-    CallForeignFunction "proxy_call_foreign_function" "-" "name,argument";
+    CallForeignFunction "proxy_call_foreign_function" "-" "name,argument,result";
     FdWrite "fd_write" "fd,size" "message";
     ClockTimeGet "clock_time_get" "clock_id" "-";
     RandomGet "random_get" "size" "-";

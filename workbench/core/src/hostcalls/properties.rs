@@ -141,7 +141,7 @@ fn mesh(s: &Stream, name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What a path names for the current context. Err: SerializationFailure for a whole object, NotFound for all that is not there.
-fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
+pub fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
     let path = path.strip_suffix(b"\0").unwrap_or(path);
     if path.is_empty() {
         return Err(SERIALIZATION_FAILURE);
@@ -179,7 +179,10 @@ fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
         // the upstream is chosen when the request's headers have left the chain
         [b"upstream", ..] if !s.sink[REQUEST].headers => return Err(NOT_FOUND),
         [b"upstream", b"local_address" | b"cx_pool_ready_duration"] if s.tcp.is_none() && (!s.response_loaded || s.local) => return Err(NOT_FOUND),
-        [b"filter_state", name] => name.strip_prefix(b"wasm.").and_then(|name| s.state.get(name)).cloned(),
+        [b"filter_state", name] => match name.strip_prefix(b"wasm.") {
+            Some(name) => s.state.get(name).cloned(),
+            None => s.envoy_state.iter().find(|state| state.name == *name && state.readable).map(|state| state.value.clone()),
+        },
         _ => None,
     };
     // what the capture knows of the connections, else what Envoy has for any plain one
@@ -214,8 +217,16 @@ pub extern "C" fn proxy_set_property(vm: u32, path: u32, path_n: u32, value: u32
         h.fields(|f| {
             f.bytes(&path).bytes(&value);
         });
-        let (slot, _) = h.stream().ok_or(NOT_FOUND)?;
-        core().streams[slot as usize].state.insert(path, value);
+        let (slot, filter) = h.stream().ok_or(NOT_FOUND)?;
+        let s = &mut core().streams[slot as usize];
+        if s.fixed_state.contains(&path) {
+            return Err(BAD_ARGUMENT);
+        }
+        // what a property was declared as counts when it is made
+        if !s.state.contains_key(&path) && core().filters[filter as usize].read_only.contains(&path) {
+            s.fixed_state.push(path.clone());
+        }
+        s.state.insert(path, value);
         Ok(())
     })
 }

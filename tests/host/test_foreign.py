@@ -1,0 +1,191 @@
+"""Foreign functions: the user's own, and what of Envoy's the conformance cases do not show."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from tests.core.wat import OUT, call, wasm
+from tests.host.test_intercept import TELL, Make, chain, events, rows, told, traffic
+from workbench.chain import Chain
+from workbench.errors import ConfigError, InterceptError
+from workbench.host.foreign import NAME, ForeignFunctions, own_answer
+from workbench.host.protobuf import Fields, number, serialised
+from workbench.host.statefactories import State, read_state
+from workbench.trace.numbers import Status
+
+__all__ = ["chain"]
+
+LOG = call("log", 2, "before")
+
+
+def asks(name: str, argument: str | bytes = b"", *places: object) -> dict[str, Any]:
+    return {"request_headers": [LOG, call(NAME, name, argument, *(places or (OUT, OUT))), TELL]}
+
+
+def replayed(made: Chain) -> Any:
+    return made.replay(traffic())
+
+
+def test_a_function_of_the_users(chain: Make) -> None:
+    made, seen = chain(asks("greet", b"me\xff")), list[bytes]()
+    made.foreign("greet", lambda argument: seen.append(argument) or b"hello " + argument)
+    replay = replayed(made)
+    assert seen == [b"me\xff"]
+    assert told(replay) == [b"hello me\xff"]
+    (row,) = rows(replay, NAME)
+    assert (row.result, row.fields, row.flags) == (0, (b"greet", b"me\xff", b"hello me\xff"), 1)
+    assert events(replay) == []
+    assert 'result="hello meÿ"' in replay.hostcalls["arguments"].iloc[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "result"),
+    [(None, 0, b""), (2, 2, b""), ((10, b"why"), 10, b"why"), (bytearray(b"x"), 0, b"x"), (Status.Empty, 7, b"")],
+)
+def test_what_a_function_may_give(chain: Make, given: Any, status: int, result: bytes) -> None:
+    replay = replayed(chain_with(chain(asks("own")), given))
+    assert [(row.result, row.fields[2]) for row in rows(replay, NAME)] == [(status, result)]
+    assert told(replay) == [result]
+
+
+def chain_with(made: Chain, given: Any) -> Chain:
+    return Chain(*made, foreign={"own": lambda argument: given})
+
+
+@pytest.mark.parametrize("given", ["text", (1, 2, 3), True])
+def test_anything_else_is_a_mistake(chain: Make, given: Any) -> None:
+    with pytest.raises(InterceptError, match=r"foreign function 'own'.* returns bytes, a status or both"):
+        replayed(chain_with(chain(asks("own")), given))
+
+
+def test_a_function_that_raises(chain: Make) -> None:
+    def own(argument: bytes) -> bytes:
+        raise LookupError("nothing here")
+
+    made = Chain(*chain(asks("own")), foreign={"own": own})
+    with pytest.raises(InterceptError, match=r"filter a, exchange 0.*foreign function 'own' raised LookupError: nothing here") as caught:
+        replayed(made)
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_it_goes_before_envoys_and_with_the_chain(chain: Make, tmp_path: Path) -> None:
+    made = Chain(*chain(asks("compress", b"x")), foreign={"compress": lambda argument: b"mine"})
+    assert told(replayed(made)) == [b"mine"]
+    other = tmp_path / "other.wasm"
+    other.write_bytes(wasm(**asks("compress", b"y")))
+    assert told(replayed(made.with_filter(other))) == [b"mine"]
+    assert zlib.decompress(told(replayed(Chain(*made)))[0]) == b"x"
+
+
+def test_a_hook_goes_before_a_function(chain: Make) -> None:
+    made = Chain(*chain(asks("own", b"x")), foreign={"own": lambda argument: b"<" + argument + b">"})
+    with made.intercept(NAME, lambda call: call.proceed().values["result"] + b"!"):
+        replay = replayed(made)
+    assert told(replay) == [b"<x>!"]
+    (event,) = events(replay)
+    assert (event.b, event.fields) == (1, (b"result", b"<x>", b"<x>!"))
+    with made.intercept(NAME, lambda call: call.result("Empty")):
+        assert [row.result for row in rows(replayed(made), NAME)] == [Status.Empty]
+
+
+def test_results_that_lead_nowhere(chain: Make) -> None:
+    assert [row.result for row in rows(replayed(chain(asks("compress", b"x", 0xFFFFFFF0, OUT))), NAME)] == [Status.InvalidMemoryAccess]
+    assert [row.result for row in rows(replayed(chain(asks("compress", b"x", 0, 0))), NAME)] == [Status.Ok]
+
+
+def test_wrong_functions(chain: Make) -> None:
+    made = chain(asks("x"))
+    for name, function in (("", print), ("x", None)):
+        with pytest.raises(ConfigError):
+            made.foreign(name, function)  # type: ignore[arg-type]
+
+
+def test_own_answers_are_bytes() -> None:
+    assert own_answer((3, b"x"), b"n") == (3, b"x")
+
+
+def known(name: bytes, argument: bytes) -> tuple[int, bytes]:
+    """An answer that needs nothing of a host."""
+    answer = ForeignFunctions(None, {}).answer(0, (0, 0), 0, name, argument)  # type: ignore[arg-type]
+    assert answer is not None
+    return answer
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+
+
+def _keys(key: Any) -> tuple[bytes, bytes, bytes, bytes]:
+    public, info = serialization.PublicFormat.SubjectPublicKeyInfo, serialization.PrivateFormat.PKCS8
+    encodings = (serialization.Encoding.DER, serialization.Encoding.PEM)
+    made = [key.public_key().public_bytes(each, public) for each in encodings]
+    made += [key.private_bytes(each, info, serialization.NoEncryption()) for each in encodings]
+    return made[0], made[1], made[2], made[3]
+
+
+@pytest.mark.parametrize("key", [RSA, EC], ids=["rsa", "ec"])
+def test_signatures(key: Any) -> None:
+    public, public_pem, private, private_pem = _keys(key)
+    for given in (serialised(2, private), serialised(4, private_pem)):
+        status, made = known(b"sign", serialised(1, b"SHA256") + given + serialised(3, b"text"))
+        fields = Fields.parse(made)
+        assert status == 0 and fields is not None and fields.number(1) == 1
+        for shown in (serialised(2, public), serialised(5, public_pem)):
+            rest = shown + serialised(3, fields.data(2))
+            assert known(b"verify_signature", serialised(1, b"sha256") + rest + serialised(4, b"text")) == (0, number(1, 1))
+            failed = serialised(2, b"Failed to verify digest. Error code: 0")
+            assert known(b"verify_signature", serialised(1, b"sha256") + rest + serialised(4, b"texT")) == (0, failed)
+
+
+def test_keys_that_envoy_does_not_take() -> None:
+    plain = serialization.PrivateFormat.TraditionalOpenSSL
+    wrong = serialised(3, b"Invalid key type: private key required for signing operation.")
+    for field, encoding in ((2, serialization.Encoding.DER), (4, serialization.Encoding.PEM)):
+        key = RSA.private_bytes(encoding, plain, serialization.NoEncryption())
+        assert known(b"sign", serialised(1, b"sha256") + serialised(field, key)) == (0, wrong)
+    for key in (b"junk", b"", b"\x30"):
+        assert known(b"sign", serialised(1, b"sha256") + serialised(2, key or b"0")) == (0, wrong)
+    assert known(b"sign", serialised(1, b"md5") + serialised(2, b"0")) == (0, serialised(3, b"md5 is not supported."))
+    assert known(b"sign", serialised(1, b"\xff") + serialised(2, b"0")) == (Status.BadArgument, b"")
+
+
+def test_a_bomb_is_refused() -> None:
+    bomb = zlib.compress(bytes(70 << 20), 9)
+    assert known(b"uncompress", bomb) == (Status.SerializationFailure, b"")
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x08", b"\x0a\x05a", b"\x0d\x00", b"\x0b", b"\x00\x01", b"\xff" * 11, b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f"]
+)
+def test_messages_that_are_none(data: bytes) -> None:
+    assert Fields.parse(data) is None
+
+
+def test_messages() -> None:
+    fields = Fields.parse(number(1, 300) + serialised(2, b"x" * 200) + serialised(2, b"last") + b"\x1d1234" + b"\x21" + bytes(8))
+    assert fields is not None
+    assert (fields.number(1), fields.data(2), fields.text(9), fields.number(2)) == (300, b"last", b"", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("envoy.ratelimit.hits_addend", " 05", State(b"5")),
+        ("envoy.ratelimit.hits_addend", "9" * 5000, Status.BadArgument),
+        ("envoy.upstream.dynamic_port", "٣", Status.BadArgument),
+        ("envoy.network.ip", "::1", State(b"[::1]:0")),
+        ("envoy.network.ip", "::1:80:", Status.BadArgument),
+        ("envoy.filters.listener.original_dst.local_ip", "[::1]:80", State(bytes(4))),
+        ("envoy.filters.listener.original_dst.local_ip", "::1:80", Status.BadArgument),
+        ("envoy.bool", "No", State(b"false")),
+        ("nosuch", "x", Status.NotFound),
+    ],
+)
+def test_state_from_strings(name: str, value: str, found: object) -> None:
+    assert read_state(name, value) == found
