@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from inspect import signature
@@ -27,6 +28,8 @@ from .trace.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .envoy import Cluster
 
 __all__ = ["Replay", "compare"]
 
@@ -235,7 +238,8 @@ class Replay:
 
         Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
         Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`) and for
-        TCP filters. Callouts are answered in the replay only; in Envoy they fail, and that is told as the cause.
+        TCP filters. Callouts are answered in Envoy by the same services, served on loopback, after the same latencies but in real time;
+        they are told of no exchange there. Over gRPC that needs grpcio; without it they fail in Envoy, and that is told as the cause.
         """
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
@@ -249,18 +253,20 @@ class Replay:
         def result_of(index: int) -> Mapping[str, Any] | None:
             return self[index].result if index in replayed else None
 
-        checked = verify(
-            self.capture,  # type: ignore[arg-type]  # a capture can be read in time, which the analysis has no need of
-            [FilterSpec.of(each) for each in self.chain],
-            result_of,
-            self._again,
-            limit=limit,
-            paced=paced,
-            timeout=timeout,
-            workers=self.settings.workers,
-            progress=progress,
-            cancel=cancel,
-        )
+        with self._served() as clusters:
+            checked = verify(
+                self.capture,  # type: ignore[arg-type]  # a capture can be read in time, which the analysis has no need of
+                [FilterSpec.of(each) for each in self.chain],
+                result_of,
+                self._again,
+                limit=limit,
+                paced=paced,
+                timeout=timeout,
+                clusters=clusters,
+                workers=self.settings.workers,
+                progress=progress,
+                cancel=cancel,
+            )
         return Verification(
             source=Path(str(getattr(self.capture, "path", ""))).name,
             filters=self.trace.filters,
@@ -274,6 +280,24 @@ class Replay:
             notes=(*self.notes, *self.problems),
             replay=self,
         )
+
+    @contextmanager
+    def _served(self) -> Iterator[list[Cluster]]:
+        """The services that filters called in this replay as real servers, for as long as this is open."""
+        from importlib.util import find_spec
+
+        from .envoy import Cluster
+        from .services.serving import serve
+
+        called: dict[str, set[str]] = {}
+        if self.chain.clusters:
+            for kind, target in self.callouts[["kind", "target"]].drop_duplicates().itertuples(index=False):
+                called.setdefault(target.partition("/")[0], set()).add(kind)
+        grpc = {name for name, kinds in called.items() if "grpc" in kinds}
+        services = self.chain.clusters.begin(self.capture)
+        known = {name: services[name] for name in called if name in services and (name not in grpc or find_spec("grpc"))}
+        with serve(known, grpc) as ports:
+            yield [Cluster(name, port, http2=name in grpc) for name, port in ports.items()]
 
     def _again(self, exchanges: Any, /, **changes: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
         """The same chain over other exchanges, with the settings of this replay but for `changes`."""

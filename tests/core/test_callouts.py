@@ -117,7 +117,8 @@ def test_the_request_as_the_service_gets_it(play: Play) -> None:
     played = play([{"request_headers": [ask], "http_call_response": [call("pairs", 7, OUT, OUT)]}], clusters=service(answer))
     (got,) = seen
     assert (got.method, got.path, got.authority, got.body, got.trailers) == (b"GET", b"/c?q=1", b"auth.example", b"xyz", ((b"t1", b"v"),))
-    assert got.headers[3:] == ((b"x-up", b"1"), (b"content-length", b"3"))
+    added = ((b"x-envoy-internal", b"true"), (b"x-envoy-expected-rq-timeout-ms", b"200"))
+    assert got.headers[3:] == ((b"x-up", b"1"), (b"content-length", b"3"), *added)
     assert (got.cluster, got.filter, got.exchange, got.timeout_ms, got.time_ns) == ("svc", "a", 0, TIMEOUT_MS, START_NS)
     assert [row.d for row in played.of("proxy_on_http_call_response")] == [1]
     assert [row.b for row in played.of("proxy_get_header_map_pairs")] == [1]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.core.traffic import MS, START_NS, Batch, exchanges, request, response
-from tests.core.wat import LAST, OUT, Ret, call, pairs, wasm
+from tests.core.wat import LAST, OUT, If, Ret, call, pairs, wasm
 from tests.services.servers import grpc_server, http_server
 from tests.services.three_calls import write_three_calls
 from workbench.analysis.summary import summary_text
+from workbench.capture import open_capture
 from workbench.capture.exchange import Exchange
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
@@ -121,6 +125,22 @@ def test_an_error_in_a_function_names_the_cluster(asks: Path) -> None:
         Chain(asks, clusters={"auth": check}).replay(Made(exchanges(request())))  # type: ignore[arg-type]
 
 
+def test_a_service_that_is_asked_can_be_interrupted(asks: Path) -> None:
+    """An interrupt leaves the function at once; what was done is kept."""
+
+    def check(asked: HttpRequest) -> HttpResponse:
+        if asked.exchange == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+        return HttpResponse()
+
+    began = time.monotonic()
+    replay = Chain(asks, clusters={"auth": check}).replay(Made(exchanges(request(), request(at_ms=50))))  # type: ignore[arg-type]
+    assert time.monotonic() - began < 20
+    assert not replay.complete
+    assert replay[0].result["callouts"][0]["ended"] == "answered"
+
+
 HUNG = 4321
 
 
@@ -194,3 +214,33 @@ def test_envoy_agrees(three_calls: Path, tmp_path: Path) -> None:
         upstream = results[0]["upstream_request"]
         assert upstream is not None and ["x-answers", "3"] in upstream["headers"]
         assert {each["ended"] for one in results for each in one["callouts"]} == {"answered"}
+
+
+@pytest.mark.envoy
+@pytest.mark.usefixtures("envoy_binary")
+def test_verification_answers_callouts_in_envoy_too(three_calls: Path) -> None:
+    """The chain's own services are served to Envoy, over HTTP and gRPC."""
+
+    def check(asked: HttpRequest) -> HttpResponse:
+        return HttpResponse(403, {"content-length": "2"}, "no", latency_ms=1)
+
+    with open_capture(CAPTURE) as capture:
+        replay = Chain(three_calls, clusters={"users": check, "limits": GrpcResponse(b"ok", latency_ms=1)}).replay(capture)
+        checked = replay.verify_with_envoy()
+    assert (checked.agreed, checked.explained, checked.unexplained) == (15, 0, 0)
+
+
+@pytest.mark.envoy
+@pytest.mark.usefixtures("envoy_binary")
+def test_verification_shows_where_a_service_answers_otherwise(asks: Path) -> None:
+    """A function that looks at the exchange's number says something else where it is told none."""
+
+    def check(asked: HttpRequest) -> HttpResponse:
+        return HttpResponse(headers={"content-length": "0", "x-known" if asked.exchange is not None else "x-unknown": "1"})
+
+    denies = If(call("get", 6, "x-known", OUT, OUT), 1, (call("local", 403, "", "", b"", -1),))
+    asks.write_bytes(wasm(**ASKS | {"http_call_response": [call("effective", LAST), denies, call("cont", 0)]}))
+    with open_capture(CAPTURE) as capture:
+        checked = Chain(asks, clusters={"auth": check}).replay(capture).verify_with_envoy(limit=3)
+    assert (checked.agreed, checked.unexplained) == (0, 3)
+    assert any("403" in str(found) for found in checked.differences)

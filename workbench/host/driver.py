@@ -190,11 +190,15 @@ class _Run:
         self._progress = progress
         self._total = total
         self._reported = 0.0
+        self._asking = False
 
     def interrupt(self) -> None:
-        """End the replay as soon as a filter or a hook runs."""
+        """End the replay as soon as a filter or a hook runs; a service that is being asked is left at once."""
         self.cancel.set()
         self.hooks.interrupt()
+        if self._asking:
+            self._asking = False
+            raise KeyboardInterrupt
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Start the filters, replay everything, finish."""
@@ -313,7 +317,15 @@ class _Run:
         """What filters asked of other services, asked of whoever answers for them."""
         at = self.host.call("questions")
         size = int.from_bytes(self.host.read(at, 4), "little")
-        answers = self.services.answer_all(self.host.read(at + 4, size))
+        questions = self.host.read(at + 4, size)
+        try:
+            try:
+                self._asking = True
+                answers = self.services.answer_all(questions)
+            finally:
+                self._asking = False
+        except KeyboardInterrupt:
+            raise _Cancelled from None
         self.host.write(self.host.call("answer_room", len(answers)), answers)
 
     def _renew(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from ..capture.exchange import Pairs
 from ..capture.packing import pack_str
 from ..errors import ConfigError, ReplayError, WorkbenchError
 from .calls import (
@@ -116,9 +117,12 @@ class Answering:
 
     def _common(self, question: Question) -> dict[str, object]:
         timeout = question.timeout_ms if question.timeout_ms and question.kind in (Ask.HTTP, Ask.UNARY) else None
+        added: Pairs = ((b"x-envoy-internal", b"true"),)
+        if timeout is not None:
+            added += ((b"x-envoy-expected-rq-timeout-ms", b"%d" % timeout),)
         return {
             "cluster": question.cluster.decode("utf-8", "replace"),
-            "headers": question.headers,
+            "headers": question.headers + added,
             "body": question.body,
             "time_ns": question.time_ns,
             "timeout_ms": timeout,
