@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 from tests.conformance.case import Case
 from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines, request_head
 from tests.conformance.run_here import chain_of
+from tests.conformance.services import there
 from workbench.capture.exchange import Exchange
 from workbench.envoy import EnvoyProcess, FilterSpec, Observed
 from workbench.envoy.calllog import LOG_FORMAT, LogCall, Section, read_calls, vms_left
@@ -48,6 +50,7 @@ class CaseRunner:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="conformance-peers", daemon=True)
         self._upstream = Upstream()
+        self._services = ExitStack()
         self._number = 0
         self._began = 0.0
         self._envoy: EnvoyProcess
@@ -56,7 +59,7 @@ class CaseRunner:
         self._thread.start()
         self._await(self._upstream.__aenter__())
         self._put([])
-        config = bootstrap([], self._upstream.port)
+        config = bootstrap([], self._upstream.port, clusters=self._services.enter_context(there()))
         config["static_resources"]["listeners"] = []
         config["dynamic_resources"] = {"lds_config": {"path_config_source": {"path": str(self._listeners)}, "resource_api_version": "V3"}}
         arguments = ("--drain-time-s", "0", "--drain-strategy", "immediate")
@@ -66,6 +69,7 @@ class CaseRunner:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._envoy.close()
+        self._services.close()
         self._await(self._upstream.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.conformance.case import Case
 from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines, request_head
+from tests.conformance.services import here
 from tests.core.traffic import Batch
 from workbench.analysis import words
 from workbench.capture.exchange import Exchange
@@ -44,7 +45,7 @@ def run_here(case: Case) -> str:
         batches = [Batch(pack(case.traffic), len(case.traffic), case.traffic[0].request.start_ns)] if case.traffic else []
         settings = Settings(**case.settings)
         try:
-            trace = replay(chain, batches, settings)
+            trace = replay(chain, batches, settings, clusters=here().begin(None))
         except FilterLoadError:
             try:
                 trace = replay(chain, [], replace(settings, start_anyway=True))
