@@ -53,6 +53,7 @@ class CaseRunner:
         self._services = ExitStack()
         self._number = 0
         self._began = 0.0
+        self._log_at = 0
         self._envoy: EnvoyProcess
 
     def __enter__(self) -> CaseRunner:
@@ -101,15 +102,15 @@ class CaseRunner:
             listener["per_connection_buffer_limit_bytes"] = case.settings["buffer_limit"]
         if case.left_open:
             listener["filter_chains"][0]["filters"][0]["typed_config"]["stream_idle_timeout"] = _IDLE
-        begin = len(self._log())
+        self._log_at = self._envoy.log_path.stat().st_size
         self._put([listener])
-        taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name, begin))
+        taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name))
         self._began = time.monotonic()
         observed = [self._exchange(case, each) for each in case.traffic] if taken else []
         self._put([])
         if not self._envoy.ended():
             self._wait(f"{case.name}: the end of its VMs", lambda: (vms_left(self._log()) == 0 and not self._port(name)) or None)
-        return "\n".join(_lines(read_calls(self._log()[begin:]), taken, case, observed))
+        return "\n".join(_lines(read_calls(self._log()), taken, case, observed))
 
     def _exchange(self, case: Case, exchange: Exchange) -> Observed:
         if case.paced:  # the one wait for a time: what the case shows is a time of Envoy's
@@ -129,9 +130,9 @@ class CaseRunner:
         new.write_text(json.dumps({"version_info": str(self._number), "resources": resources}))
         os.replace(new, self._listeners)
 
-    def _taken(self, name: str, begin: int) -> bool | None:
+    def _taken(self, name: str) -> bool | None:
         """Whether Envoy took the listener, None while it is not known."""
-        if f"listener '{name}' config rejected".encode() in self._log()[begin:]:
+        if f"listener '{name}' config rejected".encode() in self._log():
             return False
         port = self._port(name)
         if port:
@@ -147,7 +148,10 @@ class CaseRunner:
         return int(text.partition(": ")[2] or 0)
 
     def _log(self) -> bytes:
-        return self._envoy.log_path.read_bytes()
+        """What Envoy logged since the case began; the case before has left no VM behind."""
+        with self._envoy.log_path.open("rb") as log:
+            log.seek(self._log_at)
+            return log.read()
 
     def _wait(self, what: str, ready: Callable[[], bool | None]) -> bool:
         """Ask until there is an answer."""
