@@ -76,7 +76,9 @@ pub fn load_request(
         named.retain(|name| name != b"upgrade");
         refused = refused.filter(|refusal| refusal.details != UPGRADE_FAILED);
     }
+    // HTTP/2 says it itself
     let https = match scan.forwarded {
+        _ if version >= 20 => scheme.eq_ignore_ascii_case(b"https"),
         (0, _) => scheme.eq_ignore_ascii_case(b"https"),
         (1, value) => value.eq_ignore_ascii_case(b"https"),
         _ => false,
