@@ -54,6 +54,8 @@ class Plugin(Protocol):
     def fail_open(self) -> bool: ...
     @property
     def allow_on_headers_stop_iteration(self) -> bool: ...
+    @property
+    def allowed_capabilities(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class FilterSpec:
     fail_open_old: bool = False
     allow_on_headers_stop_iteration: bool = False
     env: tuple[tuple[str, str], ...] = field(default=())
+    allowed_capabilities: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, filter: Plugin) -> FilterSpec:
@@ -90,6 +93,7 @@ class FilterSpec:
             filter.fail_open,
             filter.allow_on_headers_stop_iteration,
             filter.env,
+            filter.allowed_capabilities,
         )
 
 
@@ -198,6 +202,8 @@ def _wasm_filter(spec: FilterSpec, kind: Literal["http", "network"] = "http") ->
         plugin["fail_open"] = True
     else:
         plugin["failure_policy"] = _POLICIES[spec.failure_policy]
+    if spec.allowed_capabilities:
+        plugin["capability_restriction_config"] = {"allowed_capabilities": {name: {} for name in spec.allowed_capabilities}}
     if spec.allow_on_headers_stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True
     return _typed(spec.name, f"envoy.extensions.filters.{kind}.wasm.v3.Wasm", {"config": plugin})
