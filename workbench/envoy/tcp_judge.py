@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -153,7 +154,10 @@ class End:
     def end(self) -> None:
         if self.writer is not None and not self.writer.is_closing():
             with contextlib.suppress(OSError):
-                self.writer.write_eof()
+                if self.writer.can_write_eof():
+                    self.writer.write_eof()
+                else:  # TLS has no half of an end
+                    self.writer.close()
 
     def reset(self) -> None:
         if self.writer is not None:
@@ -197,7 +201,13 @@ class RawUpstream:
 
 
 async def play_connection(
-    connection: Connection, envoy: EnvoyProcess, listener: str, upstream: RawUpstream, pace_s: float, patience_s: float
+    connection: Connection,
+    envoy: EnvoyProcess,
+    listener: str,
+    upstream: RawUpstream,
+    pace_s: float,
+    patience_s: float,
+    tls: ssl.SSLContext | None = None,
 ) -> ObservedConnection:
     """One connection through an Envoy that runs, its listener leading to `upstream`."""
     envoy.new_log()
@@ -205,7 +215,9 @@ async def play_connection(
     if connection.ending == Ending.UNREACHED:
         upstream.close()
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[listener])
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", envoy.ports[listener], ssl=tls, server_hostname="localhost" if tls else None
+        )
     except OSError as error:
         raise EnvoyError(envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=f"connection {connection.index}") from error
     near.writer = writer
