@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wasmtime
@@ -114,6 +115,31 @@ def test_a_capture_goes_through_a_chain(repo: Path, tmp_path: Path, sample_captu
     assert seen[-1] == (len(capture), len(capture))
     assert len(replay) == len(capture)
     assert replay.digest() == Chain(path).replay(capture).digest()
+
+
+@pytest.mark.parametrize("workers", [0, -1, 65])
+def test_workers_have_bounds(sample_capture: Path, workers: int) -> None:
+    from workbench.capture import open_capture
+
+    with pytest.raises(ConfigError, match="from 1 to 64"):
+        Chain("f.wasm").replay(open_capture(sample_capture), workers=workers)
+
+
+def test_several_workers_bring_the_main_thread(repo: Path, tmp_path: Path, sample_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.capture import open_capture
+
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "ten_hostcalls.wasm"
+    path.write_bytes(bytes(wasmtime.wat2wasm((repo / "tests/filters/ten_hostcalls.wat").read_text())))
+    capture = open_capture(sample_capture)
+
+    def threads(**settings: Any) -> list[str]:
+        return Chain(path).replay(capture, **settings).vms["thread"].tolist()
+
+    assert threads() == ["worker 0"]
+    assert threads(workers=2) == ["trial", "main thread", "worker 0", "worker 1"]
+    assert threads(workers=2, main_thread=False) == ["worker 0", "worker 1"]
+    assert threads(main_thread=True) == ["trial", "main thread", "worker 0"]
 
 
 def test_what_a_chain_is_for(tmp_path: Path, repo: Path) -> None:

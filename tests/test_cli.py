@@ -109,8 +109,10 @@ def test_settings_reach_the_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(workbench.chain.Chain, "replay", replay)
     words = ["replay", CAPTURE, "--filter", ADD_HEADER, "--limit-ms", "250", "--seed", "7", "--chunk-size", "100", "--quiet"]
+    words += ["--workers", "3"]
     assert main(words) == 0
     assert (seen["callback_limit_s"], seen["seed"], seen["chunk_size"]) == (0.25, 7, 100)
+    assert (seen["workers"], seen["main_thread"]) == (3, None)
 
 
 def test_filters_that_cannot_be_used(refused: Refused, tmp_path: Path) -> None:
@@ -148,6 +150,7 @@ def test_captures_and_outputs_that_cannot_be_used(refused: Refused, tmp_path: Pa
     assert "its folder does not exist" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path / "a" / "b"))
     assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path))
     assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", CAPTURE)
+    assert "Give a number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
 
 
 @pytest.mark.parametrize(

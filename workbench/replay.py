@@ -16,12 +16,13 @@ from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
-from .errors import ReplayError
+from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -155,6 +156,29 @@ class Replay:
 
         return callouts_table(self.trace)
 
+    @cached_property
+    def vms(self) -> pd.DataFrame:
+        """One row a VM: on which thread, which filters lived in it, its memory, starts and failures."""
+        from .analysis.vms import vms_table
+
+        return vms_table(self.trace)
+
+    @cached_property
+    def _found(self) -> Findings:
+        filters = tuple(getattr(self.chain, "filters", ()))
+
+        def language(place: int) -> str:
+            try:
+                return str(filters[place].inspect().guess.language)
+            except (WorkbenchError, AttributeError, IndexError):  # the file may be gone since
+                return ""
+
+        return find(self.trace, self.facts, filters, language)
+
+    def findings(self) -> Findings:
+        """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
+        return self._found
+
     def outcomes(self) -> Iterator[Result] | Iterator[ConnectionResult]:
         """The result of each exchange or connection as other programs read it, in capture order, one at a time."""
         if self.of_connections:
@@ -173,7 +197,15 @@ class Replay:
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
         source = Path(str(getattr(self.capture, "path", ""))).name
-        return summarise(self.trace, self.facts, source=source, problems=self.problems, notes=self.notes, complete=self.complete)
+        return summarise(
+            self.trace,
+            self.facts,
+            source=source,
+            problems=self.problems,
+            notes=self.notes,
+            complete=self.complete,
+            findings=self.findings(),
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -202,11 +234,14 @@ class Replay:
         cancel    set it from another thread to stop; an interrupt does the same. What was compared until then is kept
 
         Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
-        Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`).
+        Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`) and for
+        TCP filters. Callouts are answered in the replay only; in Envoy they fail, and that is told as the cause.
         """
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
 
+        if self.chain.kind_of() == "tcp":
+            raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
         find_envoy()
         replayed = frozenset(self.facts.exchange.tolist())
 
@@ -222,6 +257,7 @@ class Replay:
             limit=limit,
             paced=paced,
             timeout=timeout,
+            workers=self.settings.workers,
             progress=progress,
             cancel=cancel,
         )
@@ -235,16 +271,17 @@ class Replay:
             seconds=checked.seconds,
             paced=paced,
             stopped=checked.stopped,
-            notes=self.problems,
+            notes=(*self.notes, *self.problems),
+            replay=self,
         )
 
-    def _again(self, exchanges: Any, /, **changes: int) -> Callable[[int], Mapping[str, Any] | None]:
+    def _again(self, exchanges: Any, /, **changes: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
         """The same chain over other exchanges, with the settings of this replay but for `changes`."""
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
         replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
-        replayed = frozenset(replay.facts.exchange.tolist())
-        return lambda index: replay[index].result if index in replayed else None
+        statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
+        return statuses, lambda index: replay[index].result
 
     @property
     def name(self) -> str:

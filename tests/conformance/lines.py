@@ -68,7 +68,7 @@ _BY_ITSELF = {"upstream": ("transfer-encoding",), "client": ("transfer-encoding"
 def callback_line(name: str, args: Sequence[int], result: int | None, returned: bool) -> str:
     """A callback; the first argument is the context."""
     hidden = _PROCESS_WIDE.get(name, ())
-    shown = ", ".join("_" if place in hidden else str(arg) for place, arg in enumerate(args))
+    shown = "" if name == "main" else ", ".join("_" if place in hidden else str(arg) for place, arg in enumerate(args))
     return f"{name}({shown}){_outcome(name, result, returned)}"
 
 

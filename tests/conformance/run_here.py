@@ -17,7 +17,7 @@ from workbench.chain import Filter
 from workbench.errors import FilterLoadError
 from workbench.host.abi import Abi
 from workbench.host.driver import Settings, replay
-from workbench.trace.records import FINISHED, Event, Kind
+from workbench.trace.records import FINISHED, MAIN, TRIAL, Event, Kind
 from workbench.trace.trace import Row, Trace
 
 __all__ = ["chain_of", "run_here"]
@@ -60,7 +60,10 @@ def run_here(case: Case) -> str:
 
 
 def _calls(case: Case, trace: Trace) -> list[str]:
-    return [line for seq in range(len(trace)) for line in _line(case, trace, trace.row(seq))]
+    rows = [trace.row(seq) for seq in range(len(trace))]
+    # of a replay with the main thread only the worker's calls: Envoy's log is read the same way
+    elsewhere = {row.vm for row in rows if (row.kind, row.code) == (Kind.EVENT, Event.VM) and row.c in (MAIN, TRIAL)}
+    return [line for row in rows if row.vm not in elsewhere for line in _line(case, trace, row)]
 
 
 def _line(case: Case, trace: Trace, row: Row) -> Iterable[str]:

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.conftest import GET, MS, Play, Played, exchanges, request, response
-from tests.core.wat import OUT, TRAP, If, Nth, Ret, call
+from tests.core.conftest import GET, MS, Play, Played, connection, exchanges, request, response
+from tests.core.wat import LAST, OUT, TRAP, If, Nth, Ret, call, pairs
 from workbench.capture.exchange import Exchange
 from workbench.errors import FilterLoadError
+from workbench.services.calls import HttpResponse
+from workbench.services.function import FunctionService
 from workbench.trace.records import MAIN, NONE, TRIAL, Effect, Event, FailureKind, Kind
 
 SAME: dict[str, object] = {"vm_id": "v"}
@@ -172,3 +174,42 @@ def test_a_restart_on_the_main_thread(play: Play) -> None:
 def test_a_trial_of_a_filter_that_restarts_ends_with_its_trap(play: Play) -> None:
     with pytest.raises(FilterLoadError):
         play([({"configure": [TRAP]}, {"failure_policy": "restart"})], main_thread=True)
+
+
+def test_answers_of_services_come_to_the_thread_that_asked(play: Play) -> None:
+    """Root contexts of every thread ask in their ticks, streams in their callbacks; each answer is the asking VM's."""
+    head = pairs((":method", "GET"), (":path", "/c"), (":authority", "auth.example"))
+    ask = call("http_call", "svc", head, b"", b"", 200, OUT)
+    resume = [call("effective", LAST), call("cont", 0)]
+    script = {"configure": [call("tick", 15)], "tick": [ask], "request_headers": [ask, Ret(1)], "http_call_response": resume}
+    service = FunctionService(lambda asked: HttpResponse(200, [], "ok", latency_ms=4))
+    played = play([(script, SAME)], on_connections(*range(6)), workers=3, main_thread=True, clusters={"svc": service})
+    assert [played.status(index) for index in range(6)] == [200] * 6
+    asked = Counter(row.vm for row in played.of("proxy_http_call"))
+    assert asked == Counter(row.vm for row in played.of("proxy_on_http_call_response"))
+    threads = worker_of_vm(played)
+    assert {threads[vm] for vm in asked} == {0, 1, 2, MAIN}
+    # what a stream asked is answered on its worker
+    for row in played.of("proxy_on_http_call_response"):
+        assert row.exchange == NONE or threads[row.vm] == served(played)[row.exchange]
+
+
+def test_a_callout_of_a_trial_is_not_answered(play: Play) -> None:
+    """Its VM is gone before any answer."""
+    head = pairs((":method", "GET"), (":path", "/c"), (":authority", "auth.example"))
+    script = {"configure": [call("http_call", "svc", head, b"", b"", 200, OUT)], "http_call_response": []}
+    service = FunctionService(lambda asked: HttpResponse(200, [], "ok", latency_ms=4))
+    played = play([(script, SAME)], [(GET, response(after_ms=20))], main_thread=True, clusters={"svc": service})
+    threads = worker_of_vm(played)
+    assert [threads[row.vm] for row in played.of("proxy_http_call")] == [TRIAL, MAIN, 0]
+    assert [threads[row.vm] for row in played.of("proxy_on_http_call_response")] == [MAIN, 0]
+
+
+def test_tcp_connections_have_workers_too(play: Play) -> None:
+    script = {"new_connection": [], "downstream_data": []}
+    made = [replace(connection(">hello", "<hello!"), index=index, connection=index) for index in range(12)]
+    played = play([(script, SAME)], made, workers=3)
+    threads = worker_of_vm(played)
+    seen = {row.exchange: threads[row.vm] for row in played.of("proxy_on_new_connection")}
+    assert len(seen) == 12 and set(seen.values()) == {0, 1, 2}
+    assert all(threads[row.vm] == seen[row.exchange] for row in played.of("proxy_on_downstream_data"))

@@ -135,6 +135,24 @@ def test_likely_causes() -> None:
     assert str(first).startswith("exchange 7, upstream_request, reached: ours True, Envoy False (")
 
 
+def test_what_envoy_does_by_itself_explains_only_what_was_captured() -> None:
+    """Envoy drops `x-c`: that explains a replay that kept the captured one, and not one that has another, or whose filter set it."""
+    given = replace(OBSERVED.upstream_request, sent=(("x-c", "3"),))  # type: ignore[type-var]
+    plain = replace(OBSERVED, upstream_request=given)
+
+    def found(value: str, *mutations: dict[str, str]) -> tuple[str, bool]:
+        def change(ours: dict[str, Any]) -> None:
+            ours["upstream_request"]["headers"].append(["x-c", value])
+            ours["mutations"] = mutations
+
+        (one,) = differences(change, plain=plain)
+        return one.cause, one.explained
+
+    by_itself = ("Envoy has the same without any filter", True)
+    assert found("3") == found("3", {"op": "add", "name": "x-d"}) == by_itself
+    assert found("4") == found("3", {"op": "add", "name": "x-c"}) == ("in Envoy no filter changed it", False)
+
+
 def test_a_replay_of_another_form_or_other_exchanges() -> None:
     with pytest.raises(ReplayError, match="replayed object 0: no field 'upstream_request'"):
         compare([OBSERVED], [OBSERVED], [{"exchange": 7}])

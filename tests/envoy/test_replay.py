@@ -55,10 +55,6 @@ def _undated(one: Observed) -> tuple[Any, ...]:
         (("trace_every_call", None),),
         (("basic_auth", RULES),),
         (("body_rewrite", EDITS),),
-        pytest.param((("add_header", {"header": "x-team", "value": "toys"}),), marks=pytest.mark.slow),
-        pytest.param(
-            (("trace_every_call", None), ("basic_auth", RULES), ("body_rewrite", EDITS), ("add_header", None)), marks=pytest.mark.slow
-        ),
     ],
     ids=lambda filters: "+".join(name for name, _ in filters),
 )

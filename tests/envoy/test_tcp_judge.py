@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import wasmtime
 
-from tests.core.conftest import Play, connection, own_cache, play
+from tests.core.conftest import Play, connection, play
 from tests.core.wat import LAST, TRAP, Nth, Ret, call, wasm
 from workbench.capture import Connection, Ending, open_capture
 from workbench.chain import Chain, Filter
 from workbench.envoy import FilterSpec, run_envoy_connections
 
-__all__ = ["own_cache", "play"]
+__all__ = ["play"]
 pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy_binary")]
 
 CALLBACKS = ("new_connection", "downstream_data", "upstream_data", "downstream_connection_close", "upstream_connection_close")

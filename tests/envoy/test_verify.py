@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.verification import Verification
 from workbench.capture import Batch, Exchange, Response, open_capture
 from workbench.capture.packing import pack
@@ -194,6 +195,22 @@ def test_a_difference_without_known_cause(build: Build, some: Made) -> None:
     assert (found.agreed, found.explained, found.unexplained) == (0, 0, 5)
     assert all("built anew" in each.cause for each in found.differences)
     assert "Unexplained" in found.text()
+
+
+def test_a_fault_of_the_replay_is_not_excused_by_the_clock(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statuses and headers that follow the clock are explained; beside them a header that the replay makes up, each time, is not."""
+    honest = ExchangeView.result.func  # type: ignore[attr-defined]
+
+    def faulty(view: ExchangeView) -> Any:
+        result = honest(view)
+        if view.index == 2:
+            result["downstream_response"]["headers"].append(["x-fault", "1"])
+        return result
+
+    monkeypatch.setattr(ExchangeView, "result", property(faulty))
+    found = replayed(some, build(SAYS_THE_TIME)).verify_with_envoy()
+    assert [(each.exchange, each.what) for each in found.differences if not each.explained] == [(2, "header x-fault")]
+    assert (found.explained, found.unexplained) == (4, 1)
 
 
 def test_the_settings_of_the_replay_hold_when_it_runs_again(build: Build, exchange: Make, response: MakeResponse) -> None:

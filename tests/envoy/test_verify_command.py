@@ -44,7 +44,7 @@ def test_a_page_and_json(burst: str, sample_filter: Find, tmp_path: Path, capsys
     page, errors = capsys.readouterr()
     assert page.startswith("burst.mitm through token_bucket, beside Envoy 1.")
     assert f"agree {told['agreed']}   explained {told['explained']}   unexplained 0" in page
-    assert "the clock, or the pace (with `paced`" in page
+    assert "cause  the clock: replayed as it was in Envoy, this is the same; `paced`" in page
     assert errors == ""
 
 

@@ -13,13 +13,13 @@ import pytest
 from workbench.capture import Capture
 from workbench.chain import Chain
 from workbench.replay import Replay
-from workbench.widgets import ExchangeDetails, FlowTable, Workbench
+from workbench.widgets import ExchangeDetails, FlowTable, VerificationView, Workbench
 from workbench.widgets.view import script
 
 FOLDER = Path(script.__wrapped__.__code__.co_filename).parent
 
 
-@pytest.mark.parametrize("view", [FlowTable, ExchangeDetails, Workbench])
+@pytest.mark.parametrize("view", [FlowTable, ExchangeDetails, VerificationView, Workbench])
 def test_the_script_is_one_module_without_imports(view: Any) -> None:
     source = str(view._esm)
     assert not re.search(r"^\s*import\s", source, re.MULTILINE), "a view cannot load a second file"

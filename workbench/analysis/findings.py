@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from textwrap import wrap
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,10 @@ from ..trace.trace import Trace
 from . import words
 from .facts import Facts, Ints
 
-__all__ = ["SEVERITIES", "Block", "Finding", "Hits", "Plugin", "blocks", "find", "findings_section", "findings_text"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SEVERITIES", "Block", "Finding", "Findings", "Hits", "Plugin", "blocks", "find", "findings_section", "findings_text"]
 
 SEVERITIES = ("error", "warning", "note")
 _FIRST = 5
@@ -65,6 +68,22 @@ class Finding:
         return asdict(self) | {"exchanges": list(self.exchanges)}
 
 
+class Findings(tuple[Finding, ...]):
+    """The findings on a replay, the weightiest first; shown, they are the text with reasons and remedies."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return findings_text(self).rstrip() or "No findings"
+
+    def as_frame(self) -> pd.DataFrame:
+        """One row a finding."""
+        import pandas as pd
+
+        columns = list(Finding.__slots__)
+        return pd.DataFrame([each.as_dict() for each in self], columns=columns)
+
+
 @dataclass(frozen=True)
 class Block:
     """One segment of a trace as plain columns; `first` is the number of its first row, `callback` the code of each hostcall's callback."""
@@ -95,7 +114,12 @@ class Block:
 
     def numbers(self, at: Ints) -> Ints:
         """Little-endian numbers in the blob at these places."""
-        return sum((self.octets[at + byte].astype(np.int64) << (8 * byte) for byte in range(4)), np.zeros(len(at), np.int64))
+        return self.table(at, 1)[:, 0]
+
+    def table(self, at: Ints, width: int) -> npt.NDArray[np.int64]:
+        """`width` numbers in a row at each of these places."""
+        raw = self.octets[at[:, None] + np.arange(4 * width)]
+        return np.asarray(raw.view("<u4"), np.int64)
 
 
 def blocks(trace: Trace) -> Iterator[Block]:
@@ -106,10 +130,11 @@ def blocks(trace: Trace) -> Iterator[Block]:
         codes[first : first + len(records)][callback] = records["code"][callback]
         parent = records["parent"].astype(np.int64)
         has = parent < len(codes)
-        columns = {name: np.ascontiguousarray(records[name]) for name in ("kind", "filter", "code", "exchange", "result", *"abcd", "vm")}
-        places = {name: records[name].astype(np.int64) for name in ("blob", "blob_len")}
+        names = ("kind", "filter", "code", "exchange", "result", *"abcd", "vm")
+        columns: dict[str, Any] = {name: np.ascontiguousarray(records[name]) for name in names}
+        columns |= {name: records[name].astype(np.int64) for name in ("blob", "blob_len")}
         of = np.where(has, codes[np.where(has, parent, 0)], 255)
-        yield Block(first, np.frombuffer(blob, np.uint8), **columns, **places, callback=of)
+        yield Block(first, np.frombuffer(blob, np.uint8), **columns, callback=of)
 
 
 class Hits:
@@ -128,8 +153,8 @@ class Hits:
             whole = whole << 16 | key.astype(np.int64)
         for number in np.unique(whole).tolist():
             mine = rows[whole == number]
-            key = tuple((number >> (16 * place)) & 0xFFFF for place in reversed(range(len(keys))))
-            self.note(key, block.exchange[mine], block.first + int(mine[0]))
+            parts = tuple((number >> (16 * place)) & 0xFFFF for place in reversed(range(len(keys))))
+            self.note(parts, block.exchange[mine], block.first + int(mine[0]))
 
     def note(self, key: Any, exchanges: npt.NDArray[Any], row: int) -> None:
         """Note exchanges under a key, and the row where that was first seen."""
@@ -145,7 +170,7 @@ class Hits:
         return np.unique(np.concatenate(self._exchanges[key])) if key in self._exchanges else np.empty(0, np.int64)
 
 
-def find(trace: Trace, facts: Facts, plugins: Sequence[Plugin] = (), language: Language = lambda place: "") -> tuple[Finding, ...]:
+def find(trace: Trace, facts: Facts, plugins: Sequence[Plugin] = (), language: Language = lambda place: "") -> Findings:
     """Every finding on a replay, the weightiest first. `plugins` are the chain's filters in order."""
     from . import findings_calls, findings_messages
 
@@ -154,7 +179,7 @@ def find(trace: Trace, facts: Facts, plugins: Sequence[Plugin] = (), language: L
         for detector in detectors:
             detector.look(block)
     found = [finding for detector in detectors for finding in detector.findings()]
-    return tuple(sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count, each.code, each.title)))
+    return Findings(sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count, each.code, each.title)))
 
 
 class Detector(Protocol):

@@ -80,7 +80,9 @@ class _Silent:
         for place in range(len(self.trace.filters)):
             if self.called[place] and not self.asked[place] and not self.acted[place]:
                 root_id = self.plugins[place].root_id if place < len(self.plugins) else ""
-                reason, remedy = "It neither looked at an exchange nor changed one.", "Check what it is meant to do, and its configuration"
+                configured = place >= len(self.plugins) or self.plugins[place].config
+                reason = "It neither looked at an exchange nor changed one."
+                remedy = "Check its configuration" if configured else "It has no configuration: give it one, if it needs it"
                 if root_id or self.language(place) == "C++":
                     given = f"root_id {root_id!r} is" if root_id else "no root_id is"
                     reason += f" In Envoy a C++ filter whose module has no root context of that name stays silent too; {given} set."

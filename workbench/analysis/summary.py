@@ -23,6 +23,8 @@ from .calls import MUTATION_PARTS, connection_ends
 from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
+from .findings import Finding, findings_section
+from .vms import all_vms, thread_name
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
@@ -64,10 +66,20 @@ class Summary:
 
 
 def summarise(
-    trace: Trace, facts: Facts, *, source: str = "", problems: Sequence[str] = (), notes: Sequence[str] = (), complete: bool = True
+    trace: Trace,
+    facts: Facts,
+    *,
+    source: str = "",
+    problems: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    complete: bool = True,
+    findings: Sequence[Finding] = (),
 ) -> Summary:
-    """Collect the page. `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False
-    for one that was stopped."""
+    """Collect the page.
+
+    `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False for one
+    that was stopped, `findings` are those on it.
+    """
     chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
     head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
@@ -86,7 +98,9 @@ def summarise(
         _decisions(trace, facts),
         _times(trace),
         _failures(trace),
+        _vms(trace),
         _callouts(trace),
+        Section("Findings", ("severity", "filter", "finding", "where"), findings_section(findings, GROUPS), more=_rest(findings)),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]
@@ -267,6 +281,27 @@ def _failures(trace: Trace) -> Section:
     return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
 
 
+def _vms(trace: Trace) -> Section:
+    """The VMs, where there is more to them than one for each filter that lived to the end."""
+    vms = all_vms(trace)
+    plain = all(len(vm.filters) == 1 and vm.thread == 0 and vm.reason == "start" and not vm.failures for vm in vms)
+    rows = [
+        (
+            thread_name(vm.thread),
+            ", ".join(_filter(trace, place) for place in vm.filters),
+            vm.reason,
+            words.count(vm.exchanges),
+            words.count(vm.callbacks),
+            words.size(vm.memory) if vm.memory else "",
+            words.visible(vm.failures[-1][0]) if vm.failures else "",
+        )
+        for vm in vms[: 0 if plain else GROUPS]
+    ]
+    columns = ("thread", "filters", "begin", "exchanges", "callbacks", "memory", "failure")
+    right = frozenset(("exchanges", "callbacks", "memory"))
+    return Section("VMs", columns, tuple(rows), right, "" if plain else _rest(vms), ("callbacks", "memory"))
+
+
 def _callouts(trace: Trace) -> Section:
     """Calls to other services by filter, cluster, and what they came to."""
     groups: dict[tuple[int, bytes, int], list[int]] = {}
@@ -287,7 +322,7 @@ def _callouts(trace: Trace) -> Section:
 _COLOURS = {"error": "31", "denied": "31", "limited": "33", "changed": "36", "allowed": "32"}
 _NARROW = 16
 _TIMES_GO = ("in host", "in filter", "count")
-_WIDE = ("path", "first", "message", "problem", "change")
+_WIDE = ("path", "first", "message", "problem", "change", "finding")
 
 
 def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) -> str:

@@ -10,6 +10,7 @@ from ..trace.trace import Row, Trace
 from . import words
 from .callouts import callout_text
 from .calls import ExchangeRows, arguments, log_line, shown, spelt
+from .vms import thread_name
 
 __all__ = ["Call", "call_tree"]
 
@@ -199,7 +200,8 @@ def _event_text(row: Row) -> str:
             who = words.enumerated(words.PEERS, row.result).lower()
             return f"connection closed ({who}); upstream has {words.size(row.a)}, client {words.size(row.b)}"
         case Event.VM:
-            return f"VM {row.a} of this filter, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
+            where = f" ({thread_name(row.c)})" if row.c else ""
+            return f"VM {row.a} of this filter{where}, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
         case Event.MEMORY:
             return f"memory {words.size(row.a << 16)}" + (f", before {words.size(row.b << 16)}" if row.b else " at the start")
     return shown(row.fields[0]) if row.fields else ""

@@ -39,13 +39,28 @@ class Difference(Protocol):
     def explained(self) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Differences in the same thing for the same cause. `exchanges`, and what the replay and Envoy have in each, in words; `message` is
+    the request or the response. Texts are data, not escaped."""
+
+    message: str
+    what: str
+    cause: str
+    explained: bool
+    exchanges: tuple[int, ...]
+    replay: tuple[str, ...]
+    envoy: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Verification:
     """What `Replay.verify_with_envoy` gives.
 
     `exchanges` were compared, of `wanted`; `stopped` says in words why that ended early, if it did. `differences` are in capture order.
     A difference is explained where its cause is known to lie in Envoy or in how it was run. `seconds` is how long it took, `version`
-    Envoy's, `paced` whether requests kept their captured distances, `notes` what else is to be known, in sentences.
+    Envoy's, `paced` whether requests kept their captured distances, `notes` what else is to be known, in sentences,
+    `replay` the replay.
     """
 
     source: str
@@ -58,6 +73,7 @@ class Verification:
     paced: bool = False
     stopped: str = ""
     notes: tuple[str, ...] = field(default=())
+    replay: Any = field(default=None, repr=False, compare=False)
 
     @cached_property
     def _explained(self) -> dict[int, bool]:
@@ -120,6 +136,25 @@ class Verification:
         return pd.DataFrame(rows, columns=pd.Index(columns))
 
     @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The differences, those without known cause first."""
+        found: dict[tuple[bool, str, str, str], list[Difference]] = {}
+        for each in self.differences:
+            found.setdefault((each.explained, each.side, each.what, each.cause), []).append(each)
+        return tuple(
+            Group(
+                _MESSAGES.get(side, side),
+                "sent at all" if what == "reached" else what,
+                cause,
+                explained,
+                tuple(each.exchange for each in group),
+                tuple(_shown(each.ours) for each in group),
+                tuple(_shown(each.envoy) for each in group),
+            )
+            for (explained, side, what, cause), group in sorted(found.items(), key=lambda item: item[0][0])
+        )
+
+    @cached_property
     def summary(self) -> Summary:
         """The same on one page; captured text in it is escaped for display."""
         chain = " → ".join(map(words.visible, self.filters)) or "no filter"
@@ -129,7 +164,7 @@ class Verification:
         facts += ["at the captured pace"] * self.paced + [f"stopped: {words.visible(self.stopped)}"] * bool(self.stopped)
         counts = (("agree", self.agreed), ("explained", self.explained), ("unexplained", self.unexplained))
         sections = [
-            _section(title, [each for each in self.differences if each.explained is explained])
+            _section(title, [each for each in self.groups if each.explained is explained])
             for title, explained in (("Unexplained", False), ("Explained: the cause lies in Envoy or in how it was run", True))
         ]
         notes = Section("Notes", ("note",), tuple((words.visible(note),) for note in self.notes))
@@ -156,14 +191,15 @@ class Verification:
         return summary_html(self.summary)
 
 
-def _section(title: str, differences: Sequence[Difference]) -> Section:
-    """One line for all exchanges that differ in the same thing for the same cause."""
-    groups: dict[tuple[str, str, str], list[Difference]] = {}
-    for each in differences:
-        groups.setdefault((each.side, each.what, each.cause), []).append(each)
+def _section(title: str, groups: Sequence[Group]) -> Section:
     rows = [
-        (_numbers(each.exchange for each in group), _thing(side, what), *_values(group[0]), words.visible(cause) or "unknown")
-        for (side, what, cause), group in list(groups.items())[:_LINES]
+        (
+            _numbers(each.exchanges),
+            words.visible(f"{each.message}, {each.what}"),
+            *(words.shorten(words.visible(values[0]), _VALUE) for values in (each.replay, each.envoy)),
+            words.visible(each.cause) or "unknown",
+        )
+        for each in groups[:_LINES]
     ]
     more = f"and {words.count(len(groups) - _LINES)} more" if len(groups) > _LINES else ""
     return Section(title, ("exchange", "what differs", "replay", "Envoy", "likely cause"), tuple(rows), more=more)
@@ -188,14 +224,6 @@ def _numbers(exchanges: Iterable[int]) -> str:
     each = [f"#{index}" for index in exchanges]
     more = f" and {words.count(len(each) - _FIRST)} more" if len(each) > _FIRST else ""
     return " ".join(each[:_FIRST]) + more
-
-
-def _thing(side: str, what: str) -> str:
-    return words.visible(f"{_MESSAGES.get(side, side)}, {'sent at all' if what == 'reached' else what}")
-
-
-def _values(difference: Difference) -> tuple[str, str]:
-    return tuple(words.shorten(words.visible(_shown(each)), _VALUE) for each in (difference.ours, difference.envoy))  # type: ignore[return-value]
 
 
 def _shown(value: Any) -> str:

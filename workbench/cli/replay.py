@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ReplayError
 from .arguments import add_filters, chain_of, positive, size
 from .progress import Progress
 
@@ -26,6 +27,9 @@ def add(commands: Commands) -> None:
     command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
     add_filters(command)
     command.add_argument("--jsonl", metavar="OUT", help="write one JSON object an exchange or connection; - is standard output")
+    command.add_argument(
+        "--findings", metavar="OUT", help="write what looks wrong, with reasons and remedies, as JSON; - is standard output"
+    )
     command.add_argument("--limit-ms", type=positive, default=1000.0, metavar="MS", help="time that one call into a filter may take (1000)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random bytes that filters get (0)")
     command.add_argument("--chunk-size", type=size, default=0, metavar="BYTES", help="bodies come in pieces of this size (0: whole)")
@@ -43,6 +47,10 @@ def _run(args: argparse.Namespace) -> int:
     chain = chain_of(args)
     if args.jsonl not in (None, "-"):
         check_output("--jsonl", Path(args.jsonl), Path(args.capture))
+    if args.findings not in (None, "-"):
+        check_output("--findings", Path(args.findings), Path(args.capture))
+    if args.jsonl == args.findings == "-":
+        raise ConfigError("standard output is given twice", where="--jsonl -, --findings -", remedy="Write one of them to a file")
     with Progress(sys.stderr, Path(args.capture).name, not args.quiet) as progress:
         replay = chain.replay(
             open_capture(args.capture),
@@ -59,9 +67,22 @@ def _run(args: argparse.Namespace) -> int:
         write_jsonl(replay.outcomes(), sys.stdout)
     elif args.jsonl is not None:
         replay.to_jsonl(args.jsonl)
+    if args.findings is not None:
+        _write_findings(replay, args.findings)
     if not args.quiet:
-        print_summary(replay, sys.stderr if args.jsonl == "-" else sys.stdout)
+        print_summary(replay, sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout)
     return 0 if replay.complete else 130
+
+
+def _write_findings(replay: Replay, out: str) -> None:
+    text = json.dumps([each.as_dict() for each in replay.findings()], indent=2) + "\n"
+    if out == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(out).write_text(text, encoding="ascii")
+    except OSError as error:
+        raise ReplayError(f"cannot be written: {error.strerror}", where=f"--findings {out}", remedy="Choose another place") from error
 
 
 def check_output(option: str, out: Path, capture: Path) -> None:

@@ -6,14 +6,26 @@ import asyncio
 import contextlib
 import re
 import ssl
+import time
+from typing import NamedTuple
 
 from workbench.capture.exchange import Exchange, Request
 
 from .wire import Broken, Message, Wire, render_body, values
 
-__all__ = ["fetch", "render_request"]
+__all__ = ["Fetched", "fetch", "render_request"]
 
 _HOST_NAME = re.compile(rb"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*\Z")
+
+
+class Fetched(NamedTuple):
+    """What a client got: the response, None if not even a head came, and in words why it is missing or not complete: `timeout`,
+    `closed`, `reset`, `no HTTP`, or an empty text. It began to send at `sent_ns`, since the Unix epoch, from its port `port`."""
+
+    message: Message | None
+    failure: str
+    sent_ns: int
+    port: int
 
 
 def render_request(request: Request) -> bytes:
@@ -34,14 +46,14 @@ def render_request(request: Request) -> bytes:
     return head + render_body(request.body, request.trailers, chunked=chunked)
 
 
-async def fetch(exchange: Exchange, port: int, *, tls: ssl.SSLContext | None, timeout: float) -> tuple[Message | None, str]:
+async def fetch(exchange: Exchange, port: int, *, tls: ssl.SSLContext | None, timeout: float) -> Fetched:
     """Send and wait for the answer, at most `timeout` seconds for its next byte.
 
-    Gives the final response (1xx are passed over), None if not even a head came, and in words why it is missing or not complete:
-    `timeout`, `closed`, `reset`, `no HTTP`, or an empty text.
+    Of the responses the final one counts, 1xx are passed over.
     """
     name = _server_name(exchange.request.authority) if tls else None
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name)
+    sent_ns, port = time.time_ns(), writer.get_extra_info("sockname")[1]
     sending = asyncio.create_task(_send(writer, render_request(exchange.request)))
     message: Message | None = None
     failure = ""
@@ -60,7 +72,7 @@ async def fetch(exchange: Exchange, port: int, *, tls: ssl.SSLContext | None, ti
         with contextlib.suppress(asyncio.CancelledError):
             await sending
         writer.transport.abort()  # what Envoy still holds of this exchange ends now
-    return message, failure
+    return Fetched(message, failure, sent_ns, port)
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:

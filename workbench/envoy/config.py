@@ -112,16 +112,19 @@ def bootstrap(
     *,
     certificate: tuple[Path, Path] | None = None,
     clusters: Iterable[Cluster] = (),
+    access_log: Path | None = None,
 ) -> dict[str, Any]:
     """The whole bootstrap. With `certificate` (chain and key, PEM) there is a second listener, over TLS, with the same chain.
 
+    With `access_log` each stream leaves a line there: the client's port, and when the request began in seconds with nanoseconds.
     Both listeners share VMs and root contexts, as Envoy keys them by content. Raises ConfigError for a chain that Envoy cannot have.
     """
     _check(filters)
     chain = [_wasm_filter(spec) for spec in filters]
-    listeners = [_listener(PLAIN, chain, None)]
+    log = [] if access_log is None else [_access_log(access_log)]
+    listeners = [_listener(PLAIN, chain, None, log)]
     if certificate is not None:
-        listeners.append(_listener(TLS, chain, certificate))
+        listeners.append(_listener(TLS, chain, certificate, log))
     return _whole(
         listeners,
         [
@@ -206,13 +209,22 @@ def _any_bytes(data: bytes) -> dict[str, Any]:
         return {"@type": _TYPE + "google.protobuf.BytesValue", "value": base64.b64encode(data).decode()}
 
 
-def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None) -> dict[str, Any]:
+def _access_log(path: Path) -> dict[str, Any]:
+    line = {"inline_string": "%DOWNSTREAM_DIRECT_REMOTE_PORT% %START_TIME(%s.%9f)%\n"}
+    fields = {"path": str(path), "log_format": {"text_format_source": line}}
+    return _typed("file", "envoy.extensions.access_loggers.file.v3.FileAccessLog", fields)
+
+
+def _listener(
+    name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, access_log: list[dict[str, Any]]
+) -> dict[str, Any]:
     manager = {
         "stat_prefix": name,
         "codec_type": "HTTP1",
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
+        "access_log": access_log,
         "http_filters": [
             *chain,
             _typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", {"suppress_envoy_headers": True}),

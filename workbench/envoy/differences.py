@@ -183,9 +183,11 @@ class _One:
         if len(ours) > 1 and envoy == [",".join(ours)]:
             return "Envoy joins the values of this header with a comma", True
         if plain is not None and envoy == _values(list(plain.headers), name):
-            # Where a filter of the replay touched it, Envoy's chain did not: that is no work of Envoy's own.
+            # Envoy's own work only where the replay has it as captured and no filter touched it there.
             touched = any(change["op"] == "set_all" or change["name"] == name for change in self.result.get("mutations", ()))
-            return "Envoy has the same without any filter", not touched
+            if not touched and ours == _values(list(plain.sent), name):
+                return "Envoy has the same without any filter", True
+            return "in Envoy no filter changed it", False
         return _UNKNOWN
 
 

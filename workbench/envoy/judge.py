@@ -46,7 +46,7 @@ class Seen:
     `headers` are pairs of text in order, repeats kept; a request's begin with `:method`, `:path` and `:authority` (the wire does not
     tell their order). `complete` is False where the message ended before its announced end; `excess` are bytes behind it (a
     content-length that is too small). `added` are names that the message has and the one sent to Envoy had not: without filters,
-    what Envoy adds by itself.
+    what Envoy adds by itself. `sent` are the fields of that one.
     """
 
     headers: tuple[tuple[str, str], ...]
@@ -55,6 +55,7 @@ class Seen:
     complete: bool
     excess: bytes = field(repr=False)
     added: frozenset[str]
+    sent: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def body_sha256(self) -> str:
@@ -70,7 +71,8 @@ class Observed:
     None where the client got none; `failure` says in words what kept it from being whole: `timeout`, `closed`, `reset`, `no HTTP`.
     `log` are the lines that Envoy logged while the exchange was under way, the filters' among them; a line written late may stand
     with the next exchange. `crash` says, where Envoy itself fell over this exchange, how: it was started again, its filters with it.
-    `sent_ns` and `answered_ns` are when the client began to send and was through, in nanoseconds since the Unix epoch.
+    `port` is the client's. Times are in nanoseconds since the Unix epoch: the client began to send at `sent_ns`, the request's headers
+    had passed the filters at `reached_ns` (the upstream or the client got something), the answer's were there at `answered_ns`.
     """
 
     exchange: int
@@ -81,7 +83,9 @@ class Observed:
     failure: str
     log: tuple[str, ...] = field(repr=False)
     crash: str = ""
+    port: int = 0
     sent_ns: int = 0
+    reached_ns: int = 0
     answered_ns: int = 0
 
 
@@ -168,19 +172,25 @@ class Judge:
         self._wasm_log_level = wasm_log_level
         self._crashes = 0
         self._stack = contextlib.AsyncExitStack()
+        self.starts: dict[int, list[int]] = {}
+        """When requests began by Envoy's own clock, by the client's port, in order; filled when Envoy has ended."""
 
     async def __aenter__(self) -> Judge:
         async with contextlib.AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-envoy-")))
+            self._access_log = folder / "access.log"
+            stack.callback(self._read_starts)
             self._tls: ssl.SSLContext | None = None
             certificate: tuple[Path, Path] | None = None
             if self._secure:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="workbench-envoy-"))
-                certificate = write_certificate(Path(folder))
+                certificate = write_certificate(folder)
                 self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 self._tls.check_hostname = False
                 self._tls.load_verify_locations(certificate[0])
             self._upstream = await stack.enter_async_context(Upstream())
-            config = bootstrap(self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters)
+            config = bootstrap(
+                self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters, access_log=self._access_log
+            )
             process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
             self._envoy = stack.enter_context(process)
             self._envoy.new_log()
@@ -189,6 +199,16 @@ class Judge:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._stack.aclose()
+
+    def _read_starts(self) -> None:
+        """Envoy writes its access log when it ends: for each stream the client's port and when its request began."""
+        try:
+            lines = self._access_log.read_text("ascii").splitlines()
+        except OSError:
+            return  # there was no exchange
+        for port, start in (line.split() for line in lines):
+            seconds, _, fraction = start.partition(".")
+            self.starts.setdefault(int(port), []).append(int(seconds) * 10**9 + int(fraction))
 
     @property
     def version(self) -> str:
@@ -264,23 +284,24 @@ async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, t
     """
     received = upstream.expect(exchange, patience=2 * timeout)
     secure = exchange.request.scheme == b"https"
-    sent_ns = time.time_ns()
-    answer, failure = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
-    answered_ns = time.time_ns()
-    request = received[0] if received else None
+    got = await fetch(exchange, envoy.ports[TLS if secure else PLAIN], tls=tls if secure else None, timeout=timeout)
+    request, answer, now = received[0] if received else None, got.message, time.time_ns()
+    begun = [message.begun_ns for message in (request, answer) if message is not None]
     if request is not None and not request.complete:
         await upstream.settle()
     response = exchange.response
     return Observed(
         exchange.index,
-        None if request is None else _seen(request, _request_headers(request), _sent_names(exchange.request.headers)),
+        None if request is None else _seen(request, _request_headers(request), exchange.request.headers),
         len(received),
         0 if answer is None else answer.head.status,
-        None if answer is None else _seen(answer, answer.head.fields, _sent_names(response.headers) if response else None),
-        failure,
+        None if answer is None else _seen(answer, answer.head.fields, response.headers if response else None),
+        got.failure,
         tuple(envoy.new_log()),
-        sent_ns=sent_ns,
-        answered_ns=answered_ns,
+        port=got.port,
+        sent_ns=got.sent_ns,
+        reached_ns=min(begun, default=now),
+        answered_ns=answer.begun_ns if answer is not None else now,
     )
 
 
@@ -292,12 +313,10 @@ def _request_headers(message: Message) -> Pairs:
     return pseudo + tuple(pair for pair in message.head.fields if pair[0].lower() != b"host")
 
 
-def _sent_names(fields: Pairs) -> frozenset[str]:
-    return frozenset(_text(name.lower()) for name, _ in fields)
-
-
-def _seen(message: Message, headers: Pairs, sent: frozenset[str] | None) -> Seen:
-    """`sent` are the names that Envoy was given, None where it made the whole message: then nothing counts as added."""
+def _seen(message: Message, headers: Pairs, sent: Pairs | None) -> Seen:
+    """`sent` are the fields that Envoy was given, None where it made the whole message: then nothing counts as added."""
+    given = tuple((_text(name.lower()), _text(value)) for name, value in sent or ())
+    names = frozenset(name for name, _ in given)
     pairs = tuple((_text(name), _text(value)) for name, value in headers)
     return Seen(
         pairs,
@@ -305,7 +324,8 @@ def _seen(message: Message, headers: Pairs, sent: frozenset[str] | None) -> Seen
         tuple((_text(name), _text(value)) for name, value in message.trailers),
         message.complete,
         message.excess,
-        frozenset(name for name, _ in pairs if sent is not None and name not in sent and not name.startswith(":")),
+        frozenset(name for name, _ in pairs if sent is not None and name not in names and not name.startswith(":")),
+        given,
     )
 
 

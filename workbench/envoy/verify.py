@@ -18,7 +18,7 @@ from typing import Any
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
 
-from .causes import Again, Differing, InTime, explain
+from .causes import Again, Differing, InTime, Moment, explain
 from .config import Cluster, FilterSpec
 from .differences import Difference, compare
 from .judge import Judge, Observed, in_thread
@@ -56,14 +56,16 @@ def verify(
     paced: bool = False,
     timeout: float = 5.0,
     clusters: Sequence[Cluster] = (),
+    workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Checked:
     """Send the first `limit` exchanges (None: all) through real Envoy and compare.
 
     `result_of` gives what the replay says of an exchange in the form of its JSON, None for one that was not replayed; `again` runs it
-    again with something altered, to find causes. `timeout` bounds, in seconds, each wait for the client's next byte, and less where
-    nothing was answered before. Setting `cancel`, or an interrupt, ends it early with what was compared until then.
+    again with something altered, to find causes. `workers` is Envoy's --concurrency. `timeout` bounds, in seconds, each wait for the
+    client's next byte, and less where nothing was answered before. Setting `cancel`, or an interrupt, ends it early with what was
+    compared until then.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     run = _Run(capture, result_of, paced, timeout, progress, cancel or threading.Event())
@@ -72,7 +74,7 @@ def verify(
     checked = run.checked = Checked(total)
     if total:
         try:
-            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), clusters))
+            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), clusters, workers))
         except KeyboardInterrupt:
             run.cancel.set()
         except BaseExceptionGroup as group:
@@ -83,7 +85,7 @@ def verify(
         if run.cancel.is_set():
             checked.stopped = INTERRUPTED
         else:
-            explain(capture, run.order, run.times, run.differing, again, paced=paced)
+            explain(capture, run.moments(), run.differing, again, paced=paced)
     found = [*run.rest, *(each for one in run.differing for each in one.differences)]
     checked.differences = sorted(found, key=lambda each: each.exchange)
     checked.seconds = time.monotonic() - started
@@ -116,19 +118,21 @@ class _Run:
         self.progress = progress
         self.cancel = cancel
         self.checked = Checked(0)
-        self.order: list[int] = []
-        self.times: dict[int, tuple[int, int]] = {}
+        self._passed: list[tuple[int, Moment]] = []
+        self.starts: dict[int, list[int]] = {}
         self.differing: list[Differing] = []
         self.rest: list[Difference] = []
         self._kept = 0
         self._unanswered = 0
         self._limited: set[str | None] = set()
+        self._clusters: frozenset[str] = frozenset()
 
-    async def work(self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], clusters: Sequence[Cluster]) -> None:
+    async def work(self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], clusters: Sequence[Cluster], workers: int) -> None:
+        self._clusters = frozenset(each.name for each in clusters)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
         ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
-        async with Judge(filters, clusters=clusters) as chain, Judge([]) as bare:
-            self.checked.version = chain.version
+        async with Judge(filters, clusters=clusters, concurrency=workers) as chain, Judge([]) as bare:
+            self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
                 aclosing(bare.observe(theirs, patience=self._patience, paced=self.paced)) as without,
@@ -151,8 +155,7 @@ class _Run:
         index = seen.exchange
         result = self.result_of(index)
         assert result is not None
-        self.order.append(index)
-        self.times[index] = (seen.sent_ns, seen.answered_ns)
+        self._passed.append((seen.port, Moment(index, seen.sent_ns, seen.reached_ns, seen.answered_ns, seen.status)))
         self._unanswered += seen.failure == "timeout"
         differences = [self._bounded(each, result) for each in compare([seen], [plain], [result])]
         self.checked.exchanges += 1
@@ -166,15 +169,29 @@ class _Run:
         if self.progress is not None:
             self.progress(self.checked.exchanges, self.checked.wanted)
 
+    def moments(self) -> list[Moment]:
+        """What went through Envoy, in order; a request began when Envoy says so, or else when it was sent."""
+        begun = {port: iter(starts) for port, starts in self.starts.items()}
+        found = []
+        for port, moment in self._passed:
+            start = next(begun.get(port, iter(())), moment.sent_ns)
+            found.append(moment._replace(sent_ns=min(max(start, moment.sent_ns), moment.reached_ns)))
+        return found
+
     def _note_limit(self, result: Mapping[str, Any]) -> None:
         error = result["error"]
         if error is not None and error["kind"] in _LIMITS:
             self._limited.add(error["filter"])
 
     def _bounded(self, found: Difference, result: Mapping[str, Any]) -> Difference:
-        """A filter that the replay stopped for its time or memory goes on in Envoy, which bounds neither."""
+        """A filter that the replay stopped for its time or memory goes on in Envoy, which bounds neither; its callouts fail there."""
+        if found.explained:
+            return found
+        asked = [each["target"] for each in result.get("callouts", ()) if each["target"].partition("/")[0] not in self._clusters]
+        if asked:
+            return replace(found, cause=f"Envoy here has nobody to answer a callout to {asked[0]}, only the replay has", explained=True)
         error = result["error"]
-        if error is None or found.explained:
+        if error is None:
             return found
         if error["kind"] in _LIMITS or (error["kind"] == "earlier" and error["filter"] in self._limited):
             what = _LIMITS.get(error["kind"], "time or memory")

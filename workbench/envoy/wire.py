@@ -7,7 +7,8 @@ here refuses a line; only sizes are bounded.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from workbench.capture.exchange import Pairs
 
@@ -50,7 +51,8 @@ class Head:
 class Message:
     """A head and what came after it. `complete` is False when the peer stopped before the end that its framing announced.
 
-    `excess` is what followed the end: bytes that a peer takes for the next message, or never reads.
+    `excess` is what followed the end: bytes that a peer takes for the next message, or never reads. `begun_ns` is when its head had
+    come, in nanoseconds since the Unix epoch.
     """
 
     head: Head
@@ -58,6 +60,7 @@ class Message:
     trailers: Pairs = ()
     complete: bool = False
     excess: bytes = b""
+    begun_ns: int = field(default_factory=time.time_ns)
 
 
 def values(fields: Pairs, name: bytes) -> list[bytes]:

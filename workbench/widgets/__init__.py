@@ -3,6 +3,7 @@
 Workbench        the dashboard
 FlowTable        the table of exchanges alone
 ExchangeDetails  one exchange alone
+VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
 """
 
@@ -14,10 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .dashboard import ExchangeDetails, FlowTable, Workbench
     from .timing import timing_figure
+    from .verification import VerificationView
 
-__all__ = ["ExchangeDetails", "FlowTable", "Workbench", "timing_figure"]
+__all__ = ["ExchangeDetails", "FlowTable", "VerificationView", "Workbench", "timing_figure"]
 
-_HOMES = {"ExchangeDetails": ".dashboard", "FlowTable": ".dashboard", "Workbench": ".dashboard", "timing_figure": ".timing"}
+_HOMES = {
+    "ExchangeDetails": ".dashboard",
+    "FlowTable": ".dashboard",
+    "VerificationView": ".verification",
+    "Workbench": ".dashboard",
+    "timing_figure": ".timing",
+}
 
 
 def __getattr__(name: str) -> Any:

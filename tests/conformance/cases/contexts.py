@@ -36,7 +36,30 @@ CASES = [
         "contexts/two plugins in one VM",
         "same code, vm_id and VM configuration: two roots, and a stream context each (cpp-host)",
         [plugin(vm_id="kit-two", config=each, configure=[show("body", 7, 0, 9, OUT, OUT)], **LIFE) for each in ("first", "second")],
-        "FILL",
+        """
+        proxy_on_context_create(1, 0)
+        proxy_on_configure(1, 5) -> true
+          proxy_get_buffer_bytes(PluginConfiguration, 0, 9) -> Ok
+          proxy_log(info) "first" -> Ok
+        proxy_on_context_create(2, 0)
+        proxy_on_configure(2, 6) -> true
+          proxy_get_buffer_bytes(PluginConfiguration, 0, 9) -> Ok
+          proxy_log(info) "second" -> Ok
+        proxy_on_context_create(3, 1)
+        proxy_on_context_create(4, 2)
+        proxy_on_log(3)
+        proxy_on_log(4)
+        proxy_on_done(3) -> true
+        proxy_on_delete(3)
+        proxy_on_done(4) -> true
+        proxy_on_delete(4)
+        proxy_on_done(2) -> true
+        proxy_on_delete(2)
+        proxy_on_done(1) -> true
+        proxy_on_delete(1)
+        upstream: as sent
+        client: as answered
+        """,
     ),
     case(
         "contexts/two VMs for two vm_ids",
@@ -104,14 +127,21 @@ CASES = [
         "contexts/proxy_done within on_done of a root",
         "NotFound: it does not wait yet (cpp-host)",
         plugin(done=[call("done")], delete=[]),
-        "FILL",
+        """
+        proxy_on_done(1) -> true
+          proxy_done() -> NotFound
+        proxy_on_delete(1)
+        """,
         traffic=[],
     ),
     case(
-        "contexts/a root that waits",
-        "on_done returned 0: on_delete comes after proxy_done, which a tick calls; ticks go on until then (cpp-host)",
+        "contexts/a root that wants to wait",
+        "on_done returned 0: no on_delete without proxy_done, and when the listener goes nobody waits for that (Envoy)",
         plugin(done=[call("tick", 10), Ret(0)], tick=[call("tick", 0), call("done")], delete=[]),
-        "FILL",
+        """
+        proxy_on_done(1) -> false
+          proxy_set_tick_period_milliseconds(10) -> Ok
+        """,
         traffic=[],
     ),
     case(
@@ -207,7 +237,26 @@ CASES = [
             plugin(log=[call("log", 2, "a")], done=[call("log", 2, "a")], delete=[]),
             plugin(log=[call("log", 2, "b")], done=[call("log", 2, "b")], delete=[]),
         ],
-        "FILL",
+        """
+        proxy_on_log(2)
+          proxy_log(info) "a" -> Ok
+        proxy_on_log(2)
+          proxy_log(info) "b" -> Ok
+        proxy_on_done(2) -> true
+          proxy_log(info) "a" -> Ok
+        proxy_on_delete(2)
+        proxy_on_done(2) -> true
+          proxy_log(info) "b" -> Ok
+        proxy_on_delete(2)
+        proxy_on_done(1) -> true
+          proxy_log(info) "b" -> Ok
+        proxy_on_delete(1)
+        proxy_on_done(1) -> true
+          proxy_log(info) "a" -> Ok
+        proxy_on_delete(1)
+        upstream: as sent
+        client: as answered
+        """,
     ),
     case(
         "contexts/on_done of a root",

@@ -79,7 +79,16 @@ CASES = [
         "failures/reload",
         "after the back-off a fresh VM starts, and the filter with it (Envoy)",
         plugin(failure_policy="reload", vm_start=[], request_headers=SIX),
-        "FILL",
+        """
+        proxy_on_vm_start(1, 0) -> true
+        proxy_on_request_headers(2, 6, 1) failed
+        proxy_on_vm_start(1, 0) -> true
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        upstream 0: nothing
+        client 0: 503
+        upstream 1: as sent
+        client 1: as answered
+        """,
         traffic=[request("GET", "/p", "x-trap: 1"), request(at_ms=1500)],
         paced=True,
     ),

@@ -166,6 +166,7 @@ CASES = [
         """
         proxy_on_request_headers(2, 5, 1) failed
           proxy_get_header_map_value(HttpRequestHeaders) failed
+          proxy_set_tick_period_milliseconds(5) failed
         upstream: nothing
         client: 503
         """,
@@ -201,7 +202,13 @@ CASES = [
             extra='(func (export "proxy_on_memory_allocate") (param i32) (result i32) (unreachable))',
             request_headers=[call("get", 0, ":path", OUT, OUT)],
         ),
-        "FILL",
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_get_header_map_value(HttpRequestHeaders) -> Ok
+          proxy_log(info) "malloc" -> Ok
+        upstream: as sent
+        client: as answered
+        """,
     ),
     case(
         "memory/growing it",

@@ -223,7 +223,7 @@ pub extern "C" fn answer(at: *const u8, n: u32) {
     callouts::answer(bytes(at, n));
 }
 
-/// Ends the root contexts, once the streams are done.
+/// Ends the root contexts, once the streams are done; the last filter's first, as Envoy lets go of a chain.
 #[no_mangle]
 pub extern "C" fn finish() -> i32 {
     let c = core();

@@ -64,7 +64,7 @@ pub fn hostcall_raw(vm: u32, code: Call, args: [u32; 4], body: impl FnOnce(&mut 
     let started = guest::real_ns();
     let c = core();
     if c.restricted != Restricted::No && !code.is_allowed(c.restricted) {
-        return forbidden(vm, HOSTCALLS[code as usize].0.as_bytes());
+        return refused(vm, code, args);
     }
     if memory::in_use() > memory::MOST + c.held + c.batch {
         return too_much(vm);
@@ -144,6 +144,14 @@ pub fn fault(vm: u32, kind: u32, why: String) -> u32 {
 #[inline(never)]
 fn too_much(vm: u32) -> u32 {
     fault(vm, MEMORY, format!("made the host keep more than {} MiB", memory::MOST >> 20))
+}
+
+/// A call that ends the filter stands in the trace as one that never returned.
+#[cold]
+#[inline(never)]
+fn refused(vm: u32, code: Call, args: [u32; 4]) -> u32 {
+    open_row(vm, code, args);
+    forbidden(vm, HOSTCALLS[code as usize].0.as_bytes())
 }
 
 #[cold]
