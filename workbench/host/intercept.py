@@ -105,14 +105,12 @@ class Hooks:
         watch, outcome = self._host.watch, 0
         # the core is called from here, and the watchdog must not end it halfway
         watch.set_runs(Runs.HOSTCALL)
-        self._watchdog.pause()
         try:
             outcome = self._handle(self._host.vms[vm], function, values)
         except Fallen:
             pass
         except KeyboardInterrupt:
             self._interrupted = True
-        self._watchdog.go_on()
         if self._fallen is not None or self._stopped is not None or self._interrupted:
             watch.stop_after_hostcall()
         else:
@@ -126,9 +124,10 @@ class Hooks:
         concerned = [h for h in self._hooks if h.name == function.name and (h.filter is None or h.filter == place.number)]
         if not place.allowed or (not concerned and function.name != NAME):
             return self._direct(call).status
-        call.raw = described.read(values, lambda at, size: self._host.read_filter(vm, at, size))
-        outcome = self.ask(concerned, call)
-        return self._settle(call, outcome) if concerned or call.native else outcome.status
+        with self._watchdog.counting(not concerned):
+            call.raw = described.read(values, lambda at, size: self._host.read_filter(vm, at, size))
+            outcome = self.ask(concerned, call)
+            return self._settle(call, outcome) if concerned or call.native else outcome.status
 
     def _place(self, name: str) -> Place:
         self._host.call("intercept_begin", self._code(name), self._scratch)
@@ -198,7 +197,8 @@ class Hooks:
             answer: tuple[int, bytes] | None = self._entered_foreign(own, name, argument, call)
         else:
             root = call.vm.number, call.place.number
-            answer = self._foreign.answer(call.vm.number, root, call.place.context, name, argument)
+            with self._watchdog.counting(True):
+                answer = self._foreign.answer(call.vm.number, root, call.place.context, name, argument)
         if answer is None:
             return self._direct(call)
         call.native = True
@@ -208,7 +208,8 @@ class Hooks:
     def _entered_foreign(self, own: ForeignFunction, name: bytes, argument: bytes, call: Invocation) -> tuple[int, bytes]:
         try:
             self._in_hook = True
-            return own_answer(own(argument), name)
+            with self._watchdog.counting(False):
+                return own_answer(own(argument), name)
         except KeyboardInterrupt:
             raise
         except BaseException as raised:
@@ -246,15 +247,14 @@ class Hooks:
     @contextmanager
     def _filter_runs(self) -> Iterator[None]:
         """Around calls that may enter the filter: a trap in it is kept, for nothing but the end of the call can come of it."""
-        self._watchdog.go_on()
         try:
-            yield
+            with self._watchdog.counting(True):
+                yield
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             error.__traceback__ = None
             self._fallen = error
             raise Fallen from None
         self._host.watch.set_runs(Runs.HOSTCALL)
-        self._watchdog.pause()
 
     def _settle(self, call: Invocation, outcome: Outcome) -> int:
         """Give the filter what it is to get, and the trace what it got."""
