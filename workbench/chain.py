@@ -139,7 +139,7 @@ class Chain:
 
     filters: tuple[Filter, ...]
     kind: Kind | None
-    clusters: Clusters
+    clusters: Clusters = field(hash=False)
     _hooks: list[Hook] = field(repr=False, compare=False)
     _foreign: dict[str, ForeignFunction] = field(repr=False, compare=False)
 
@@ -274,6 +274,7 @@ class Chain:
         workers: int = 1,
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
+        websocket: bool | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -286,9 +287,12 @@ class Chain:
         log_level         the lowest level that filters log at, 0 trace to 5 critical
         start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
         workers           worker threads as Envoy's --concurrency, 64 at most: each has VMs of its own, all share data, queues and metrics.
-                          A connection stays on one worker, which follows from its number alone
+                          A connection stays on one worker, which follows from its number alone. They take turns in virtual time, so
+                          that a replay repeats: more of them make it no faster
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
+        websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
+                          word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
@@ -308,6 +312,7 @@ class Chain:
             start_anyway,
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
+            websocket={None: 1, True: 2, False: 0}[websocket],
         )
         source = capture.connections if self.kind_of() == "tcp" else capture
         called = self.clusters if clusters is None else Clusters.of(clusters)
@@ -326,9 +331,9 @@ class Chain:
                 clusters=services,
             )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings, notes)
+            error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, self, trace, settings, notes)
+        return Replay(source, self, trace, settings, notes, called)
 
 
 class Interception:

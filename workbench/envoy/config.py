@@ -113,18 +113,23 @@ def bootstrap(
     certificate: tuple[Path, Path] | None = None,
     clusters: Iterable[Cluster] = (),
     access_log: Path | None = None,
+    websocket: bool = False,
 ) -> dict[str, Any]:
     """The whole bootstrap. With `certificate` (chain and key, PEM) there is a second listener, over TLS, with the same chain.
 
     With `access_log` each stream leaves a line there: the client's port, and when the request began in seconds with nanoseconds.
+    `websocket` lets requests for a WebSocket become one (`upgrade_configs`).
     Both listeners share VMs and root contexts, as Envoy keys them by content. Raises ConfigError for a chain that Envoy cannot have.
     """
     _check(filters)
     chain = [_wasm_filter(spec) for spec in filters]
-    log = [] if access_log is None else [_access_log(access_log)]
-    listeners = [_listener(PLAIN, chain, None, log)]
+    options = {
+        "access_log": [] if access_log is None else [_access_log(access_log)],
+        "upgrade_configs": [{"upgrade_type": "websocket"}] if websocket else [],
+    }
+    listeners = [_listener(PLAIN, chain, None, options)]
     if certificate is not None:
-        listeners.append(_listener(TLS, chain, certificate, log))
+        listeners.append(_listener(TLS, chain, certificate, options))
     return _whole(
         listeners,
         [
@@ -215,16 +220,14 @@ def _access_log(path: Path) -> dict[str, Any]:
     return _typed("file", "envoy.extensions.access_loggers.file.v3.FileAccessLog", fields)
 
 
-def _listener(
-    name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, access_log: list[dict[str, Any]]
-) -> dict[str, Any]:
-    manager = {
+def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, options: dict[str, Any]) -> dict[str, Any]:
+    manager: dict[str, Any] = {
         "stat_prefix": name,
         "codec_type": "HTTP1",
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
-        "access_log": access_log,
+        **options,
         "http_filters": [
             *chain,
             _typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", {"suppress_envoy_headers": True}),
