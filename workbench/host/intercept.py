@@ -31,6 +31,7 @@ from .watchdog import Runs, Watchdog
 __all__ = ["Hooks", "check_name", "let_go"]
 
 _PLACE = struct.Struct("<QQQIIIIII")
+_SCRATCH = 512
 _CHANGED, _REWRITTEN, _STOOD_IN = 1, 2, 4
 _REMEDY = "Mend the function; the error's `replay` holds what was done until then"
 
@@ -56,7 +57,7 @@ class Hooks:
         self._filters = tuple(filters)
         self._codes = {each.name: code for code, each in enumerate(host.schema.hostcalls)}
         self._functions = {each.export: each for each in reversed(host.interface.host)}
-        self._scratch = host.call("core_alloc", _PLACE.size)
+        self._scratch = host.call("core_alloc", _SCRATCH)
         self._in_hook = False
         self._fallen: Ended | None = None
         self._stopped: tuple[BaseException, Invocation] | None = None
@@ -220,8 +221,8 @@ class Hooks:
 
     def _direct(self, call: Invocation) -> Outcome:
         """The core's function itself."""
-        self._host.call("intercept_begin", NONE, self._scratch)
-        call.row = _PLACE.unpack(self._host.read(self._scratch, _PLACE.size))[-1]
+        # nothing has been recorded since the call came in
+        call.row = call.place.row
         with self._filter_runs():
             status = self._host.direct(call.vm, call.function.export, call.values)
         outcome = Outcome(status, {})
@@ -266,8 +267,9 @@ class Hooks:
         # what the core did it has given and recorded, all else is done here
         done = host is not None and not call.native
         given = changed if done else values
-        numbers, fields = self._record(call, values)
         code = self._code(call.function.name)
+        rewritten = not done or bool(changed)
+        numbers, fields = self._record(call, values) if rewritten else ([0] * 4, [])
         if not done:
             head = struct.pack("<5I", code, *numbers)
             call.row = (
@@ -277,13 +279,20 @@ class Hooks:
             if each.name in given and not self._give(call, places, each.width, given[each.name], data=each.kind == "buffer"):
                 status = Status.InvalidMemoryAccess
         differs = host is None or bool(changed) or status != host.status
-        bits = _CHANGED * differs | _REWRITTEN * (not done or bool(changed)) | _STOOD_IN * (host is None)
+        bits = _CHANGED * differs | _REWRITTEN * rewritten | _STOOD_IN * (host is None)
         told = [(name.encode(), _told(before.get(name)), _told(value)) for name, value in changed.items()]
         was = host.status if host else NONE
         close = struct.pack("<5I2Q4I", call.row, code, status, bits, was, call.place.started, call.place.host_ns, *numbers)
         blobs = b"".join(map(pack_str, fields)), b"".join(pack_str(part) for each in told for part in each)
-        self._host.call_with("intercept_close", close + b"".join(map(pack_str, blobs)), call.vm.number)
+        self._close(call.vm.number, close + b"".join(map(pack_str, blobs)))
         return status
+
+    def _close(self, vm: int, packed: bytes) -> None:
+        if len(packed) > _SCRATCH:
+            self._host.call_with("intercept_close", packed, vm)
+        else:
+            self._host.write(self._scratch, packed)
+            self._host.call("intercept_close", vm, self._scratch, len(packed))
 
     def _record(self, call: Invocation, values: Mapping[str, Raw]) -> tuple[list[int], list[bytes]]:
         code = self._code(call.function.name)
