@@ -45,13 +45,15 @@ class Filter:
     name            its name in every view; the file's stem without one
     root_id         which root context of the module, where it has several
     vm_config       VM configuration
-    vm_id           filters with the same code, vm_id and vm_config share one VM, whose `env` is that of the first
+    vm_id           filters with the same code, vm_id, vm_config, env and allowed_capabilities share one VM
     env             environment variables, names to values
     failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM for a later exchange, one a
                     second at most, as Envoy), or restart (a fresh VM for the next exchange, ours)
     fail_open       Envoy's older form of `open`, which lets the failing exchange pass too
     allow_on_headers_stop_iteration  StopIteration in a headers callback lets body callbacks go on, Envoy's setting of that name
     memory_limit    bytes of memory it may have, a multiple of 64 KiB
+    allowed_capabilities  names of hostcalls and callbacks it is restricted to, Envoy's `capability_restriction_config`; none: all are
+                    allowed. Another hostcall links and answers InternalFailure, another callback counts as not there
     """
 
     path: Path
@@ -65,6 +67,7 @@ class Filter:
     fail_open: bool
     allow_on_headers_stop_iteration: bool
     memory_limit: int
+    allowed_capabilities: tuple[str, ...]
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Filter:
         fail_open: bool = False,
         allow_on_headers_stop_iteration: bool = False,
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        allowed_capabilities: Iterable[str] = (),
     ) -> None:
         """Raises `ConfigError` for values that cannot be meant; the file itself is looked at when it is replayed."""
         where = os.fspath(path)
@@ -87,6 +91,8 @@ class Filter:
             raise ConfigError(f"unknown failure_policy {failure_policy!r}", where=where, remedy=f"Give one of {', '.join(_POLICIES)}")
         if fail_open and failure_policy != "closed":
             raise ConfigError("fail_open and failure_policy are given both", where=where, remedy="Give one of them")
+        if isinstance(allowed_capabilities, str):
+            raise ConfigError("allowed_capabilities is a text", where=where, remedy="Give a list of names")
         values = {
             "path": Path(path),
             "config": _bytes_of(config, "config", where),
@@ -99,6 +105,7 @@ class Filter:
             "fail_open": fail_open,
             "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
             "memory_limit": memory_limit,
+            "allowed_capabilities": tuple(allowed_capabilities),
         }
         for name_, value in values.items():
             object.__setattr__(self, name_, value)
@@ -132,7 +139,7 @@ class Chain:
 
     filters: tuple[Filter, ...]
     kind: Kind | None
-    clusters: Clusters
+    clusters: Clusters = field(hash=False)
     _hooks: list[Hook] = field(repr=False, compare=False)
     _foreign: dict[str, ForeignFunction] = field(repr=False, compare=False)
 
@@ -267,6 +274,7 @@ class Chain:
         workers: int = 1,
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
+        websocket: bool | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -283,6 +291,8 @@ class Chain:
                           that a replay repeats: more of them make it no faster
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
+        websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
+                          word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
@@ -302,6 +312,7 @@ class Chain:
             start_anyway,
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
+            websocket={None: 1, True: 2, False: 0}[websocket],
         )
         source = capture.connections if self.kind_of() == "tcp" else capture
         called = self.clusters if clusters is None else Clusters.of(clusters)
@@ -320,9 +331,9 @@ class Chain:
                 clusters=services,
             )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings, notes)
+            error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, self, trace, settings, notes)
+        return Replay(source, self, trace, settings, notes, called)
 
 
 class Interception:

@@ -36,17 +36,24 @@ class Replay:
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made.
+    of how it was made, `clusters` who answered callouts.
     """
 
     def __init__(
-        self, capture: Exchanges | Connections, chain: Any, trace: Trace, settings: Any = None, notes: tuple[str, ...] = ()
+        self,
+        capture: Exchanges | Connections,
+        chain: Any,
+        trace: Trace,
+        settings: Any = None,
+        notes: tuple[str, ...] = (),
+        clusters: Any = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
         self.settings = settings
         self.notes = notes
+        self.clusters = clusters
 
     @property
     def complete(self) -> bool:
@@ -235,7 +242,7 @@ class Replay:
 
         Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
         Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`) and for
-        TCP filters. Callouts are answered in the replay only; in Envoy they fail, and that is told as the cause.
+        TCP filters. HTTP callouts are answered in Envoy as in the replay; gRPC calls fail there, and that is told as the cause.
         """
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
@@ -257,7 +264,7 @@ class Replay:
             limit=limit,
             paced=paced,
             timeout=timeout,
-            workers=self.settings.workers,
+            services=self.clusters.begin(self.capture) if self.clusters is not None else None,
             progress=progress,
             cancel=cancel,
         )
@@ -279,7 +286,7 @@ class Replay:
         """The same chain over other exchanges, with the settings of this replay but for `changes`."""
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
-        replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
+        replay: Replay = self.chain.replay(exchanges, clusters=self.clusters, **{**given, **changes})
         statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
         return statuses, lambda index: replay[index].result
 

@@ -23,7 +23,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "analysis": frozenset({"errors", "capture", "trace"}),
     "audit": frozenset({"errors", "host", "analysis"}),
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
-    "envoy": frozenset({"errors", "capture"}),
+    "envoy": frozenset({"errors", "capture", "services"}),
     "core": frozenset({"errors"}),
     "replay": frozenset({"errors", "capture", "trace", "analysis"}),
     "chain": frozenset({"errors", "capture", "trace", "services", "host", "replay"}),
