@@ -48,8 +48,8 @@ class Filter:
     vm_config       VM configuration
     vm_id           filters with the same code, vm_id, vm_config, env and allowed_capabilities share one VM
     env             environment variables, names to values
-    failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM after a second, as Envoy), or
-                    restart (a fresh VM for the next exchange, ours)
+    failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM for a later exchange, one a
+                    second at most, as Envoy), or restart (a fresh VM for the next exchange, ours)
     fail_open       Envoy's older form of `open`, which lets the failing exchange pass too
     allow_on_headers_stop_iteration  StopIteration in a headers callback lets body callbacks go on, Envoy's setting of that name
     memory_limit    bytes of memory it may have, a multiple of 64 KiB
