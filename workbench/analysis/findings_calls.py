@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from ..trace.records import NO_FILTER, NONE, Event, FailureKind, Kind, Schema
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
 from ..trace.trace import Trace
 from . import words
 from .facts import MUTATORS, Facts, Ints, lookup
@@ -43,6 +44,7 @@ def detectors(trace: Trace, facts: Facts, plugins: Sequence[Plugin], language: L
         _Properties(trace),
         _Logs(trace),
         _Memory(trace),
+        _Callouts(trace),
         _Unheeded(trace),
     ]
 
@@ -166,6 +168,10 @@ class _Failures:
                 FailureKind.EARLIER: ("failed-before", f"was out of order after an earlier failure: {message}", "Mend the first failure"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
             reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
+            if kind == FailureKind.HANG:
+                code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
+                reason = "Nothing else lets the exchange go on: the client waits until Envoy's stream idle timeout, five minutes."
+                remedy = "Give the call a timeout, and go on or answer when it fails"
             yield made(self.trace, place, code, "error", title, reason, remedy, self.hits.exchanges((place, kind)))
 
 
@@ -174,6 +180,7 @@ class _Pauses:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self.hangs: list[Ints] = [np.empty(0, np.int64)]
         self.paused: list[tuple[Ints, Ints]] = []
         self.resumed: list[tuple[Ints, Ints]] = []
         self.ended: list[tuple[Ints, Ints]] = []
@@ -183,6 +190,9 @@ class _Pauses:
             rows = block.events(event)
             key = block.exchange[rows].astype(np.int64) << 9 | block.filter[rows].astype(np.int64) << 1 | (block.a[rows] & 1)
             kept.append((key, rows + block.first))
+        hangs = block.events(Event.FAILURE)
+        hangs = hangs[block.a[hangs] == FailureKind.HANG]
+        self.hangs.append(block.exchange[hangs].astype(np.int64) << 8 | block.filter[hangs].astype(np.int64))
         rows = block.events(Event.END)
         self.ended.append((block.exchange[rows].astype(np.int64), block.a[rows].astype(np.int64)))
 
@@ -198,8 +208,9 @@ class _Pauses:
         if len(resumed[0]):
             at = np.minimum(np.searchsorted(resumed[0], keys), len(resumed[0]) - 1)
             again = np.where(resumed[0][at] == keys, resumed[1][at], -1)
+        told = np.isin(keys >> 1, np.concatenate(self.hangs))  # as a call that was never answered
         for side, direction in enumerate(("request", "response")):
-            mine = (rows > again) & (keys & 1 == side) & np.isin(keys >> 9, left[side])
+            mine = ~told & (rows > again) & (keys & 1 == side) & np.isin(keys >> 9, left[side])
             for place in np.unique(keys[mine] >> 1 & 0xFF).tolist():
                 these = mine & (keys >> 1 & 0xFF == place)
                 hits.note((place, direction), (keys[these] >> 9).astype(np.uint32), int(rows[these][0]))
@@ -385,6 +396,31 @@ class _Memory:
                 f"grew its memory from {words.size(first)} to {words.size(last)}, some {words.size(each)} an exchange",
                 "It keeps something of every exchange; in Envoy the VM lives for weeks, and at its limit each call fails.",
                 "Drop what belongs to a stream in on_done or on_delete", np.unique(exchanges[mine]),
+            )  # fmt: skip
+
+
+class _Callouts:
+    """Calls to other services that came to nothing."""
+
+    _ENDS: ClassVar = {CalloutEnd.TIMEOUT: "ran into its timeout", CalloutEnd.FAILED: "failed: no connection, or the answer broke off"}
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.hits = Hits()
+
+    def look(self, block: Block) -> None:
+        rows = block.events(Event.CALLOUT)
+        rows = rows[np.isin(block.c[rows], tuple(self._ENDS)) & (block.filter[rows] < NO_FILTER)]
+        self.hits.add(block, rows, block.filter[rows], block.c[rows])
+
+    def findings(self) -> Iterator[Finding]:
+        for place, end in self.hits:
+            row = self.trace.row(self.hits.example[place, end])
+            cluster = words.visible(words.shorten(words.text(row.fields[0]), 60)) if row.fields else ""
+            yield made(
+                self.trace, place, "callout-failed", "note", f"its call to cluster {cluster} {self._ENDS[CalloutEnd(end)]}",
+                "Envoy tells the filter with a 504 or 503 of its own, or a gRPC status: it must expect that.",
+                "Look at .callouts, and at what the filter does then", self.hits.exchanges((place, end)),
             )  # fmt: skip
 
 
