@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.core.conftest import Batch, exchanges, request, response
+from tests.core.conftest import Batch, connection, exchanges, request, response
 from tests.core.wat import LAST, OUT, TRAP, Loop, Nth, Raw, Ret, call, pairs, wasm
 from workbench.analysis.facts import gather_facts
 from workbench.analysis.findings import Finding, Findings, blocks, find, findings_text
 from workbench.capture import open_capture
-from workbench.capture.packing import pack
+from workbench.capture.packing import pack, pack_connections
 from workbench.chain import Chain, Filter
 from workbench.cli import main
 from workbench.host.driver import Settings, replay
@@ -115,6 +115,16 @@ def test_a_call_past_its_limit(found: Found) -> None:
 def test_paused_and_never_resumed(found: Found, callback: str, direction: str) -> None:
     hang = one(found({callback: (LOG, Nth(2, (Ret(1),)))}, [request(at_ms=5 * place) for place in range(3)]), "never-resumed")
     assert hang.exchanges == (1,) and f"paused the {direction} in on_{callback}" in hang.title
+
+
+def test_a_connection_that_stays_paused(tmp_path: Path) -> None:
+    path = tmp_path / "filter.wasm"
+    path.write_bytes(wasm(downstream_data=(LOG, Ret(1))))
+    made = [connection(">hello", "<hello!")]
+    filters = (Filter(path, name="f"),)
+    trace = replay(filters, [Batch(pack_connections(made), 1, made[0].start_ns)])
+    paused = one(find(trace, gather_facts(trace), filters), "never-resumed")
+    assert paused.title == "paused in on_downstream_data and never let it go on"
 
 
 def test_paused_and_resumed(found: Found) -> None:

@@ -102,7 +102,7 @@ class _Silent:
             elif not self.called[place] and len(through):
                 yield made(
                     self.trace, place, "never-called", "warning", "was never called for an exchange",
-                    "Its module exports none of the callbacks that an HTTP exchange makes.",
+                    "Its module exports none of the callbacks that this traffic makes.",
                     "Is it a filter of another kind, or built without its callbacks?", through,
                 )  # fmt: skip
 
@@ -216,11 +216,15 @@ class _Pauses:
                 hits.note((place, direction), (keys[these] >> 9).astype(np.uint32), int(rows[these][0]))
         for place, direction in hits:
             row = self.trace.row(hits.example[place, direction])
-            phase = ("headers", "body", "trailers")[row.b] if row.b < 3 else "stream"
+            phase = ("headers", "body", "trailers", "new_connection", "data")[row.b] if row.b < 5 else "a callback"
+            what, callback = f"paused the {direction}", f"on_{direction}_{phase}"
+            reason = "The client waits until Envoy's stream idle timeout, five minutes, ends the exchange."
+            if row.b > 2:  # of a connection
+                what, reason = "paused", "What came stays there, and nothing that follows passes."
+                callback = f"on_{'downstream' if direction == 'request' else 'upstream'}_data" if phase == "data" else f"on_{phase}"
             yield made(
-                self.trace, place, "never-resumed", "error", f"paused the {direction} in on_{direction}_{phase} and never let it go on",
-                "The client waits until a timeout ends the exchange (in Envoy the stream idle timeout, five minutes).",
-                "Call continue_stream (resume) where the answer comes, or send a local response; check that a callout or tick does it",
+                self.trace, place, "never-resumed", "error", f"{what} in {callback} and never let it go on", reason,
+                "Call continue_stream (resume) where the answer comes, or answer or close; check that a callout or tick does it",
                 hits.exchanges((place, direction)),
             )  # fmt: skip
 
