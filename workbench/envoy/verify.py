@@ -20,7 +20,7 @@ from workbench.errors import EnvoyError, WorkbenchError
 
 from .causes import Again, Differing, InTime, Moment, explain
 from .config import Cluster, FilterSpec
-from .differences import Difference, compare
+from .differences import Difference, compare, is_idle_timeout
 from .judge import Judge, Observed, in_thread
 
 __all__ = ["INTERRUPTED", "Checked", "verify"]
@@ -157,7 +157,7 @@ class _Run:
     def _patience(self, exchange: Exchange) -> float:
         """Less and less with each exchange that was left without an answer: a thousand of them must not take hours."""
         result = self.result_of(exchange.index)
-        expected = result is not None and result["downstream_response"] is None
+        expected = result is not None and (result["downstream_response"] is None or is_idle_timeout(result))
         return max(self.timeout / (1 + self._unanswered) ** 2, min(_SHORTEST_EXPECTED if expected else _SHORTEST, self.timeout))
 
     def _take(self, seen: Observed, plain: Observed) -> None:

@@ -178,14 +178,14 @@ CASES = [
     ),
     case(
         "failures/a trap in a tick",
-        "a held exchange stays held, the client goes away (Envoy)",
+        "a held exchange stays held until the stream idle timeout (Envoy)",
         plugin(request_headers=[call("tick", 15), Ret(1)], tick=[TRAP], log=[]),
         """
         proxy_on_request_headers(2, 5, 1) -> StopIteration
           proxy_set_tick_period_milliseconds(15) -> Ok
         proxy_on_tick(1) failed
         upstream: nothing
-        client: nothing
+        client: 503
         """,
         left_open=True,
     ),
