@@ -19,7 +19,7 @@ import pytest
 
 from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.verification import Verification
-from workbench.capture import Batch, Exchange, Response, open_capture
+from workbench.capture import Batch, Ending, Exchange, Response, WebSocket, open_capture
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.errors import ConfigError, FilterLoadError
@@ -254,6 +254,16 @@ def test_an_envoy_that_falls_over_and_over_again(exchange: Make, tmp_path: Path)
     assert 0 < found.exchanges < 9
     assert {(each.what, each.explained) for each in found.differences} == {("crashed", True)}
     assert "stopped: " in found.text()
+
+
+def test_websockets_are_left_out_and_named(build: Build, exchange: Make, response: MakeResponse) -> None:
+    one = exchange(response=response((), b"", (), 101))
+    found = replayed(
+        Made([exchange(), replace(one, websocket=WebSocket((), next(iter(Ending)), 0)), exchange()]), build("")
+    ).verify_with_envoy()
+    assert (found.exchanges, found.agreed) == (2, 2)
+    assert found.notes == ("WebSockets are not sent to Envoy here: 1 left out",)
+    assert found.notes[0] in found.text()
 
 
 def test_the_first_exchanges_in_time(repo: Path, sample_filter: Callable[[str], Path]) -> None:
