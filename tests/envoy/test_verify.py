@@ -256,6 +256,13 @@ def test_an_envoy_that_falls_over_and_over_again(exchange: Make, tmp_path: Path)
     assert "stopped: " in found.text()
 
 
+def test_too_much_differs_to_look_into_all_of_it(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.envoy.verify._EXAMINED", 2)
+    found = replayed(some, build(SAYS_THE_TIME)).verify_with_envoy()
+    assert [each.explained for each in found.differences] == [True, True, False, False, False]
+    assert found.differences[-1].cause.startswith("not looked into")
+
+
 def test_websockets_are_left_out_and_named(build: Build, exchange: Make, response: MakeResponse) -> None:
     one = exchange(response=response((), b"", (), 101))
     found = replayed(

@@ -32,6 +32,7 @@ _LIMITS = {"timeout": "time", "memory": "memory"}
 _SHORTEST, _SHORTEST_EXPECTED = 0.25, 0.05
 _EXAMINED, _EXAMINED_BYTES = 1000, 64 << 20
 """Exchanges that differ, and bytes of their bodies, kept to look for causes; those behind them are told without."""
+_NOT_EXAMINED = "not looked into, too much differs before it"
 
 
 @dataclass(slots=True)
@@ -173,7 +174,7 @@ class _Run:
             if len(self.differing) < _EXAMINED and self._kept < _EXAMINED_BYTES:
                 self.differing.append(Differing(seen, plain, differences))
             else:
-                self.rest += differences
+                self.rest += [each if each.cause else replace(each, cause=_NOT_EXAMINED) for each in differences]
         if self.progress is not None:
             self.progress(self.checked.exchanges, self.checked.wanted)
 
