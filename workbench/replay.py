@@ -287,6 +287,8 @@ class Replay:
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
         replay: Replay = self.chain.replay(exchanges, clusters=self.clusters, **{**given, **changes})
+        if not replay.complete:
+            raise KeyboardInterrupt  # a replay takes the interrupt for itself and ends
         statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
         return statuses, lambda index: replay[index].result
 

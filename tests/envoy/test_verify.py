@@ -298,6 +298,35 @@ def test_stopped_from_another_thread(build: Build, some: Made) -> None:
     assert (found.stopped, 3 <= found.exchanges < 5) == ("interrupted", True)
 
 
+def test_stopped_while_causes_are_looked_for(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    replay, cancel = replayed(some, build(SAYS_THE_TIME)), threading.Event()
+    again = Replay._again
+
+    def last(self: Replay, exchanges: Any, /, **changes: int) -> Any:
+        assert not cancel.is_set()
+        cancel.set()
+        return again(self, exchanges, **changes)
+
+    monkeypatch.setattr(Replay, "_again", last)
+    found = replay.verify_with_envoy(cancel=cancel)
+    assert (found.stopped, found.exchanges, found.unexplained) == ("interrupted", 5, 5)
+
+
+def test_an_interrupt_while_causes_are_looked_for(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes while the replay runs again, which takes it for itself."""
+    replay = replayed(some, build(SAYS_THE_TIME))
+    honest = Chain.replay
+
+    def interrupted(self: Chain, capture: Any, **settings: Any) -> Replay:
+        again = honest(self, capture, **settings)
+        again.trace.complete = False
+        return again
+
+    monkeypatch.setattr(Chain, "replay", interrupted)
+    found = replay.verify_with_envoy()
+    assert (found.stopped, found.exchanges) == ("interrupted", 5)
+
+
 def test_what_envoy_cannot_have(build: Build, some: Made) -> None:
     with pytest.raises(ConfigError, match="no failure policy 'restart'"):
         replayed(some, Filter(build(""), failure_policy="restart")).verify_with_envoy()

@@ -19,7 +19,7 @@ from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
 from workbench.services.calls import Service
 
-from .causes import Again, Differing, InTime, Moment, explain
+from .causes import Again, Altered, Differing, InTime, Moment, explain
 from .config import FilterSpec
 from .differences import Difference, compare
 from .judge import Judge, Observed, in_thread
@@ -85,10 +85,13 @@ def verify(
             if not isinstance(error, EnvoyError) or not checked.exchanges:
                 raise error from None
             checked.stopped = str(error)
+        if not run.cancel.is_set():
+            try:
+                explain(capture, run.moments(), run.differing, run.unless_stopped(again), paced=paced)
+            except KeyboardInterrupt:
+                run.cancel.set()
         if run.cancel.is_set():
             checked.stopped = INTERRUPTED
-        else:
-            explain(capture, run.moments(), run.differing, again, paced=paced)
     found = [*run.rest, *(each for one in run.differing for each in one.differences)]
     checked.differences = sorted(found, key=lambda each: each.exchange)
     checked.seconds = time.monotonic() - started
@@ -177,6 +180,16 @@ class _Run:
                 self.rest += [each if each.cause else replace(each, cause=_NOT_EXAMINED) for each in differences]
         if self.progress is not None:
             self.progress(self.checked.exchanges, self.checked.wanted)
+
+    def unless_stopped(self, again: Again) -> Again:
+        """Between two experiments is time to stop."""
+
+        def run(exchanges: Altered, /, **settings: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
+            if self.cancel.is_set():
+                raise KeyboardInterrupt
+            return again(exchanges, **settings)
+
+        return run
 
     def moments(self) -> list[Moment]:
         """What went through Envoy, in order; a request began when Envoy says so, or else when it was sent."""
