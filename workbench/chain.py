@@ -139,7 +139,7 @@ class Chain:
 
     filters: tuple[Filter, ...]
     kind: Kind | None
-    clusters: Clusters
+    clusters: Clusters = field(hash=False)
     _hooks: list[Hook] = field(repr=False, compare=False)
     _foreign: dict[str, ForeignFunction] = field(repr=False, compare=False)
 
