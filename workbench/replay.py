@@ -283,7 +283,7 @@ class Replay:
             seconds=checked.seconds,
             paced=paced,
             stopped=checked.stopped,
-            notes=(*self.notes, *self.problems),
+            notes=(*_left_out(checked.websockets), *self.notes, *self.problems),
             replay=self,
         )
 
@@ -311,6 +311,8 @@ class Replay:
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
         replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
+        if not replay.complete:
+            raise KeyboardInterrupt  # a replay takes the interrupt for itself and ends
         statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
         return statuses, lambda index: replay[index].result
 
@@ -333,6 +335,10 @@ class Replay:
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
+
+
+def _left_out(websockets: int) -> tuple[str, ...]:
+    return (f"WebSockets are not sent to Envoy here: {websockets} left out",) if websockets else ()
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

@@ -18,7 +18,7 @@ from typing import Any
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
 
-from .causes import Again, Differing, InTime, Moment, explain
+from .causes import Again, Altered, Differing, InTime, Moment, explain
 from .config import Cluster, FilterSpec
 from .differences import Difference, compare, is_idle_timeout
 from .judge import Judge, Observed, in_thread
@@ -31,12 +31,14 @@ _LIMITS = {"timeout": "time", "memory": "memory"}
 _SHORTEST, _SHORTEST_EXPECTED = 0.25, 0.05
 _EXAMINED, _EXAMINED_BYTES = 1000, 64 << 20
 """Exchanges that differ, and bytes of their bodies, kept to look for causes; those behind them are told without."""
+_NOT_EXAMINED = "not looked into, too much differs before it"
 
 
 @dataclass(slots=True)
 class Checked:
     """What came of it: how many exchanges were compared, the differences in capture order, Envoy's version, seconds; `stopped`
-    says in words why it ended early, if it did. `wanted` is the number of exchanges that were to be compared."""
+    says in words why it ended early, if it did. `wanted` is the number of exchanges that were to be compared, `websockets`
+    of how many of them nothing can be said here."""
 
     wanted: int
     exchanges: int = 0
@@ -44,6 +46,7 @@ class Checked:
     version: str = ""
     seconds: float = 0.0
     stopped: str = ""
+    websockets: int = 0
 
 
 def verify(
@@ -83,10 +86,13 @@ def verify(
             if not isinstance(error, EnvoyError) or not checked.exchanges:
                 raise error from None
             checked.stopped = str(error)
+        if not run.cancel.is_set():
+            try:
+                explain(capture, run.moments(), run.differing, run.unless_stopped(again), paced=paced)
+            except KeyboardInterrupt:
+                run.cancel.set()
         if run.cancel.is_set():
             checked.stopped = INTERRUPTED
-        else:
-            explain(capture, run.moments(), run.differing, again, paced=paced)
     found = [*run.rest, *(each for one in run.differing for each in one.differences)]
     checked.differences = sorted(found, key=lambda each: each.exchange)
     checked.seconds = time.monotonic() - started
@@ -137,7 +143,7 @@ class _Run:
     ) -> None:
         self._answered = frozenset(each.name for each in clusters)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
-        ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
+        ours, theirs = tee(exchange for exchange in going if self._comparable(exchange))
         if sending is not None:
             ours = map(_telling(sending), ours)
         async with Judge(filters, clusters=clusters) as chain, Judge([]) as bare:
@@ -153,6 +159,12 @@ class _Run:
                     if seen is None or plain is None:
                         break
                     self._take(seen, plain)
+
+    def _comparable(self, exchange: Exchange) -> bool:
+        if exchange.websocket is not None:
+            self.checked.websockets += 1
+            return False
+        return self.result_of(exchange.index) is not None
 
     def _patience(self, exchange: Exchange) -> float:
         """Less and less with each exchange that was left without an answer: a thousand of them must not take hours."""
@@ -174,9 +186,19 @@ class _Run:
             if len(self.differing) < _EXAMINED and self._kept < _EXAMINED_BYTES:
                 self.differing.append(Differing(seen, plain, differences))
             else:
-                self.rest += differences
+                self.rest += [each if each.cause else replace(each, cause=_NOT_EXAMINED) for each in differences]
         if self.progress is not None:
             self.progress(self.checked.exchanges, self.checked.wanted)
+
+    def unless_stopped(self, again: Again) -> Again:
+        """Between two experiments is time to stop."""
+
+        def run(exchanges: Altered, /, **settings: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
+            if self.cancel.is_set():
+                raise KeyboardInterrupt
+            return again(exchanges, **settings)
+
+        return run
 
     def moments(self) -> list[Moment]:
         """What went through Envoy, in order; a request began when Envoy says so, or else when it was sent."""
