@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -46,13 +45,15 @@ class Filter:
     name            its name in every view; the file's stem without one
     root_id         which root context of the module, where it has several
     vm_config       VM configuration
-    vm_id           filters with the same code, vm_id and vm_config share one VM, whose `env` is that of the first
+    vm_id           filters with the same code, vm_id, vm_config, env and allowed_capabilities share one VM
     env             environment variables, names to values
     failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM after a second, as Envoy), or
                     restart (a fresh VM for the next exchange, ours)
     fail_open       Envoy's older form of `open`, which lets the failing exchange pass too
     allow_on_headers_stop_iteration  StopIteration in a headers callback lets body callbacks go on, Envoy's setting of that name
     memory_limit    bytes of memory it may have, a multiple of 64 KiB
+    allowed_capabilities  names of hostcalls and callbacks it is restricted to, Envoy's `capability_restriction_config`; none: all are
+                    allowed. Another hostcall links and answers InternalFailure, another callback counts as not there
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Filter:
     fail_open: bool
     allow_on_headers_stop_iteration: bool
     memory_limit: int
+    allowed_capabilities: tuple[str, ...]
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Filter:
         fail_open: bool = False,
         allow_on_headers_stop_iteration: bool = False,
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
+        allowed_capabilities: Iterable[str] = (),
     ) -> None:
         """Raises `ConfigError` for values that cannot be meant; the file itself is looked at when it is replayed."""
         where = os.fspath(path)
@@ -88,6 +91,8 @@ class Filter:
             raise ConfigError(f"unknown failure_policy {failure_policy!r}", where=where, remedy=f"Give one of {', '.join(_POLICIES)}")
         if fail_open and failure_policy != "closed":
             raise ConfigError("fail_open and failure_policy are given both", where=where, remedy="Give one of them")
+        if isinstance(allowed_capabilities, str):
+            raise ConfigError("allowed_capabilities is a text", where=where, remedy="Give a list of names")
         values = {
             "path": Path(path),
             "config": _bytes_of(config, "config", where),
@@ -100,6 +105,7 @@ class Filter:
             "fail_open": fail_open,
             "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
             "memory_limit": memory_limit,
+            "allowed_capabilities": tuple(allowed_capabilities),
         }
         for name_, value in values.items():
             object.__setattr__(self, name_, value)
@@ -133,7 +139,7 @@ class Chain:
 
     filters: tuple[Filter, ...]
     kind: Kind | None
-    clusters: Clusters
+    clusters: Clusters = field(hash=False)
     _hooks: list[Hook] = field(repr=False, compare=False)
     _foreign: dict[str, ForeignFunction] = field(repr=False, compare=False)
 
@@ -253,12 +259,6 @@ class Chain:
             raise ConfigError(f"no foreign function: {name!r}", remedy="Give a name and a function from bytes to bytes")
         self._foreign[name] = function
 
-    def _calling(self, clusters: Clusters) -> Chain:
-        """This chain with its hooks, and other clusters."""
-        chain = copy(self)
-        object.__setattr__(chain, "clusters", clusters)
-        return chain
-
     def replay(
         self,
         capture: Capture,
@@ -274,6 +274,7 @@ class Chain:
         workers: int = 1,
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
+        websocket: bool | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -286,9 +287,12 @@ class Chain:
         log_level         the lowest level that filters log at, 0 trace to 5 critical
         start_anyway      replay with a filter that refuses to start, as Envoy's failure policy has it, instead of raising
         workers           worker threads as Envoy's --concurrency, 64 at most: each has VMs of its own, all share data, queues and metrics.
-                          A connection stays on one worker, which follows from its number alone
+                          A connection stays on one worker, which follows from its number alone. They take turns in virtual time, so
+                          that a replay repeats: more of them make it no faster
         main_thread       start each filter on Envoy's main thread too: there it is tried, its root context ticks, and it may be told of
                           queues, but it gets no exchange. Without a word only with several workers
+        websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
+                          word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
@@ -308,13 +312,12 @@ class Chain:
             start_anyway,
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
+            websocket={None: 1, True: 2, False: 0}[websocket],
         )
         source = capture.connections if self.kind_of() == "tcp" else capture
-        chain = self if clusters is None else self._calling(Clusters.of(clusters))
-        services = chain.clusters.begin(capture)
-        notes = tuple(
-            f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in chain.clusters.measured
-        )
+        called = self.clusters if clusters is None else Clusters.of(clusters)
+        services = called.begin(capture)
+        notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         try:
             trace = replay(
                 self.filters,
@@ -328,9 +331,9 @@ class Chain:
                 clusters=services,
             )
         except InterceptError as error:
-            error.replay = Replay(source, chain, error.trace, settings, notes)
+            error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, chain, trace, settings, notes)
+        return Replay(source, self, trace, settings, notes, called)
 
 
 class Interception:

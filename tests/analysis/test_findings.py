@@ -275,3 +275,26 @@ def test_the_command_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*words, "-", "--jsonl", "-"]) == 2
     assert "given twice" in capsys.readouterr().err
     assert main([*words, str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ({"configure": (call("proxy_set_shared_data", "k", "1", 0),)}, "sets shared data"),
+        ({"configure": (call("proxy_define_metric", 0, "m", OUT), call("proxy_increment_metric", 4, 1))}, "counts in metrics"),
+        ({"configure": (call("tick", 1),), "tick": (call("proxy_set_shared_data", "k", "1", 0),)}, "sets shared data"),
+    ],
+)
+def test_a_root_context_that_acts_on_each_thread(found: Found, script: dict[str, Any], says: str) -> None:
+    """Envoy's main thread does it too; a replay with that thread shows it, and needs no word."""
+    script = script | {"request_headers": (LOG,)}
+    traffic = [(request(), response(after_ms=10))]
+    note = one(found(script, traffic), "main-thread")
+    assert (note.severity, note.filter, note.count) == ("note", "f", 0) and says in note.title
+    assert found(script, traffic, Settings(main_thread=True)) == ()
+
+
+def test_what_a_root_context_keeps_to_itself(found: Found) -> None:
+    in_stream = {"request_headers": (call("proxy_set_shared_data", "k", "1", 0),)}
+    in_root = {"configure": (call("tick", 5), call("proxy_define_metric", 0, "m", OUT), call("proxy_set_shared_data", -8, 1, 0, 0, 0))}
+    assert found(in_stream) == () and found(in_root | {"request_headers": (LOG,)}) == ()

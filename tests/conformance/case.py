@@ -49,6 +49,7 @@ def plugin(
     failure_policy: str = "closed",
     fail_open: bool = False,
     allow_on_headers_stop_iteration: bool = False,
+    allowed_capabilities: Sequence[str] = (),
     abi: Abi = Abi.V0_2_1,
     **script: Any,
 ) -> Plugin:
@@ -66,6 +67,7 @@ def plugin(
         "failure_policy": failure_policy,
         "fail_open": fail_open,
         "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
+        "allowed_capabilities": tuple(allowed_capabilities),
     }
     plain = plugin_defaults()
     return Plugin(wat_text or wat.text(abi=abi, **script), {name: value for name, value in options.items() if value != plain[name]})
@@ -82,6 +84,7 @@ def plugin_defaults() -> dict[str, Any]:
         "failure_policy": "closed",
         "fail_open": False,
         "allow_on_headers_stop_iteration": False,
+        "allowed_capabilities": (),
     }
 
 

@@ -234,6 +234,28 @@ def test_a_filter_that_never_returns(build: Build, some: Made) -> None:
     assert "does not return" in found.differences[0].cause
 
 
+def test_an_envoy_that_falls_over_and_over_again(exchange: Make, tmp_path: Path) -> None:
+    """Continuing a response that is not there ends Envoy 1.40: each exchange is told, and after five times no more are tried."""
+    from wasmtime import wat2wasm
+
+    wasm = tmp_path / "crashes.wasm"
+    wasm.write_bytes(
+        bytes(
+            wat2wasm("""(module (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+            (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+            (func (export "malloc") (param i32) (result i32) i32.const 0)
+            (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+              (drop (call $continue (i32.const 1))) (i32.const 0)))""")
+        )
+    )
+    posts = [exchange(method=b"POST", headers=((b"Host", b"toys.example"), (b"Content-Length", b"3")), body=b"abc") for _ in range(9)]
+    found = replayed(Made(posts), wasm).verify_with_envoy()
+    assert "signal 11" in found.stopped
+    assert 0 < found.exchanges < 9
+    assert {(each.what, each.explained) for each in found.differences} == {("crashed", True)}
+    assert "stopped: " in found.text()
+
+
 def test_the_first_exchanges_in_time(repo: Path, sample_filter: Callable[[str], Path]) -> None:
     with open_capture(repo / "captures/toystore.mitm") as capture:
         found = replayed(capture, sample_filter("trace_every_call")).verify_with_envoy(limit=7)

@@ -4,7 +4,17 @@
   (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 2)
   (data (i32.const 1024) "> < new connectiondata from the clientdata from the upstreamclosed")
-  (func (export "malloc") (param i32) (result i32) (i32.const 65536))
+
+  ;; Gives the space from 65536 to 131071 round and round; refuses what is larger than all of it.
+  (global $heap (mut i32) (i32.const 65536))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+    (local $at i32)
+    (if (i32.gt_u (local.get $size) (i32.const 65536)) (then (return (i32.const 0))))
+    (local.set $at (global.get $heap))
+    (if (i32.gt_u (i32.add (local.get $at) (local.get $size)) (i32.const 131072)) (then (local.set $at (i32.const 65536))))
+    (global.set $heap (i32.and (i32.add (i32.add (local.get $at) (local.get $size)) (i32.const 7)) (i32.const -8)))
+    (local.get $at))
+
   (func (export "proxy_abi_version_0_2_1"))
   (func (export "proxy_on_context_create") (param i32 i32))
   (func (export "proxy_on_new_connection") (param i32) (result i32)

@@ -23,7 +23,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "analysis": frozenset({"errors", "capture", "trace"}),
     "audit": frozenset({"errors", "host", "analysis"}),
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
-    "envoy": frozenset({"errors", "capture"}),
+    "envoy": frozenset({"errors", "capture", "services"}),
     "core": frozenset({"errors"}),
     "replay": frozenset({"errors", "capture", "trace", "analysis"}),
     "chain": frozenset({"errors", "capture", "trace", "services", "host", "replay"}),
@@ -33,7 +33,7 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy", "services"}), "chain": frozenset({"audit", "widgets"})}
+LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"audit", "widgets"})}
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to, a filter is inspected when
 asked, and no earlier."""
 

@@ -233,10 +233,10 @@ def test_verification_answers_callouts_in_envoy_too(three_calls: Path) -> None:
 @pytest.mark.envoy
 @pytest.mark.usefixtures("envoy_binary")
 def test_verification_shows_where_a_service_answers_otherwise(asks: Path) -> None:
-    """A function that looks at the exchange's number says something else where it is told none."""
+    """A function that looks at the filter's name says something else where it is told none."""
 
     def check(asked: HttpRequest) -> HttpResponse:
-        return HttpResponse(headers={"content-length": "0", "x-known" if asked.exchange is not None else "x-unknown": "1"})
+        return HttpResponse(headers={"content-length": "0", "x-known" if asked.filter else "x-unknown": "1"})
 
     denies = If(call("get", 6, "x-known", OUT, OUT), 1, (call("local", 403, "", "", b"", -1),))
     asks.write_bytes(wasm(**ASKS | {"http_call_response": [call("effective", LAST), denies, call("cont", 0)]}))

@@ -166,3 +166,18 @@ def test_views_alone_follow_one_replay(replay: Replay) -> None:
     table, details = FlowTable(replay), ExchangeDetails(replay, selected=3)
     assert table.total == details.total == len(replay)
     assert details.selected == 3
+
+
+def test_findings_are_an_answer(capture: Capture, sample_filter: Callable[[str], Path], ask: Callable[[Any], Any]) -> None:
+    """body_rewrite without a configuration does nothing at all."""
+    workbench = Workbench(capture, Chain(Filter(sample_filter("body_rewrite"), name="no\u202ename")))
+    workbench.wait(60)
+    _, (silent,) = ask(workbench)("findings")
+    assert (silent["code"], silent["severity"], silent["count"]) == ("silent-filter", "warning", 92)
+    assert silent["exchanges"] == [0, 1, 2, 3, 4]
+    assert all(silent[part] for part in ("title", "reason", "remedy"))
+
+
+def test_no_findings_are_an_empty_answer(replay: Replay, ask: Callable[[Any], Any]) -> None:
+    _, found = ask(Workbench(replay))("findings")
+    assert found == []

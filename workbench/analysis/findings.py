@@ -172,9 +172,10 @@ class Hits:
 
 def find(trace: Trace, facts: Facts, plugins: Sequence[Plugin] = (), language: Language = lambda place: "") -> Findings:
     """Every finding on a replay, the weightiest first. `plugins` are the chain's filters in order."""
-    from . import findings_calls, findings_messages
+    from . import findings_calls, findings_messages, findings_threads
 
     detectors = [*findings_calls.detectors(trace, facts, plugins, language), *findings_messages.detectors(trace, facts)]
+    detectors += findings_threads.detectors(trace)
     for block in blocks(trace):
         for detector in detectors:
             detector.look(block)

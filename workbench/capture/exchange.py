@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from .websocket import WebSocket
 
 __all__ = ["Exchange", "Pairs", "Request", "Response"]
 
@@ -49,6 +52,7 @@ class Exchange:
     `attributes` holds what else the capture knows, keyed by Envoy's attribute path joined with NUL
     (`b"source\\0address"`), the value serialised as Envoy does (reference: Proxy-Wasm properties).
     `error` is the upstream's or the connection's failure in words, where there was one.
+    `websocket` holds the frames behind an upgrade; the two bodies are then all frames of a side.
     """
 
     index: int
@@ -57,6 +61,7 @@ class Exchange:
     connection: int = 1
     attributes: Pairs = field(default=())
     error: str = ""
+    websocket: WebSocket | None = None
 
     @property
     def url(self) -> str:

@@ -5,6 +5,7 @@ The only file that imports mitmproxy, and not before there is a flow that `layou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import layout
@@ -12,10 +13,11 @@ from .attributes import Ends, attributes, connection_attributes
 from .connection import Connection, Ending, TcpMessage
 from .exchange import Exchange, Pairs, Request, Response
 from .tnetstring import DICT, entries, span
+from .websocket import Opcode, WebSocket, close_payload, frame
 
 if TYPE_CHECKING:
     from mitmproxy import flow as flows
-    from mitmproxy import http, tcp
+    from mitmproxy import http, tcp, websocket
 
 __all__ = ["CURRENT_VERSION", "decode", "decode_by_mitmproxy", "decode_connection", "nanoseconds", "readable_version"]
 
@@ -127,14 +129,42 @@ def decode_by_mitmproxy(raw: bytes, index: int, connection: int, start_ns: int) 
         lost.append(_NO_REQUEST_BODY)
     if flow.response is not None and flow.response.raw_content is None:
         lost.append(_NO_RESPONSE_BODY)
-    if flow.websocket is not None:
-        lost.append("the WebSocket messages after its upgrade are not replayed")
     error = flow.error.msg if flow.error else ""
     if flow.response is None and not error:
         error = _NO_RESPONSE
     request = _request(flow.request, start_ns)
     response = None if flow.response is None else _response(flow.response, request.end_ns)
-    return Exchange(index, request, response, connection, attributes(_ends(flow), connection, request.http_version), error), tuple(lost)
+    websocket = None
+    if flow.websocket is not None and response is not None:
+        websocket = _websocket(flow.websocket, response.end_ns)
+        request = replace(request, body=websocket.sent(by_client=True))
+        response = replace(response, body=websocket.sent(by_client=False))
+    return Exchange(
+        index, request, response, connection, attributes(_ends(flow), connection, request.http_version), error, websocket
+    ), tuple(lost)
+
+
+_NO_CLOSE_FRAME = (None, 1006, 1015)
+"""Codes that say that there was none (RFC 6455, 7.4.1); 1005 is one without a code."""
+
+
+def _websocket(data: websocket.WebSocketData, start_ns: int) -> WebSocket:
+    """What was said as frames. Behind a closing handshake the upstream closes the connection (RFC 6455, 7.1.1)."""
+    frames = []
+    for each in data.messages:
+        if not isinstance(each.content, bytes):
+            raise ValueError("a WebSocket message holds no bytes")
+        raw = frame(int(each.type), each.content, from_client=bool(each.from_client))
+        frames.append(TcpMessage(bool(each.from_client), raw, nanoseconds(each.timestamp) or start_ns))
+    last = max((each.time_ns for each in frames), default=start_ns)
+    end = max(nanoseconds(data.timestamp_end) or last, last)
+    if data.close_code in _NO_CLOSE_FRAME:
+        return WebSocket(tuple(frames), Ending.UPSTREAM if data.closed_by_client is False else Ending.CLIENT, end)
+    code = data.close_code
+    payload = b"" if code == 1005 or not isinstance(code, int) or not 0 <= code < 1 << 16 else close_payload(code, data.close_reason or "")
+    for by_client in (data.closed_by_client is not False, data.closed_by_client is False):
+        frames.append(TcpMessage(by_client, frame(Opcode.CLOSE, payload, from_client=by_client), end))
+    return WebSocket(tuple(frames), Ending.UPSTREAM, end)
 
 
 def decode_connection(raw: bytes, index: int, start_ns: int) -> Connection:

@@ -11,7 +11,8 @@
     pairs      := u32 count, count x (u32 name length, u32 value length), then name and value bytes in turn
 
 Flags: bit 0 a response is present; bits 8-15 the request's HTTP version, bits 16-23 the response's
-(10, 11, 20 or 30).
+(10, 11, 20 or 30). Bit 3: it became a WebSocket; then `u32 count` and the messages follow as those of a connection, their bytes
+being the two bodies.
 
 A connection has bit 1 and the same beginning:
 
@@ -31,14 +32,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from .connection import Connection, Ending
+from .connection import Connection, Ending, TcpMessage
 from .exchange import Exchange, Pairs
 
 __all__ = ["HAS_RESPONSE", "IS_CONNECTION", "pack", "pack_connections", "pack_pairs", "pack_str", "unpack_pairs"]
 
 HAS_RESPONSE = 1
 IS_CONNECTION = 2
-_UNREACHED = 4
+_UNREACHED, _WEBSOCKET = 4, 8
 _FROM_UPSTREAM, _END, _RESET = 1, 2, 4
 _CONNECTION = struct.Struct("<IIQQII")
 _MESSAGE = struct.Struct("<QII")
@@ -78,6 +79,8 @@ def pack(exchanges: Iterable[Exchange]) -> bytes:
 def _pack_one(exchange: Exchange) -> bytes:
     request, response = exchange.request, exchange.response
     flags = _VERSIONS.get(request.http_version, 11) << 8
+    if exchange.websocket is not None:
+        flags |= _WEBSOCKET
     times = (request.start_ns, request.end_ns, request.end_ns, request.end_ns)
     status, headers, body, trailers = 0, b"\0\0\0\0", b"", b"\0\0\0\0"
     if response is not None:
@@ -102,6 +105,10 @@ def _pack_one(exchange: Exchange) -> bytes:
             pack_str(exchange.error.encode()),
         )
     )
+    if exchange.websocket is not None:
+        said = exchange.websocket
+        messages = _messages(said.frames, times[2], said.end_ns, said.ending)
+        rest += _U32.pack(len(messages)) + b"".join(_MESSAGE.pack(*message) for message in messages)
     return pack_str(rest)
 
 
@@ -111,17 +118,9 @@ def pack_connections(connections: Iterable[Connection]) -> bytes:
 
 
 def _pack_connection(connection: Connection) -> bytes:
-    latest = connection.start_ns
-    messages = []
-    for message in connection.messages:
-        latest = max(latest, message.time_ns)
-        messages.append((latest, len(message.data), 0 if message.from_client else _FROM_UPSTREAM))
-    end, ending = max(latest, connection.end_ns), connection.ending
-    if ending == Ending.RESET:
-        messages.append((end, 0, _FROM_UPSTREAM | _RESET))
-    elif ending != Ending.UNREACHED:
-        messages += sorted(((end, 0, _END), (end, 0, _FROM_UPSTREAM | _END)), reverse=ending == Ending.UPSTREAM)
-    flags = IS_CONNECTION | (_UNREACHED if ending == Ending.UNREACHED else 0)
+    messages = _messages(connection.messages, connection.start_ns, connection.end_ns, connection.ending)
+    end = max(connection.end_ns, messages[-1][0] if messages else connection.start_ns)
+    flags = IS_CONNECTION | (_UNREACHED if connection.ending == Ending.UNREACHED else 0)
     rest = b"".join(
         (
             _CONNECTION.pack(connection.index, flags, connection.start_ns, end, connection.connection, len(messages)),
@@ -133,3 +132,17 @@ def _pack_connection(connection: Connection) -> bytes:
         )
     )
     return pack_str(rest)
+
+
+def _messages(said: Iterable[TcpMessage], start_ns: int, end_ns: int, ending: Ending) -> list[tuple[int, int, int]]:
+    """Time, size and kind of each, none before the one before, and the ends."""
+    latest, messages = start_ns, []
+    for message in said:
+        latest = max(latest, message.time_ns)
+        messages.append((latest, len(message.data), 0 if message.from_client else _FROM_UPSTREAM))
+    end = max(latest, end_ns)
+    if ending == Ending.RESET:
+        messages.append((end, 0, _FROM_UPSTREAM | _RESET))
+    elif ending != Ending.UNREACHED:
+        messages += sorted(((end, 0, _END), (end, 0, _FROM_UPSTREAM | _END)), reverse=ending == Ending.UPSTREAM)
+    return messages

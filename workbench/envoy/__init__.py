@@ -6,9 +6,9 @@ from .config import Cluster, FilterSpec
 from .differences import Difference, compare
 from .judge import Observed, Seen, run_envoy
 from .process import EnvoyProcess, find_envoy
-from .tcp_judge import ObservedConnection, run_envoy_connections
+from .tcp_judge import ObservedConnection, run_envoy_connections, run_envoy_websockets
 
 __all__ = [
     "Cluster", "Difference", "EnvoyProcess", "FilterSpec", "Observed", "ObservedConnection", "Seen", "compare", "find_envoy", "run_envoy",
-    "run_envoy_connections",
+    "run_envoy_connections", "run_envoy_websockets",
 ]  # fmt: skip

@@ -183,8 +183,11 @@ class _Clock:
         self._other = {one.seen.exchange for one in differing} - set(self._open)
 
     def explain(self) -> None:
+        soon, self._at = self._at, {each.exchange: each.reached_ns for each in self._moments}
+        latest = self._run(self._alter)
+        self._at = soon
         first = self._run(self._alter)
-        if not self._matters(first):
+        if not self._matters(first) and not self._matters(latest):
             return
         _set(self._still_open(), self._aligned(first), self._factor)
         chance = random.Random(0)

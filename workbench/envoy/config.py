@@ -54,6 +54,8 @@ class Plugin(Protocol):
     def fail_open(self) -> bool: ...
     @property
     def allow_on_headers_stop_iteration(self) -> bool: ...
+    @property
+    def allowed_capabilities(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class FilterSpec:
     fail_open_old: bool = False
     allow_on_headers_stop_iteration: bool = False
     env: tuple[tuple[str, str], ...] = field(default=())
+    allowed_capabilities: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, filter: Plugin) -> FilterSpec:
@@ -90,6 +93,7 @@ class FilterSpec:
             filter.fail_open,
             filter.allow_on_headers_stop_iteration,
             filter.env,
+            filter.allowed_capabilities,
         )
 
 
@@ -109,18 +113,23 @@ def bootstrap(
     certificate: tuple[Path, Path] | None = None,
     clusters: Iterable[Cluster] = (),
     access_log: Path | None = None,
+    websocket: bool = False,
 ) -> dict[str, Any]:
     """The whole bootstrap. With `certificate` (chain and key, PEM) there is a second listener, over TLS, with the same chain.
 
     With `access_log` each stream leaves a line there: the client's port, and when the request began in seconds with nanoseconds.
+    `websocket` lets requests for a WebSocket become one (`upgrade_configs`).
     Both listeners share VMs and root contexts, as Envoy keys them by content. Raises ConfigError for a chain that Envoy cannot have.
     """
     _check(filters)
     chain = [_wasm_filter(spec) for spec in filters]
-    log = [] if access_log is None else [_access_log(access_log)]
-    listeners = [_listener(PLAIN, chain, None, log)]
+    options = {
+        "access_log": [] if access_log is None else [_access_log(access_log)],
+        "upgrade_configs": [{"upgrade_type": "websocket"}] if websocket else [],
+    }
+    listeners = [_listener(PLAIN, chain, None, options)]
     if certificate is not None:
-        listeners.append(_listener(TLS, chain, certificate, log))
+        listeners.append(_listener(TLS, chain, certificate, options))
     return _whole(
         listeners,
         [
@@ -190,6 +199,8 @@ def _wasm_filter(spec: FilterSpec, kind: Literal["http", "network"] = "http") ->
         plugin["fail_open"] = True
     else:
         plugin["failure_policy"] = _POLICIES[spec.failure_policy]
+    if spec.allowed_capabilities:
+        plugin["capability_restriction_config"] = {"allowed_capabilities": {name: {} for name in spec.allowed_capabilities}}
     if spec.allow_on_headers_stop_iteration:
         plugin["allow_on_headers_stop_iteration"] = True
     return _typed(spec.name, f"envoy.extensions.filters.{kind}.wasm.v3.Wasm", {"config": plugin})
@@ -209,16 +220,14 @@ def _access_log(path: Path) -> dict[str, Any]:
     return _typed("file", "envoy.extensions.access_loggers.file.v3.FileAccessLog", fields)
 
 
-def _listener(
-    name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, access_log: list[dict[str, Any]]
-) -> dict[str, Any]:
-    manager = {
+def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, Path] | None, options: dict[str, Any]) -> dict[str, Any]:
+    manager: dict[str, Any] = {
         "stat_prefix": name,
         "codec_type": "HTTP1",
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
-        "access_log": access_log,
+        **options,
         "http_filters": [
             *chain,
             _typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", {"suppress_envoy_headers": True}),

@@ -102,7 +102,7 @@ class EnvoyProcess:
             # Envoy's stderr, not --log-path: the latter is written only every few seconds.
             with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-            if shell := shutil.which("sh"):
+            if os.name == "posix" and (shell := shutil.which("sh")):
                 self._guard = _guard(shell, self._process.pid, folder)
             self._wait_ready(admin_file)
         except BaseException:

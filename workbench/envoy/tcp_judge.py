@@ -1,4 +1,4 @@
-"""TCP connections through real Envoy: what its upstream and its client got.
+"""TCP connections and WebSockets through real Envoy: what its upstream and its client got.
 
 One connection at a time, by their starts. Messages go in the order of the capture, a short while apart, so that Envoy reads each by
 itself. The upstream says nothing before it has got what the client said before, as in a replay.
@@ -10,17 +10,20 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from workbench.capture.connection import Connection, Ending
-from workbench.errors import EnvoyError
+from workbench.capture.connection import Connection, Ending, TcpMessage
+from workbench.capture.exchange import Exchange
+from workbench.errors import EnvoyError, ReplayError
 
-from .config import TCP, Cluster, FilterSpec, tcp_bootstrap
+from .client import render_request
+from .config import PLAIN, TCP, Cluster, FilterSpec, bootstrap, tcp_bootstrap
 from .process import EnvoyProcess
 
-__all__ = ["ObservedConnection", "run_envoy_connections"]
+__all__ = ["ObservedConnection", "run_envoy_connections", "run_envoy_websockets"]
 
 _MOST = 64 << 20
 _LINGER = struct.pack("ii", 1, 0)
@@ -56,15 +59,55 @@ def run_envoy_connections(
     `pace_s` is the time between two messages, `patience_s` how long each side waits for what it should get. May be called where an
     event loop runs. Raises EnvoyError, FilterLoadError or ConfigError.
     """
-    todo = list(connections)
+    return _run(list(connections), lambda port: tcp_bootstrap(filters, port, clusters=clusters), TCP, pace_s, patience_s, wasm_log_level)
+
+
+def run_envoy_websockets(
+    exchanges: Iterable[Exchange],
+    filters: Sequence[FilterSpec],
+    *,
+    pace_s: float = 0.02,
+    patience_s: float = 0.4,
+    clusters: Sequence[Cluster] = (),
+    wasm_log_level: str = "info",
+) -> list[ObservedConnection]:
+    """The same for exchanges that became WebSockets, with `filters` as HTTP filters: the bytes begin with the heads of request and
+    answer, as Envoy writes them. All are sent in the clear."""
+    connections = [_as_connection(exchange) for exchange in exchanges]
+
+    def config(port: int) -> dict[str, Any]:
+        return bootstrap(filters, port, clusters=clusters, websocket=True)
+
+    return _run(connections, config, PLAIN, pace_s, patience_s, wasm_log_level)
+
+
+def _as_connection(exchange: Exchange) -> Connection:
+    said, response, request = exchange.websocket, exchange.response, exchange.request
+    if said is None or response is None:
+        raise ReplayError("the exchange did not become a WebSocket", where=f"exchange {exchange.index}", remedy="Leave it out")
+    head = b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason) + b"".join(b"%b: %b\r\n" % pair for pair in response.headers)
+    begin = (
+        TcpMessage(True, render_request(replace(request, body=b"", trailers=())), request.start_ns),
+        TcpMessage(False, head + b"\r\n", response.start_ns),
+    )
+    return Connection(exchange.index, request.start_ns, said.end_ns, (*begin, *said.frames), said.ending)
+
+
+def _run(
+    todo: Sequence[Connection],
+    config: Callable[[int], dict[str, Any]],
+    listener: str,
+    pace_s: float,
+    patience_s: float,
+    wasm_log_level: str,
+) -> list[ObservedConnection]:
     order = sorted(range(len(todo)), key=lambda place: todo[place].start_ns)
 
     async def work() -> list[ObservedConnection]:
         upstream = _Upstream()
         async with upstream.listening():
-            config = tcp_bootstrap(filters, upstream.port, clusters=clusters)
-            with EnvoyProcess(config, wasm_log_level=wasm_log_level) as envoy:
-                return [await _play(todo[place], envoy, upstream, pace_s, patience_s) for place in order]
+            with EnvoyProcess(config(upstream.port), wasm_log_level=wasm_log_level) as envoy:
+                return [await _play(todo[place], envoy, listener, upstream, pace_s, patience_s) for place in order]
 
     with ThreadPoolExecutor(1, thread_name_prefix="envoy-judge") as pool:
         seen = dict(zip(order, pool.submit(lambda: asyncio.run(work())).result(), strict=True))
@@ -152,13 +195,15 @@ class _Upstream:
             await self._expected.listen(reader, writer)
 
 
-async def _play(connection: Connection, envoy: EnvoyProcess, upstream: _Upstream, pace_s: float, patience_s: float) -> ObservedConnection:
+async def _play(
+    connection: Connection, envoy: EnvoyProcess, listener: str, upstream: _Upstream, pace_s: float, patience_s: float
+) -> ObservedConnection:
     envoy.new_log()
     far, near = upstream.expect(), _End()
     if connection.ending == Ending.UNREACHED:
         upstream.close()
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[TCP])
+        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[listener])
     except OSError as error:
         raise EnvoyError(envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=f"connection {connection.index}") from error
     near.writer = writer

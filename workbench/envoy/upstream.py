@@ -56,6 +56,11 @@ class Upstream:
         self._exchange, self._received, self._patience = exchange, [], patience
         return self._received
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """The exchange that is on its way, or was the last."""
+        return self._exchange
+
     async def settle(self) -> None:
         """Wait, at most a second, until what is still arriving has ended, so that the list holds all of it."""
         if self._serving:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile, tee
@@ -17,9 +17,10 @@ from typing import Any
 
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
+from workbench.services.calls import Service
 
 from .causes import Again, Differing, InTime, Moment, explain
-from .config import Cluster, FilterSpec
+from .config import FilterSpec
 from .differences import Difference, compare
 from .judge import Judge, Observed, in_thread
 
@@ -55,17 +56,17 @@ def verify(
     limit: int | None = 1000,
     paced: bool = False,
     timeout: float = 5.0,
-    clusters: Sequence[Cluster] = (),
-    workers: int = 1,
+    services: Mapping[str, Service] | None = None,
+    grpc: Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Checked:
     """Send the first `limit` exchanges (None: all) through real Envoy and compare.
 
     `result_of` gives what the replay says of an exchange in the form of its JSON, None for one that was not replayed; `again` runs it
-    again with something altered, to find causes. `workers` is Envoy's --concurrency. `timeout` bounds, in seconds, each wait for the
-    client's next byte, and less where nothing was answered before. Setting `cancel`, or an interrupt, ends it early with what was
-    compared until then.
+    again with something altered, to find causes. `services` answer callouts, by cluster, those in `grpc` over gRPC. Envoy has one worker.
+    `timeout` bounds, in seconds, each wait for the client's next byte, and less where nothing was answered before. Setting `cancel`, or an
+    interrupt, ends it early with what was compared until then.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     run = _Run(capture, result_of, paced, timeout, progress, cancel or threading.Event())
@@ -74,7 +75,7 @@ def verify(
     checked = run.checked = Checked(total)
     if total:
         try:
-            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), clusters, workers))
+            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), services or {}, grpc))
         except KeyboardInterrupt:
             run.cancel.set()
         except BaseExceptionGroup as group:
@@ -125,13 +126,15 @@ class _Run:
         self._kept = 0
         self._unanswered = 0
         self._limited: set[str | None] = set()
-        self._clusters: frozenset[str] = frozenset()
+        self._not_grpc: frozenset[str] = frozenset()
 
-    async def work(self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], clusters: Sequence[Cluster], workers: int) -> None:
-        self._clusters = frozenset(each.name for each in clusters)
+    async def work(
+        self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], services: Mapping[str, Service], grpc: Collection[str]
+    ) -> None:
+        self._not_grpc = frozenset(services) - frozenset(grpc)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
         ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
-        async with Judge(filters, clusters=clusters, concurrency=workers) as chain, Judge([]) as bare:
+        async with Judge(filters, services=services, grpc=grpc) as chain, Judge([]) as bare:
             self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
@@ -184,12 +187,14 @@ class _Run:
             self._limited.add(error["filter"])
 
     def _bounded(self, found: Difference, result: Mapping[str, Any]) -> Difference:
-        """A filter that the replay stopped for its time or memory goes on in Envoy, which bounds neither; its callouts fail there."""
+        """A filter that the replay stopped for its time or memory goes on in Envoy, which bounds neither; its gRPC calls fail there."""
         if found.explained:
             return found
-        asked = [each["target"] for each in result.get("callouts", ()) if each["target"].partition("/")[0] not in self._clusters]
-        if asked:
-            return replace(found, cause=f"Envoy here has nobody to answer a callout to {asked[0]}, only the replay has", explained=True)
+        grpc = [
+            each["target"] for each in result["callouts"] if each["kind"] == "grpc" and each["target"].partition("/")[0] in self._not_grpc
+        ]
+        if grpc:
+            return replace(found, cause=f"Envoy here has nobody to answer the gRPC call to {grpc[0]}, only the replay has", explained=True)
         error = result["error"]
         if error is None:
             return found

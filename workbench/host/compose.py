@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,12 +22,13 @@ from ..capture.exchange import Pairs
 from ..capture.packing import pack_pairs, pack_str
 from ..errors import FilterLoadError, ReplayError
 from ..trace.records import Schema
-from .abi import BRIDGE, HostInterface
+from .abi import BRIDGE, HostFunction, HostInterface
 from .binary import WasmBinary, shown
+from .capabilities import allowed_callbacks, denied, operands
 from .clock import clock_function
 from .compiled import compiled, engine
 from .module import FilterModule
-from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, gate_wat, hooks_wat, imports_wat
+from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, denied_wat, gate_wat, hooks_wat, imports_wat
 from .watchdog import Watch
 
 __all__ = ["Composition", "Vm", "VmsUsedUp", "core_interface"]
@@ -47,13 +48,15 @@ class VmsUsedUp(Exception):
 
 @dataclass(frozen=True)
 class Vm:
-    """A filter's VM by its number in the core. `imports` are its hostcalls as `wat.imports_wat` exports them."""
+    """A filter's VM by its number in the core. `imports` are its hostcalls as `wat.imports_wat` exports them, `denied` those that it
+    lacks the capability for, by their names in the core."""
 
     number: int
     module: FilterModule
     exports: _Exports
     memory: wasmtime.Memory
     imports: _Exports
+    denied: _Exports
 
 
 @cache
@@ -78,7 +81,7 @@ class Composition:
     def __init__(self, most_vms: int = 1000) -> None:
         data, self.interface = _core()
         self.store = wasmtime.Store(engine())
-        self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=4 * most_vms + 10, memories=most_vms + 10)
+        self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=5 * most_vms + 10, memories=most_vms + 10)
         self.store.set_epoch_deadline(1 << 60)  # until a watchdog takes over
         self.vms: list[Vm] = []
         self._most_vms = most_vms
@@ -145,9 +148,12 @@ class Composition:
         self._stack.set_value(self.store, self._stack_base)
         self.watch.host_again()
 
-    def add_vm(self, module: FilterModule, vm_id: bytes = b"", vm_config: bytes = b"", env: Pairs = ()) -> Vm:
+    def add_vm(
+        self, module: FilterModule, vm_id: bytes = b"", vm_config: bytes = b"", env: Pairs = (), allowed: tuple[str, ...] = ()
+    ) -> Vm:
         """Instantiate a filter as a further VM and tell the core of it; nothing in it has run but a wasm start section.
 
+        `allowed` are the capabilities that the VM is restricted to, see `capabilities`; none for all.
         Raises `FilterLoadError` for invalid code, `VmsUsedUp`, and wasmtime's error where the start section traps or memory is wanting.
         """
         number = len(self.vms)
@@ -155,12 +161,14 @@ class Composition:
             raise VmsUsedUp
         code = self._compiled(module)
         known = self.interface.imports(module.abi)
-        head = struct.pack("<IIQ", number, module.abi, self._export_bits(module))
+        called = allowed_callbacks(module.called, allowed)
+        head = struct.pack("<IIQ", number, module.abi, self._export_bits(called))
         self.call_with("vm_add", head + pack_str(vm_id) + pack_str(vm_config) + pack_pairs(env))
         number_global = wasmtime.Global(self.store, _NUMBER_TYPE, wasmtime.Val.i32(number))
         given = {("core", each.export): self._core[each.export] for each in core_exports(self.interface)}
         given |= {("gate", "watch"): self._watch_page, ("vm", "number"): number_global}
         imports = self._instance(self._imports_wasm, given)
+        without = self._deny(imports, [known[each.module, each.name] for each in module.binary.imports], allowed, number_global)
         wanted = []
         for each in module.binary.imports:
             function = known[each.module, each.name]
@@ -171,10 +179,10 @@ class Composition:
         bridge = self._instance(self._bridge_wasm, {("core", "memory"): self.memory, ("filter", "memory"): memory})
         row = number * len(self.interface.guest)
         functions = {each.slot: bridge[each.name] for each in self.interface.guest if each.name in BRIDGE}
-        functions |= {each.slot: filter_[name] for name, each in module.called.items()}
+        functions |= {each.slot: filter_[name] for name, each in called.items()}
         for slot, function in functions.items():
             self._gate_table.set(self.store, row + slot, function)
-        vm = Vm(number, module, filter_, memory, imports)
+        vm = Vm(number, module, filter_, memory, imports, without)
         self.vms.append(vm)
         return vm
 
@@ -197,7 +205,7 @@ class Composition:
 
     def direct(self, vm: Vm, export: str, values: tuple[int, ...]) -> int:
         """A host function itself, called for a VM's filter from within one of its calls; 0 where it has no result."""
-        function: wasmtime.Func = vm.imports[f"direct {export}"]
+        function: wasmtime.Func = vm.denied.get(export) or vm.imports[f"direct {export}"]
         result = function(self.store, *values)
         return 0 if result is None else int(result) & 0xFFFFFFFF
 
@@ -224,8 +232,23 @@ class Composition:
                 raise FilterLoadError(f"invalid code: {reason}", where=str(module.path), remedy="Build or copy it again") from None
         return self._code[key]
 
-    def _export_bits(self, module: FilterModule) -> int:
-        return sum(1 << bit for bit, callback in enumerate(self.schema.callbacks) if callback.name in module.called)
+    def _export_bits(self, called: Mapping[str, object]) -> int:
+        return sum(1 << bit for bit, callback in enumerate(self.schema.callbacks) if callback.name in called)
+
+    def _deny(self, imports: _Exports, functions: Sequence[HostFunction], allowed: tuple[str, ...], number: wasmtime.Global) -> _Exports:
+        """Put what a VM may not call out of its reach; gives what answers instead."""
+        chosen = {each.export: each for each in functions if denied(each, allowed)}
+        if not chosen:
+            return {}
+        parts = [(each, operands(each, self.schema.hostcalls, self.put(each.name.encode()))) for each in chosen.values()]
+        given: dict[tuple[str, str], Any] = {("core", "intercept_deny"): self._core["intercept_deny"], ("vm", "number"): number}
+        given["gate", "watch"] = self._watch_page
+        instead = self._instance(bytes(wasmtime.wat2wasm(denied_wat(parts))), given)
+        slots = {each.export: slot for slot, each in enumerate(core_exports(self.interface))}
+        table: wasmtime.Table = imports["table"]
+        for export in chosen:
+            table.set(self.store, slots[export], instead[export])
+        return {export: instead[export] for export in chosen}
 
     def memory_entered(self) -> tuple[int, int]:
         """Bytes of memory, and their limit, of the VM entered last."""

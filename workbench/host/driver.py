@@ -62,6 +62,7 @@ class Settings:
     most_vms: int = 1000
     workers: int = 1
     main_thread: bool = False
+    websocket: int = 1  # upgrades that are allowed: 0 none, 1 those of captured WebSockets, 2 all to WebSocket
 
 
 Progress = Callable[[int, int], None]
@@ -209,7 +210,7 @@ class _Run:
         self.host.call_with(
             "configure",
             struct.pack(
-                "<QQ5I",
+                "<QQ6I",
                 settings.seed,
                 start,
                 settings.chunk_size,
@@ -217,6 +218,7 @@ class _Run:
                 _TRACE_LIMIT,
                 settings.log_level,
                 settings.workers,
+                settings.websocket,
             ),
         )
         self.host.call_with("clusters", self.services.names)

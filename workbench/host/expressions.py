@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from cel_expr_python import cel
 
@@ -60,7 +60,7 @@ _STATE = re.compile(r"filter_state\s*\[\s*['\"]([^'\"]+)['\"]\s*\]")
 _TIMED = tuple(f"{root}.{name}" for root, names in _ATTRIBUTES.items() for name, kind in names.items() if kind == _TIMES)
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
 
-Property = Callable[[int, bytes], "bytes | None"]
+Property: TypeAlias = Callable[[bytes], "bytes | None"]
 
 
 @dataclass
@@ -72,17 +72,16 @@ class _Table:
 
 
 class Expressions:
-    """The expressions of one replay's filters. `read` gives a property of the context that a VM was entered with."""
+    """The expressions of one replay's filters."""
 
-    def __init__(self, read: Property) -> None:
-        self._read = read
+    def __init__(self) -> None:
         self._tables: dict[tuple[int, int], _Table] = {}
         variables = dict.fromkeys((*_WHOLE, *_SINGLE, "metadata"), cel.Type.DYN)
         types = {name: cel.Type.TIMESTAMP if name == "request.time" else cel.Type.DURATION for name in _TIMED}
         self._env = cel.NewEnv(variables=variables | types)
 
-    def call(self, name: bytes, vm: int, root: tuple[int, int], argument: bytes) -> tuple[int, bytes]:
-        """Status and result of one of the three functions; `root` says whose expressions they are."""
+    def call(self, name: bytes, root: tuple[int, int], argument: bytes, read: Property) -> tuple[int, bytes]:
+        """Status and result of one of the three functions; `root` says whose expressions they are, `read` gives a property by its path."""
         table = self._tables.setdefault(root, _Table())
         if name == b"expr_create":
             return self._create(table, argument)
@@ -94,7 +93,7 @@ class Expressions:
             return Status.Ok, b""
         if token not in table.made:
             return Status.NotFound, b""
-        return self._evaluate(vm, *table.made[token])
+        return self._evaluate(read, *table.made[token])
 
     def _create(self, table: _Table, argument: bytes) -> tuple[int, bytes]:
         try:
@@ -115,12 +114,12 @@ class Expressions:
         table.made[token] = text, checked if timed else plain
         return Status.Ok, token.to_bytes(4, "little")
 
-    def _evaluate(self, vm: int, text: str, expression: Any) -> tuple[int, bytes]:
+    def _evaluate(self, read: Property, text: str, expression: Any) -> tuple[int, bytes]:
         if text.strip() in _WHOLE:
             return Status.SerializationFailure, b""
         if text.strip() == "metadata":
             return Status.Ok, b""  # a message without fields
-        result = expression.eval(data=self._variables(vm, text))
+        result = expression.eval(data=_variables(read, text))
         if str(result.type()) == "ERROR":
             return Status.InternalFailure, b""
         try:
@@ -128,29 +127,30 @@ class Expressions:
         except _Unwritable:
             return Status.SerializationFailure, b""
 
-    def _variables(self, vm: int, text: str) -> dict[str, object]:
-        """What the expression can mean, as the attributes are now."""
-        found: dict[str, object] = {}
-        for root, names in _ATTRIBUTES.items():
-            if not re.search(rf"\b{root}\b", text):
+
+def _variables(read: Property, text: str) -> dict[str, object]:
+    """What the expression can mean, as the attributes are now."""
+    found: dict[str, object] = {}
+    for root, names in _ATTRIBUTES.items():
+        if not re.search(rf"\b{root}\b", text):
+            continue
+        values: dict[str, object] = {}
+        for name, kind in names.items():
+            value = read(f"{root}\0{name}".encode()) if name in text or "[" in text else None
+            if value is None:
                 continue
-            values: dict[str, object] = {}
-            for name, kind in names.items():
-                value = self._read(vm, f"{root}\0{name}".encode()) if name in text or "[" in text else None
-                if value is None:
-                    continue
-                if kind == _TIMES:
-                    found[f"{root}.{name}"] = _time(name, value)
-                else:
-                    values[name] = _value(kind, value)
-            found[root] = values
-        for name in _SINGLE:
-            if name in text and (value := self._read(vm, name.encode())) is not None:
-                found[name] = value.decode("utf-8", "replace")
-        if "filter_state" in text:
-            states = {name: self._read(vm, f"filter_state\0{name}".encode()) for name in _STATE.findall(text)}
-            found["filter_state"] = {name: value for name, value in states.items() if value is not None}
-        return found
+            if kind == _TIMES:
+                found[f"{root}.{name}"] = _time(name, value)
+            else:
+                values[name] = _value(kind, value)
+        found[root] = values
+    for name in _SINGLE:
+        if name in text and (value := read(name.encode())) is not None:
+            found[name] = value.decode("utf-8", "replace")
+    if "filter_state" in text:
+        states = {name: read(f"filter_state\0{name}".encode()) for name in _STATE.findall(text)}
+        found["filter_state"] = {name: value for name, value in states.items() if value is not None}
+    return found
 
 
 class _Unwritable(Exception):

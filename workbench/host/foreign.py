@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..capture.packing import pack_str
@@ -42,14 +43,6 @@ class ForeignFunctions:
         self._own = dict(own)
         self._declared: set[tuple[int, int, bytes]] = set()
         self._expressions: Expressions | None = None
-        self._known: dict[bytes, Callable[[bytes], _Answer]] = {
-            b"compress": _compress,
-            b"uncompress": _uncompress,
-            b"clear_route_cache": lambda argument: (Status.Ok, b""),  # there is one route in a replay
-            b"set_envoy_filter_state": self._set_state,
-            b"verify_signature": _verify,
-            b"sign": _sign,
-        }
 
     def own(self, name: bytes) -> ForeignFunction | None:
         """The user's function of that name; it goes before Envoy's."""
@@ -57,16 +50,18 @@ class ForeignFunctions:
 
     def answer(self, vm: int, root: tuple[int, int], context: int, name: bytes, argument: bytes) -> _Answer | None:
         """What Envoy's function of that name answers in a context; None where there is none. `root` names the root context."""
-        if name in self._known:
-            return self._known[name](argument)
+        if name in _STATELESS:
+            return _STATELESS[name](argument)
+        if name == b"set_envoy_filter_state":
+            return self._set_state(argument)
         if name == b"declare_property":
             return self._declare(vm, context, argument)
         if name in (b"expr_create", b"expr_evaluate", b"expr_delete"):
             if self._expressions is None:
                 from .expressions import Expressions
 
-                self._expressions = Expressions(self._property)
-            return self._expressions.call(name, vm, root, argument)
+                self._expressions = Expressions()
+            return self._expressions.call(name, root, argument, partial(self._property, vm))
         return None
 
     def _property(self, vm: int, path: bytes) -> bytes | None:
@@ -211,3 +206,13 @@ def _is_pkcs8(der: bytes) -> bool:
     """PrivateKeyInfo (RFC 5208): behind the version stands an algorithm, not a number as in PKCS #1."""
     head = 2 if len(der) > 1 and der[1] < 0x80 else 2 + (der[1] & 0x7F) if len(der) > 1 else 0
     return der[head : head + 3] == b"\x02\x01\x00" and der[head + 3 : head + 4] == b"\x30"
+
+
+_STATELESS: dict[bytes, Callable[[bytes], _Answer]] = {
+    b"compress": _compress,
+    b"uncompress": _uncompress,
+    b"clear_route_cache": lambda argument: (Status.Ok, b""),  # there is one route in a replay
+    b"verify_signature": _verify,
+    b"sign": _sign,
+}
+"""Those that need nothing of a replay."""

@@ -51,6 +51,8 @@ class FilterSpec(Protocol):
     def allow_on_headers_stop_iteration(self) -> bool: ...
     @property
     def memory_limit(self) -> int: ...
+    @property
+    def allowed_capabilities(self) -> tuple[str, ...]: ...
 
 
 class Failed(Exception):
@@ -100,8 +102,11 @@ class Homes:
         self._bind = bind
         self._workers = workers
         self._main_thread = main_thread
-        # filters with the same id, VM configuration and code share one VM a thread, as in Envoy
-        self._keys = [(each.vm_id, each.vm_config, module.sha256, each.memory_limit) for each, module in zip(filters, modules, strict=True)]
+        # filters with the same id, VM configuration, code, environment and capabilities share one VM a thread, as in Envoy
+        self._keys = [
+            (each.vm_id, each.vm_config, module.sha256, each.memory_limit, frozenset(each.env), frozenset(each.allowed_capabilities))
+            for each, module in zip(filters, modules, strict=True)
+        ]
         self._shared: dict[tuple[int, object], Vm] = {}
         self._homes: dict[tuple[int, int], Vm] = {}
         self._lost: set[int] = set()
@@ -211,12 +216,10 @@ class Homes:
         return vm, True
 
     def _new_vm(self, driver: Driver, number: int) -> Vm:
-        # what belongs to the VM and not to its key is that of the first filter in it, as in Envoy
-        first = self._keys.index(self._keys[number])
-        spec, module = self._filters[first], self._modules[first]
+        spec, module = self._filters[number], self._modules[number]
         env = tuple((name.encode(), value.encode()) for name, value in spec.env)
         try:
-            vm = self._host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env)
+            vm = self._host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env, spec.allowed_capabilities)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             if self._host.watch.runs is not Runs.FILTER:
                 self._host.unwind()

@@ -65,7 +65,8 @@ class Hooks:
     def bind(self, vm: Vm, filters: Sequence[int]) -> None:
         """Lead the hooked hostcalls of a VM with these filters in it here, and the one that is always answered here."""
         wanted = {hook.name for hook in self._hooks if hook.filter is None or hook.filter in filters}
-        wanted |= {NAME} & {each.name for each in vm.module.binary.imports}
+        if NAME not in vm.denied:
+            wanted |= {NAME} & {each.name for each in vm.module.binary.imports}
         exports = {each.export: each for each in self._functions.values() if each.name in wanted}
         # the store keeps these functions for as long as it lives: they must not keep it in turn
         this = weakref.ref(self)
@@ -189,7 +190,7 @@ class Hooks:
     def perform(self, call: Invocation) -> Outcome:
         """The host's own answer."""
         name, argument = call.raw.get("name"), call.raw.get("argument")
-        if call.function.name != NAME or not isinstance(name, bytes) or not isinstance(argument, bytes):
+        if call.function.name != NAME or NAME in call.vm.denied or not isinstance(name, bytes) or not isinstance(argument, bytes):
             return self._direct(call)
         own = self._foreign.own(name)
         if own is not None:

@@ -3,6 +3,7 @@
 gate     once: the core's calls into filters, jumps through one table with a row a VM
 imports  for each VM: the filter's calls into the core; compiled once, the VM's number is a global that it imports
 bridge   for each VM: copies between the filter's memory and the core's
+denied   for each VM that lacks capabilities: the imports it may not call
 hooks    for each VM with intercepted hostcalls: from the filter to Python, and out again
 """
 
@@ -14,7 +15,7 @@ from .abi import BRIDGE, Abi, GuestFunction, HostFunction, HostInterface
 from .binary import FuncType
 from .watchdog import Runs
 
-__all__ = ["BRIDGE_WAT", "WITHOUT_RESULT", "core_exports", "gate_wat", "hooks_wat", "imports_wat"]
+__all__ = ["BRIDGE_WAT", "WITHOUT_RESULT", "core_exports", "denied_wat", "gate_wat", "hooks_wat", "imports_wat"]
 
 WITHOUT_RESULT = "void "
 """Before the name of an import's variant that gives no result."""
@@ -115,6 +116,17 @@ def hooks_wat(functions: Sequence[HostFunction]) -> str:
         values = "".join(f"(local.get {i}) " for i in range(len(each.type.params)))
         parts.append(f'(func (export "{each.export}") {_signature(each.type)} (call $python{slot} {values})')
         parts.append("(if (i32.load (i32.const 24)) (then (unreachable))))")
+    return "\n".join(parts) + ")"
+
+
+def denied_wat(functions: Sequence[tuple[HostFunction, Sequence[str]]]) -> str:
+    """Imports that a filter has no capability for: each with the operands, behind the VM's number, that `intercept_deny` gets for it."""
+    deny = '(import "core" "intercept_deny" (func $deny (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))'
+    parts = [f'(module $workbench.imports {deny} (import "gate" "watch" (memory 1 1)) (import "vm" "number" (global $vm i32))']
+    for each, operands in functions:
+        given = "(local.get $status)" if each.type.results else ""
+        parts.append(f'(func (export "{each.export}") {_signature(each.type)} (local $status i32) {_runs(Runs.HOSTCALL)}')
+        parts.append(f"(local.set $status (call $deny (global.get $vm) {' '.join(operands)})) {_runs(Runs.FILTER)} {given})")
     return "\n".join(parts) + ")"
 
 

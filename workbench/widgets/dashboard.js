@@ -2,6 +2,7 @@
 import { ARROW, channel, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
 import { flowTable } from "./flow_table.js";
 import { exchangeDetails } from "./exchange_details.js";
+import { findingsList } from "./findings_list.js";
 import { timingTable } from "./timing_table.js";
 
 const SPLIT = "fw-split";
@@ -12,7 +13,8 @@ export const dashboardView = (model, el, signal) => {
   const notices = h("div", { role: "presentation" });
   const tabs = h("div.tabs.views");
   const view = h("div.view");
-  const root = h("div.workbench", top, notices, tabs, view);
+  const findings = findingsList((index) => choose(index));
+  const root = h("div.workbench", top, notices, findings.root, tabs, view);
   el.append(root);
 
   let tab = "exchanges";
@@ -30,6 +32,13 @@ export const dashboardView = (model, el, signal) => {
       model.save_changes();
     }
     parts?.details.show(index);
+  };
+  // A choice made outside the table: it may be in another tab, and behind another pane.
+  const choose = (index) => {
+    tabs.querySelector("[data-id=exchanges]")?.click();
+    select(index);
+    parts?.table.select(index);
+    openDetails(true);
   };
   const openDetails = (on) => root.classList.toggle("fw-opened", on);
 
@@ -169,6 +178,8 @@ export const dashboardView = (model, el, signal) => {
     if (seen === model.get("revision")) return;
     seen = model.get("revision");
     drawView();
+    const asked = seen;
+    if (asked > 0) ask("findings").then((answer) => asked === seen && findings.show(answer.data ?? []));
   };
   const onRun = () => {
     drawAll();

@@ -28,6 +28,7 @@ __all__ = ["ExchangeDetails", "FlowTable", "Workbench"]
 
 _SOON_S = 0.5
 _PROBLEMS_SHOWN = 4
+_FINDINGS_SHOWN = 50
 
 
 class ReplayView(View):
@@ -108,8 +109,8 @@ class Workbench(ReplayView):
     """
 
     _esm = script("dashboard", "dashboardView")
-    _css = style("flow_table", "exchange_details", "call_tree", "timing_table", "dashboard")
-    _answers = ("rows", "locate", "detail", "body", "timing", "run", "cancel")
+    _css = style("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list", "dashboard")
+    _answers = ("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel")
 
     capture_name = traitlets.Unicode("").tag(sync=True)
     captured = traitlets.Int(0).tag(sync=True)
@@ -195,6 +196,9 @@ class Workbench(ReplayView):
         else:
             done = f"{count(self.total)} of {count(self.captured)} in {spent}"
             self.run = {"state": "done", "words": f"Cancelled: {done}" if self._cancel.is_set() else done}
+
+    def _answer_findings(self, _question: Mapping[str, Any]) -> Answer:
+        return {}, [one.as_dict() for one in self._shown()[0].findings()[:_FINDINGS_SHOWN]]
 
     def _answer_run(self, _question: Mapping[str, Any]) -> Answer:
         self.start()

@@ -9,6 +9,7 @@ use crate::refusal::UPGRADE_FAILED;
 use crate::state::{core, Core, Ctx, EARLIER, OPEN, RELOAD};
 use crate::stream::{Bytes, Stream, Work, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE};
+use crate::upgrade;
 use crate::worker::{self, Presence};
 
 /// Pieces of a body that wait in a stream at once; the others stay where they are, so that small pieces cost no memory.
@@ -43,7 +44,7 @@ pub fn arrive(record: &[u8]) {
     if connection::is_connection(record) {
         connection::load(s, record);
     } else {
-        s.load(record);
+        s.load(record, c.settings.websocket);
     }
     s.began[REQUEST] = c.now;
     s.worker = worker::of_connection(c.settings.workers, s.connection);
@@ -112,6 +113,10 @@ fn begin(slot: u32) {
     let s = &mut core().streams[slot as usize];
     if s.loaded[REQUEST].refused.is_some() {
         return refuse(slot);
+    }
+    if s.upgrade.is_some() {
+        s.work.push_back(Work::Headers { dir: REQUEST, pos: 0, eos: false });
+        return upgrade::open(slot, REQUEST);
     }
     let eos = body.0 == body.1 && !trailers && !s.loaded[REQUEST].chunked;
     s.work.push_back(Work::Headers { dir: REQUEST, pos: 0, eos });
@@ -228,6 +233,13 @@ pub fn respond(slot: u32) {
     c.trace.push(row, |f| {
         f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out));
     });
+    if s.upgrade.is_some() && s.status == 101 {
+        s.code = s.status;
+        s.details.extend_from_slice(b"via_upstream");
+        s.work.push_back(Work::Headers { dir: RESPONSE, pos: 0, eos: false });
+        c.ready.push_back(slot);
+        return upgrade::open(slot, RESPONSE);
+    }
     let bodiless = s.head || matches!(s.status, 204 | 304);
     let empty = body.0 == body.1 && !s.has_trailers[RESPONSE];
     // an HTTP/1 response that does not say where it ends goes on until the connection does

@@ -10,9 +10,11 @@ use crate::headers::Side;
 use crate::idle;
 use crate::memory;
 use crate::packed::Reader;
+use crate::pieces::Pieces;
 use crate::state::core;
 use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Work};
 use crate::trace::{Event, Row, NO_FILTER};
+use crate::upgrade;
 
 pub const DOWNSTREAM: usize = 0;
 pub const UPSTREAM: usize = 1;
@@ -21,11 +23,6 @@ pub const UPSTREAM: usize = 1;
 const CONNECTION: u32 = 2;
 const UNREACHED: u32 = 4;
 
-/// Bits of a message's kind: who sent it, that it is the end of what they send, and that they reset the connection.
-const FROM_UPSTREAM: u32 = 1;
-const END: u32 = 2;
-const RESET: u32 = 4;
-
 /// What the sides got was changed and is more than the trace can hold.
 const NOT_KEPT: u32 = 4;
 
@@ -33,26 +30,9 @@ const NOT_KEPT: u32 = 4;
 pub const LOCAL: u32 = 1;
 pub const REMOTE: u32 = 2;
 
-/// One captured message, or the end of one side.
-#[derive(Clone, Copy)]
-struct Piece {
-    time: u64,
-    kind: u32,
-    from: u32,
-    to: u32,
-}
-
-impl Piece {
-    fn dir(self) -> usize {
-        (self.kind & FROM_UPSTREAM) as usize
-    }
-}
-
 #[derive(Default)]
 pub struct Tcp {
-    pieces: Vec<Piece>,
-    /// The first piece of each direction that has not come yet.
-    next: [usize; 2],
+    pieces: Pieces,
     /// The next piece waits for something other than its time.
     stalled: [bool; 2],
     /// What came from each side and has not been taken, and whether that side has ended.
@@ -83,20 +63,10 @@ pub fn load(s: &mut Stream, record: &[u8]) {
     s.times = [r.time(), r.time(), 0, 0];
     s.connection = r.u32();
     let count = r.u32() as usize;
-    let mut messages = Reader::new(r.take(count.saturating_mul(16)));
-    let mut ends = [r.range(), r.range()];
-    s.bodies = ends;
+    let messages = r.take(count.saturating_mul(16));
+    s.bodies = [r.range(), r.range()];
     s.lists = [r.at; 5];
-    let mut tcp = Tcp { unreached: flags & UNREACHED != 0, ..Tcp::default() };
-    for _ in 0..count {
-        let (time, size, kind) = (messages.time(), messages.u32(), messages.u32());
-        let piece = Piece { time, kind, from: 0, to: 0 };
-        let (at, end) = &mut ends[piece.dir()];
-        let to = at.saturating_add(size).min(*end);
-        tcp.pieces.push(Piece { from: *at, to, ..piece });
-        *at = to;
-    }
-    tcp.next = [tcp.first_of(DOWNSTREAM, 0), tcp.first_of(UPSTREAM, 0)];
+    let tcp = Tcp { unreached: flags & UNREACHED != 0, pieces: Pieces::read(count, messages, s.bodies), ..Tcp::default() };
     s.tcp = Some(Box::new(tcp));
     (s.head, s.grpc, s.has_response, s.status) = (false, false, false, 0);
     s.has_trailers = [false; 2];
@@ -106,10 +76,6 @@ pub fn load(s: &mut Stream, record: &[u8]) {
 }
 
 impl Tcp {
-    fn first_of(&self, dir: usize, from: usize) -> usize {
-        (from..self.pieces.len()).find(|&at| self.pieces[at].dir() == dir).unwrap_or(self.pieces.len())
-    }
-
     /// The filters hold back what the client sent, so that the upstream knows nothing of it.
     fn holds(&self) -> bool {
         self.buffer[DOWNSTREAM].len() > 0 || self.ended[DOWNSTREAM] && !self.told[DOWNSTREAM]
@@ -125,8 +91,8 @@ pub fn open(slot: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
     let sizes = s.bodies.map(|(from, to)| to - from);
-    let messages = s.tcp.as_ref().map_or(0, |tcp| tcp.pieces.iter().filter(|piece| piece.kind & (END | RESET) == 0).count());
-    let row = Row { exchange: s.exchange, args: [sizes[0], sizes[1], s.connection, messages as u32], ..Row::event(Event::Connection, c.now) };
+    let messages = s.tcp.as_ref().map_or(0, |tcp| tcp.pieces.messages());
+    let row = Row { exchange: s.exchange, args: [sizes[0], sizes[1], s.connection, messages], ..Row::event(Event::Connection, c.now) };
     c.trace.push(row, |f| {
         let attributes = s.list(4);
         let count = attributes.len();
@@ -142,7 +108,7 @@ fn plan(slot: u32, dir: usize) {
     let s = &mut c.streams[slot as usize];
     let life = s.life;
     let Some(tcp) = &mut s.tcp else { return };
-    let Some(piece) = tcp.pieces.get(tcp.next[dir]) else { return };
+    let Some(piece) = tcp.pieces.peek(dir) else { return };
     // it comes as long after the connection's begin as it was captured
     let at = s.began[DOWNSTREAM].saturating_add(piece.time.saturating_sub(s.times[0]));
     tcp.stalled[dir] = false;
@@ -151,32 +117,34 @@ fn plan(slot: u32, dir: usize) {
 
 /// The time of a piece has come. Order of the capture is kept, but that a client does not wait for an upstream that knows nothing yet.
 pub fn arrive(slot: u32, dir: usize) {
+    if core().streams[slot as usize].tcp.is_none() {
+        return upgrade::arrive(slot, dir);
+    }
     let tcp = tcp(slot);
-    let (mine, other) = (tcp.next[dir], tcp.next[1 - dir]);
     if dir == UPSTREAM && tcp.holds() {
         tcp.stalled[dir] = true;
         return;
     }
-    if other < mine && !tcp.stalled[1 - dir] {
+    let waits = tcp.pieces.other_comes_first(dir);
+    if waits && !tcp.stalled[1 - dir] {
         return plan(slot, dir);
     }
-    let piece = tcp.pieces[mine];
-    if piece.kind & END != 0 && other < mine {
+    if waits && tcp.pieces.peek(dir).is_some_and(|piece| piece.is_end() && !piece.is_reset()) {
         // a client that has not got its answer does not leave
         tcp.stalled[dir] = true;
         return;
     }
-    tcp.next[dir] = tcp.first_of(dir, mine + 1);
+    let Some(piece) = tcp.pieces.take(dir) else { return };
     let c = core();
     let s = &mut c.streams[slot as usize];
-    let end = piece.kind & (END | RESET) != 0;
+    let (end, reset) = (piece.is_end(), piece.is_reset());
     let row = Row {
         exchange: s.exchange,
-        args: [dir as u32, piece.to - piece.from, u32::from(end), u32::from(piece.kind & RESET != 0)],
+        args: [dir as u32, piece.to - piece.from, u32::from(end), u32::from(reset)],
         ..Row::event(Event::Data, c.now)
     };
     c.trace.push(row, |_| {});
-    if piece.kind & RESET != 0 {
+    if reset {
         return close(slot, if dir == UPSTREAM { LOCAL } else { REMOTE });
     }
     s.received[dir] += u64::from(piece.to - piece.from);
@@ -191,6 +159,9 @@ pub fn arrive(slot: u32, dir: usize) {
 
 /// What a pass over the filters leaves: perhaps a connection that is over, else the next piece can come (`dir`: of what came).
 pub fn settle(slot: u32, dir: Option<usize>) {
+    if core().streams[slot as usize].tcp.is_none() {
+        return upgrade::over(slot);
+    }
     let tcp = tcp(slot);
     let client = tcp.ended[DOWNSTREAM] && tcp.told[UPSTREAM];
     if client && dir == Some(DOWNSTREAM) {
@@ -422,7 +393,8 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     let s = &mut c.streams[slot as usize];
     let state = &s.filters[filter as usize];
     let vm = state.vm;
-    if state.absent || !state.created || c.vms[vm as usize].failed != 0 {
+    if state.absent || state.dead || !state.created || c.vms[vm as usize].failed != 0 {
+        c.vms[vm as usize].contexts.remove(&state.ctx);
         return s.work.push_front(Work::End { step: 0, filter: filter + 1 });
     }
     let which = [Callback::DownstreamClose, Callback::Done, Callback::Log, Callback::Delete][step as usize & 3];

@@ -52,7 +52,8 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
         }
         s.sent_at = c.now;
         // an answer that came before the request was whole keeps its distance to the request's start
-        if s.has_response && s.times[2] < s.times[1] && !s.response_planned {
+        let early = s.has_response && s.times[2] < s.times[1] || s.upgrade.is_some();
+        if early && !s.response_planned {
             s.response_planned = true;
             let (at, life) = (c.now + s.times[2].saturating_sub(s.times[0]), s.life);
             c.events.plan(at, Planned::Response { slot, life });
@@ -64,7 +65,9 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
     if dir == RESPONSE {
         s.code = status(s);
         // Envoy takes them off here: the log does not see them either
-        s.maps[2].retain(|name| !crate::message::stays_behind(name));
+        if !s.upgraded {
+            s.maps[2].retain(|name| !crate::message::stays_behind(name));
+        }
     }
     s.sink[dir].headers = true;
     if !eos && s.filters.iter().any(|f| f.half[dir].headers_open) {
@@ -80,6 +83,9 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
 
 pub fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
     core().streams[slot as usize].put(dir, bytes);
+    if dir == REQUEST && core().streams[slot as usize].upgraded {
+        crate::upgrade::gone(slot);
+    }
     if eos {
         complete(slot, dir);
     }
@@ -154,7 +160,8 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
 
 /// The connection to the client ends where it stands.
 pub fn cut(slot: u32) {
-    if core().streams[slot as usize].sink[RESPONSE].headers {
+    let s = &core().streams[slot as usize];
+    if s.sink[RESPONSE].headers && !s.upgraded {
         write_out(slot, RESPONSE, true);
     }
     end(slot);
@@ -169,6 +176,14 @@ pub fn end(slot: u32) {
     }
     s.work.clear();
     s.work.push_back(Work::End { step: 0, filter: 0 });
+    if s.upgraded {
+        // what goes over a WebSocket has no end of its own
+        let cut = !s.sink[RESPONSE].ended && s.sink[RESPONSE].headers;
+        write_out(slot, REQUEST, false);
+        if cut {
+            write_out(slot, RESPONSE, true);
+        }
+    }
     c.ready.push_back(slot);
 }
 

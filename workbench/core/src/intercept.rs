@@ -130,9 +130,16 @@ pub extern "C" fn intercept_store(vm: u32, at: u32, value: u64, size: u32) -> u3
     if done { 0 } else { INVALID_MEMORY }
 }
 
-/// A call of an import that the filter has no capability for: recorded under its code, answered with this status.
+/// A call of an import that the filter has no capability for: recorded, and answered with this status. A name is given for those
+/// that share one code.
 #[no_mangle]
-pub extern "C" fn intercept_deny(vm: u32, code: u32, status: u32) -> u32 {
+#[allow(clippy::too_many_arguments)]
+pub extern "C" fn intercept_deny(vm: u32, code: u32, a: u32, b: u32, c: u32, d: u32, name: *const u8, name_n: u32, status: u32) -> u32 {
     let Some(call) = call_of(code) else { return status };
-    crate::hostcalls::hostcall_raw(vm, call, [0; 4], |_| status)
+    crate::hostcalls::hostcall_raw(vm, call, [a, b, c, d], |host| {
+        if name_n > 0 {
+            host.field(crate::bytes(name, name_n));
+        }
+        status
+    })
 }

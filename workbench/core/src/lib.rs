@@ -19,12 +19,14 @@ mod local;
 mod memory;
 mod message;
 mod packed;
+mod pieces;
 mod refusal;
 mod root;
 mod shared;
 mod state;
 mod stream;
 mod trace;
+mod upgrade;
 mod worker;
 
 use events::Event;

@@ -42,13 +42,24 @@ pub struct Loaded {
     pub chunked: bool,
     /// It has a content-length or came in chunks.
     pub framed: bool,
+    /// It asks for WebSocket, and may.
+    pub upgrade: bool,
     /// Envoy answers it instead of passing it on.
     pub refused: Option<Refusal>,
 }
 
 /// Fills `map` with a request: pseudo headers in Envoy's order, then the fields as captured, names in lower case,
 /// `x-forwarded-proto` last where there was none.
-pub fn load_request(map: &mut HeaderMap, method: &[u8], scheme: &[u8], authority: &[u8], path: &[u8], fields: Pairs<'_>) -> Loaded {
+/// An upgrade to WebSocket keeps its headers where it is `allowed`.
+pub fn load_request(
+    map: &mut HeaderMap,
+    method: &[u8],
+    scheme: &[u8],
+    authority: &[u8],
+    path: &[u8],
+    fields: Pairs<'_>,
+    allowed: bool,
+) -> Loaded {
     map.clear(Side::Request);
     let scan = Scan::of(fields.clone());
     let mut named: Vec<Vec<u8>> = Vec::new();
@@ -57,7 +68,12 @@ pub fn load_request(map: &mut HeaderMap, method: &[u8], scheme: &[u8], authority
             named.extend(tokens(v).map(<[u8]>::to_ascii_lowercase).filter(|t| t != b"te"));
         }
     }
+    let upgrade = allowed && scan.asks_for_websocket(&named);
     let mut refused = scan.request(method, authority, path, fields.clone(), &named);
+    if upgrade {
+        named.retain(|name| name != b"upgrade");
+        refused = refused.filter(|refusal| refusal.details != UPGRADE_FAILED);
+    }
     let https = match scan.forwarded {
         (0, _) => scheme.eq_ignore_ascii_case(b"https"),
         (1, value) => value.eq_ignore_ascii_case(b"https"),
@@ -87,7 +103,7 @@ pub fn load_request(map: &mut HeaderMap, method: &[u8], scheme: &[u8], authority
             }
             v = b"trailers";
         }
-        legal &= map.load(k, v, |name| ends_here(name, v) || named.iter().any(|other| other == name));
+        legal &= map.load(k, v, |name| ends_here(name, v) && !(upgrade && matches!(name, b"connection" | b"upgrade")) || named.iter().any(|other| other == name));
     }
     if !legal {
         refused = bad_name(refused);
@@ -95,7 +111,7 @@ pub fn load_request(map: &mut HeaderMap, method: &[u8], scheme: &[u8], authority
     if scan.forwarded.0 == 0 && whole {
         map.push(b"x-forwarded-proto", scheme);
     }
-    Loaded { chunked: scan.chunked(), framed: scan.framed(), refused }
+    Loaded { chunked: scan.chunked(), framed: scan.framed(), upgrade: upgrade && refused.is_none(), refused }
 }
 
 /// Fills `map` with a response. Only `keep-alive` is dropped here: filters do see `connection` and its like.
@@ -117,7 +133,7 @@ pub fn load_response(map: &mut HeaderMap, status: u32, version: u32, fields: Pai
     if version < 20 && !legal {
         return None;
     }
-    Some(Loaded { chunked: scan.chunked(), framed: scan.framed(), refused: None })
+    Some(Loaded { chunked: scan.chunked(), framed: scan.framed(), ..Loaded::default() })
 }
 
 pub fn load_trailers(map: &mut HeaderMap, fields: Pairs<'_>) {

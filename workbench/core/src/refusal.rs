@@ -95,6 +95,10 @@ impl<'a> Scan<'a> {
         self.lengths > 0 || self.encodings > 0
     }
 
+    pub fn asks_for_websocket(&self, named: &[Vec<u8>]) -> bool {
+        self.upgrade.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket")) && named.iter().any(|n| n == b"upgrade")
+    }
+
     /// Why Envoy refuses a request of these fields; `named` are the tokens of Connection.
     pub fn request(&self, method: &[u8], authority: &[u8], path: &[u8], fields: Pairs<'_>, named: &[Vec<u8>]) -> Option<Refusal> {
         let host = if self.host { 0 } else { authority.len() + 8 };

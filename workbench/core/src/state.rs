@@ -106,6 +106,8 @@ pub struct Settings {
     pub log_level: u32,
     /// Threads that serve connections; the main thread's number comes next, then that of a trial.
     pub workers: u32,
+    /// Which upgrades to WebSocket are allowed, see `upgrade`.
+    pub websocket: u32,
 }
 
 /// The callback that runs in a VM now: what a trap takes down.
@@ -203,6 +205,7 @@ impl Core {
             trace_limit: r.u32() as usize,
             log_level: r.u32(),
             workers: r.u32(),
+            websocket: r.u32(),
         };
         self.now = self.settings.start;
     }

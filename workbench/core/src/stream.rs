@@ -4,8 +4,10 @@ use crate::call::{callback, Callback, Target};
 use crate::headers::HeaderMap;
 use crate::message;
 use crate::packed::Reader;
+use crate::pieces::Pieces;
 use crate::state::{core, Core, Ctx};
 use crate::trace::{Event, Row, NONE};
+use crate::upgrade;
 use std::collections::{BTreeMap, VecDeque};
 
 pub const REQUEST: usize = 0;
@@ -234,6 +236,11 @@ pub struct Stream {
     pub fixed_state: Vec<Vec<u8>>,
     /// Filter state under names that Envoy knows.
     pub envoy_state: Vec<EnvoyState>,
+    /// What is said once the exchange has become a WebSocket, where it may; and whether it has.
+    pub upgrade: Option<Box<Pieces>>,
+    pub upgraded: bool,
+    /// The next message of a side waits for something other than its time.
+    pub stalled: [bool; 2],
     /// It is no exchange but a TCP connection.
     pub tcp: Option<Box<crate::connection::Tcp>>,
 }
@@ -254,12 +261,15 @@ pub enum Touched {
     Body { slot: u32, filter: u32, dir: usize, before: u32 },
 }
 
+/// Flag of a record whose exchange became a WebSocket.
+const WEBSOCKET: u32 = 8;
+
 /// Bytes of a buffer that are worth keeping for the next exchange.
 const KEPT: usize = 64 << 10;
 
 impl Stream {
     /// Reads the record and makes the request as the first filter is shown it.
-    pub fn load(&mut self, record: &[u8]) {
+    pub fn load(&mut self, record: &[u8], websocket: u32) {
         self.tcp = None;
         self.record.clear();
         self.record.extend_from_slice(record);
@@ -274,7 +284,9 @@ impl Stream {
         let (scheme, authority, path) = (r.str(), r.str(), r.str());
         self.lists[0] = r.at;
         let fields = r.pairs();
-        self.loaded[REQUEST] = message::load_request(&mut self.maps[0], method, scheme, authority, path, fields);
+        let is_websocket = flags & WEBSOCKET != 0;
+        let allowed = self.versions[REQUEST] < 20 && (websocket == upgrade::ANY || websocket == upgrade::CAPTURED && is_websocket);
+        self.loaded[REQUEST] = message::load_request(&mut self.maps[0], method, scheme, authority, path, fields, allowed);
         self.bodies[REQUEST] = r.range();
         self.lists[1] = r.at;
         let trailers = r.pairs();
@@ -287,6 +299,17 @@ impl Stream {
         self.has_trailers[RESPONSE] = r.pairs().len() > 0;
         self.lists[4] = r.at;
         r.pairs();
+        self.upgrade = None;
+        if is_websocket || self.loaded[REQUEST].upgrade {
+            r.str();
+            let count = r.u32() as usize;
+            let messages = r.take(count.saturating_mul(16));
+            self.upgrade = self.loaded[REQUEST].upgrade.then(|| Box::new(Pieces::read(count, messages, self.bodies)));
+            if self.upgrade.is_none() {
+                // frames are no body of anything else
+                self.bodies = [(0, 0); 2];
+            }
+        }
         self.head = method == b"HEAD";
         self.grpc = self.maps[0].get(b"content-type").is_some_and(is_grpc);
         self.maps[2].clear(crate::headers::Side::Response);
@@ -327,6 +350,7 @@ impl Stream {
         self.answered_by = NONE;
         (self.response_planned, self.response_loaded, self.local, self.answers) = (false, false, false, 0);
         (self.stopped, self.ending, self.watched, self.code) = (false, false, false, 0);
+        (self.upgraded, self.stalled) = (false, [false; 2]);
     }
 
     /// Gives back what the exchange took; buffers are kept for the next one unless they are large.
@@ -341,6 +365,7 @@ impl Stream {
         self.fixed_state.clear();
         self.envoy_state.clear();
         self.tcp = None;
+        self.upgrade = None;
         self.record.clear();
         self.record.shrink_to(KEPT);
         for map in &mut self.maps {
