@@ -24,7 +24,7 @@ from workbench.cli import main
 from workbench.envoy import Cluster, FilterSpec, compare, run_envoy
 from workbench.errors import ConfigError, ReplayError
 from workbench.replay import Replay
-from workbench.services import NEVER, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse
+from workbench.services import NEVER, Entry, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse
 from workbench.services.calls import HttpAnswer
 from workbench.trace.records import Event, Kind
 
@@ -81,10 +81,24 @@ def test_a_callout_in_the_tree_of_calls(asks: Path) -> None:
     assert any(node.name == "proxy_on_http_call_response" and node.own for node in top)
 
 
+def test_a_hang_is_told_wherever_failures_are(asks: Path) -> None:
+    made = Made(exchanges(request(), request(at_ms=50)))
+    replay = Chain(asks, clusters={"auth": [Entry((HttpResponse(), NEVER))]}).replay(made)  # type: ignore[arg-type]
+    assert replay[0].result["error"] is None
+    error = replay[1].result["error"]
+    assert error is not None and "cluster auth" in error["message"]
+    assert (error["filter"], error["callback"], error["kind"]) == ("asks", "on_request_headers", "hang")
+    assert replay[1].outcome == "error" and replay[1].decision.reason.startswith("hang in on_request_headers")
+    assert replay.failures[["exchange", "kind"]].to_numpy().tolist() == [[1, "hang"]]
+    assert "hang" in summary_text(replay.summary, width=200)
+    assert [one["callouts"][0]["ended"] for one in replay.outcomes()] == ["answered", "unanswered"]
+
+
 def test_a_script_begins_anew_in_each_replay(asks: Path) -> None:
     made = Made(exchanges(request(), request(at_ms=50)))
-    chain = Chain(asks, clusters={"auth": [HttpResponse(200), HttpResponse(201)]})
+    chain = Chain(asks, clusters={"auth": [Entry((HttpResponse(200), HttpResponse(201)))]})
     first, second = chain.replay(made), chain.replay(made)  # type: ignore[arg-type]
+    assert list(first.callouts["status"]) == [200, 201]
     assert first.digest() == second.digest()
 
 
