@@ -131,6 +131,30 @@ def test_a_real_server_and_what_is_said_of_it(asks: Path) -> None:
     assert "cannot be had a second time" in summary_text(replay.summary)
 
 
+def test_a_stream_to_a_real_server(tmp_path: Path) -> None:
+    talks = [
+        call("grpc_stream", "svc", "pkg.Svc", "Talk", b"", OUT),
+        call("grpc_send", 6, b"one", 0),
+        call("grpc_send", 6, b"two", 1),
+        Ret(1),
+    ]
+    (tmp_path / "talks.wasm").write_bytes(wasm(request_headers=talks, grpc_close=[call("effective", LAST), call("cont", 0)]))
+    with grpc_server(lambda path, message: GrpcResponse(b"re:" + message, trailers={"t": "1"})) as port:
+        chain = Chain(tmp_path / "talks.wasm", clusters={"svc": f"http://127.0.0.1:{port}"})
+        replay = chain.replay(Made(exchanges(request())))  # type: ignore[arg-type]
+    (one,) = replay.outcomes()
+    assert one["downstream_response"] is not None
+    assert [(each["kind"], each["status"], each["ended"]) for each in one["callouts"]] == [("grpc", 0, "answered")]
+    names = [name for name in replay.callbacks["callback"] if name.startswith("on_grpc")]
+    assert names == [
+        "on_grpc_receive_initial_metadata",
+        "on_grpc_receive",
+        "on_grpc_receive",
+        "on_grpc_receive_trailing_metadata",
+        "on_grpc_close",
+    ]
+
+
 def test_an_error_in_a_function_names_the_cluster(asks: Path) -> None:
     def check(asked: HttpRequest) -> HttpResponse:
         raise KeyError("user")
