@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 from tests.conformance.case import Case
 from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, connection_lines, hostcall_line, message_lines, request_head
 from tests.conformance.run_here import chain_of
+from tests.conformance.services import there
 from workbench.capture.connection import Connection
 from workbench.capture.exchange import Exchange
 from workbench.envoy import EnvoyProcess, FilterSpec, Observed
@@ -54,6 +56,7 @@ class CaseRunner:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="conformance-peers", daemon=True)
         self._upstream = Upstream()
+        self._services = ExitStack()
         self._raw = RawUpstream()
         self._number = 0
         self._began = 0.0
@@ -64,7 +67,8 @@ class CaseRunner:
         self._await(self._upstream.__aenter__())
         self._put([])
         self._await(self._raw.open())
-        config = bootstrap([], self._upstream.port, clusters=[Cluster(_RAW, self._raw.port)])
+        clusters = [Cluster(_RAW, self._raw.port), *self._services.enter_context(there())]
+        config = bootstrap([], self._upstream.port, clusters=clusters)
         config["static_resources"]["listeners"] = []
         config["dynamic_resources"] = {"lds_config": {"path_config_source": {"path": str(self._listeners)}, "resource_api_version": "V3"}}
         arguments = ("--drain-time-s", "0", "--drain-strategy", "immediate")
@@ -74,6 +78,7 @@ class CaseRunner:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._envoy.close()
+        self._services.close()
         self._await(self._upstream.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._raw.close)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.conformance.case import Case
 from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, connection_lines, hostcall_line, message_lines, request_head
+from tests.conformance.services import here
 from tests.core.traffic import Batch
 from workbench.analysis import words
 from workbench.capture.connection import Connection
@@ -47,7 +48,7 @@ def run_here(case: Case) -> str:
             batches = [Batch(pack_connections(case.connections), len(case.connections), case.connections[0].start_ns)]
         settings = Settings(**case.settings)
         try:
-            trace = replay(chain, batches, settings)
+            trace = replay(chain, batches, settings, clusters=here().begin(None))
         except FilterLoadError:
             try:
                 trace = replay(chain, [], replace(settings, start_anyway=True))

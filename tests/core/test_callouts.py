@@ -117,7 +117,8 @@ def test_the_request_as_the_service_gets_it(play: Play) -> None:
     played = play([{"request_headers": [ask], "http_call_response": [call("pairs", 7, OUT, OUT)]}], clusters=service(answer))
     (got,) = seen
     assert (got.method, got.path, got.authority, got.body, got.trailers) == (b"GET", b"/c?q=1", b"auth.example", b"xyz", ((b"t1", b"v"),))
-    assert got.headers[3:] == ((b"x-up", b"1"), (b"content-length", b"3"))
+    added = ((b"x-envoy-internal", b"true"), (b"x-envoy-expected-rq-timeout-ms", b"200"))
+    assert got.headers[3:] == ((b"x-up", b"1"), (b"content-length", b"3"), *added)
     assert (got.cluster, got.filter, got.exchange, got.timeout_ms, got.time_ns) == ("svc", "a", 0, TIMEOUT_MS, START_NS)
     assert [row.d for row in played.of("proxy_on_http_call_response")] == [1]
     assert [row.b for row in played.of("proxy_get_header_map_pairs")] == [1]
@@ -262,6 +263,28 @@ def test_an_endless_chain_of_callouts_ends(play: Play) -> None:
     )
     assert played.results("proxy_http_call")[-1] == 10
     assert any("callouts" in note for note in played.notes())
+
+
+def test_answers_that_come_too_late_take_no_room(play: Play) -> None:
+    """They wait for their time all the same: 20 of 16 MiB are more than may wait at once."""
+    large = HttpResponse(body=bytes(16 << 20), latency_ms=50)
+    script = {"request_headers": [http_call(timeout=1)]}
+    played = play([script], [request(at_ms=100 * i) for i in range(20)], clusters=service(lambda _: large))
+    assert {end for _, end, _, _ in callouts(played)} == {"TIMEOUT"}
+    assert played.notes() == []
+
+
+def test_many_large_questions_at_once(play: Play) -> None:
+    sizes: list[int] = []
+
+    def count(asked: HttpRequest) -> HttpAnswer:
+        sizes.append(len(asked.body))
+        return HttpResponse()
+
+    body = bytes(700_000)
+    played = play([{"request_headers": [http_call(body=body)] * 3, "memory": "64"}], clusters=service(count))
+    assert sizes == [700_000] * 3
+    assert len(callouts(played)) == 3
 
 
 def test_a_function_that_raises_is_one_clear_error(play: Play) -> None:

@@ -102,7 +102,7 @@ def test_a_unary_answer(play: Play) -> None:
     played = play([script], clusters=service(answer))
     assert seen(played) == [("receive", 5, 9)]
     assert [(asked.service, asked.method, asked.message, asked.metadata, asked.timeout_ms) for asked in got] == [
-        ("pkg.Svc", "Get", b"ping", ((b"x-md", b"1"),), 200)
+        ("pkg.Svc", "Get", b"ping", ((b"x-md", b"1"), (b"x-envoy-internal", b"true"), (b"x-envoy-expected-rq-timeout-ms", b"200")), 200)
     ]
     assert [(row.result, row.d) for row in played.of("proxy_get_buffer_bytes")] == [(0, 9), (0, 0)]
     assert played.results("proxy_set_buffer_bytes") == [0, 2, 0, 2]

@@ -1,113 +1,25 @@
-"""Real services on loopback: HTTP/1.1 and gRPC, that answer with what a function says."""
+"""Real services on loopback, HTTP/1.1 and gRPC, that answer with what a function says."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-import grpc
-
-from workbench.services import GrpcResponse, HttpResponse, Reset
+from workbench.services import GrpcResponse, HttpResponse, Reset, serving
 
 __all__ = ["grpc_server", "http_server"]
 
 
-@contextmanager
-def http_server(answer: Callable[[str, str, bytes], HttpResponse | Reset]) -> Iterator[int]:
-    """Serve on a free port, which it gives: `answer` is asked with method, path and body. Trailers are sent, latencies waited for."""
+def http_server(answer: Callable[[str, str, bytes], HttpResponse | Reset]) -> AbstractContextManager[int]:
+    """A server; gives its port. `answer` is asked with method, path and body."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def of(headers: tuple[tuple[bytes, bytes], ...], body: bytes) -> HttpResponse | Reset:
+        named = dict(headers)
+        return answer(named[b":method"].decode(), named[b":path"].decode(), body)
 
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            given = answer(self.command, self.path, body)
-            time.sleep(given.latency_ms / 1000)
-            if isinstance(given, Reset):
-                self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
-                self.close_connection = True
-                return
-            head = b"HTTP/1.1 %d X\r\n" % given.status + _lines(given.headers) + b"\r\n"
-            if given.trailers:
-                assert isinstance(given.body, bytes)
-                framed = b"%x\r\n%b\r\n0\r\n" % (len(given.body), given.body) + _lines(given.trailers) + b"\r\n"
-            else:
-                assert isinstance(given.body, bytes)
-                framed = given.body
-            self.wfile.write(head + framed)
-
-        do_POST = do_PUT = do_GET
-
-        def log_message(self, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="http-service")
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return serving.http_server(of)
 
 
-def _lines(pairs: Any) -> bytes:
-    return b"".join(b"%b: %b\r\n" % pair for pair in pairs)
-
-
-@contextmanager
-def grpc_server(answer: Callable[[str, bytes], GrpcResponse]) -> Iterator[int]:
-    """The same over gRPC: `answer` is asked with the method's path and a message; paths that end in `Stream` are streams."""
-
-    class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
-        def service(self, details: Any) -> Any:
-            path = details.method
-
-            def one(message: bytes, context: Any) -> bytes:
-                given = answer(path, message)
-                time.sleep(given.latency_ms / 1000)
-                if given.trailers:
-                    context.set_trailing_metadata(_texts(given.trailers))
-                if given.status:
-                    context.abort(next(code for code in grpc.StatusCode if code.value[0] == given.status), given.status_message)
-                if given.metadata:
-                    context.send_initial_metadata(_texts(given.metadata))
-                assert isinstance(given.message, bytes)
-                return given.message
-
-            def many(messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
-                first = True
-                for message in messages:
-                    given = answer(path, message)
-                    time.sleep(given.latency_ms / 1000)
-                    context.set_trailing_metadata(_texts(given.trailers))
-                    if given.status:
-                        context.abort(next(code for code in grpc.StatusCode if code.value[0] == given.status), given.status_message)
-                    if first:
-                        context.send_initial_metadata(_texts(given.metadata))
-                        first = False
-                    assert isinstance(given.message, bytes)
-                    yield given.message
-
-            make = grpc.stream_stream_rpc_method_handler if path.endswith("Stream") else grpc.unary_unary_rpc_method_handler
-            return make(many if path.endswith("Stream") else one)
-
-    server = grpc.server(ThreadPoolExecutor(8))
-    server.add_generic_rpc_handlers((Handler(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(0).wait()
-
-
-def _texts(pairs: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((name.decode(), value.decode()) for name, value in pairs)
+def grpc_server(answer: Callable[[str, bytes], GrpcResponse], unknown: str = "") -> AbstractContextManager[int]:
+    """The same over gRPC: `answer` is asked with the method's path and a message; one method is `unknown`."""
+    return serving.grpc_server(lambda path, metadata, message: answer(path, message), unknown)

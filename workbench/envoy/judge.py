@@ -15,7 +15,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,13 +24,11 @@ from typing import Any, TypeVar
 
 from workbench.capture.exchange import Exchange, Pairs
 from workbench.errors import EnvoyError
-from workbench.services.calls import Service
 
 from .certificate import write_certificate
 from .client import fetch
 from .config import PLAIN, TLS, Cluster, FilterSpec, bootstrap
 from .process import EnvoyProcess
-from .services import ServiceServer
 from .tcp_judge import ObservedConnection, RawUpstream, as_connection, play_connection
 from .upstream import Upstream
 from .wire import Head, Message, values
@@ -159,7 +157,7 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 class Judge:
     """One real Envoy with a chain, a loopback upstream behind it and a client before it; an asynchronous context manager.
 
-    `tls`: exchanges over HTTPS will come. `services` answer HTTP callouts, by the names of their clusters. The rest is that of `run_envoy`.
+    `tls`: exchanges over HTTPS will come. The rest is that of `run_envoy`.
     """
 
     def __init__(
@@ -170,10 +168,8 @@ class Judge:
         clusters: Sequence[Cluster] = (),
         concurrency: int = 1,
         wasm_log_level: str = "info",
-        services: Mapping[str, Service] | None = None,
     ) -> None:
         self._filters = filters
-        self._services = services or {}
         self._secure = tls
         self._clusters = clusters
         self._concurrency = concurrency
@@ -198,11 +194,9 @@ class Judge:
                 self._tls.check_hostname = False
                 self._tls.load_verify_locations(certificate[0])
             self._upstream = await stack.enter_async_context(Upstream())
-            clusters = list(self._clusters)
-            for name, service in self._services.items():
-                server = await stack.enter_async_context(ServiceServer(name, service, lambda: self._upstream.exchange))
-                clusters.append(Cluster(name, server.port))
-            config = bootstrap(self._filters, self._upstream.port, certificate=certificate, clusters=clusters, access_log=self._access_log)
+            config = bootstrap(
+                self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters, access_log=self._access_log
+            )
             process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
             self._envoy = stack.enter_context(process)
             self._envoy.new_log()

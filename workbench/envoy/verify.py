@@ -17,10 +17,9 @@ from typing import Any
 
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
-from workbench.services.calls import Service
 
 from .causes import Again, Differing, InTime, Moment, explain
-from .config import FilterSpec
+from .config import Cluster, FilterSpec
 from .differences import Difference, compare
 from .judge import Judge, Observed, in_thread
 
@@ -56,16 +55,18 @@ def verify(
     limit: int | None = 1000,
     paced: bool = False,
     timeout: float = 5.0,
-    services: Mapping[str, Service] | None = None,
+    clusters: Sequence[Cluster] = (),
+    sending: Callable[[Exchange], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Checked:
     """Send the first `limit` exchanges (None: all) through real Envoy and compare.
 
     `result_of` gives what the replay says of an exchange in the form of its JSON, None for one that was not replayed; `again` runs it
-    again with something altered, to find causes. `services` answer HTTP callouts, by cluster. Envoy has one worker. `timeout`
-    bounds, in seconds, each wait for the client's next byte, and less where nothing was answered before. Setting `cancel`, or an
-    interrupt, ends it early with what was compared until then.
+    again with something altered, to find causes. `clusters` are those that filters call, and where they are served; `sending` is told
+    of each exchange before it goes to the Envoy that has the chain. Envoy has one worker. `timeout` bounds, in seconds, each wait for the
+    client's next byte, and less where nothing was answered before. Setting `cancel`, or an interrupt, ends it early with what was
+    compared until then.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     run = _Run(capture, result_of, paced, timeout, progress, cancel or threading.Event())
@@ -74,7 +75,7 @@ def verify(
     checked = run.checked = Checked(total)
     if total:
         try:
-            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), services or {}))
+            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), clusters, sending))
         except KeyboardInterrupt:
             run.cancel.set()
         except BaseExceptionGroup as group:
@@ -127,11 +128,19 @@ class _Run:
         self._limited: set[str | None] = set()
         self._answered: frozenset[str] = frozenset()
 
-    async def work(self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], services: Mapping[str, Service]) -> None:
-        self._answered = frozenset(services)
+    async def work(
+        self,
+        filters: Sequence[FilterSpec],
+        exchanges: Iterator[Exchange],
+        clusters: Sequence[Cluster],
+        sending: Callable[[Exchange], None] | None,
+    ) -> None:
+        self._answered = frozenset(each.name for each in clusters)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
         ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
-        async with Judge(filters, services=services) as chain, Judge([]) as bare:
+        if sending is not None:
+            ours = map(_telling(sending), ours)
+        async with Judge(filters, clusters=clusters) as chain, Judge([]) as bare:
             self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
@@ -203,3 +212,11 @@ class _Run:
 
 async def _next(items: AsyncGenerator[Observed, None]) -> Observed | None:
     return await anext(items, None)
+
+
+def _telling(listener: Callable[[Exchange], None]) -> Callable[[Exchange], Exchange]:
+    def tell(exchange: Exchange) -> Exchange:
+        listener(exchange)
+        return exchange
+
+    return tell

@@ -115,8 +115,12 @@ class Composition:
     def put(self, data: bytes) -> int:
         """Copy bytes into the core's memory; gives their place, which `core_free` takes back."""
         at = self.call("core_alloc", len(data))
-        ctypes.memmove(_address(self.memory, self.store) + at, data, len(data))
+        self.write(at, data)
         return at
+
+    def write(self, at: int, data: bytes) -> None:
+        """Copy bytes to a place in the core's memory that the core gave for them."""
+        ctypes.memmove(_address(self.memory, self.store) + at, data, len(data))
 
     def call_with(self, name: str, data: bytes, *before: int) -> int:
         """Call a function that takes a structure by pointer and length, after other numbers, and keeps no pointer to it."""

@@ -191,11 +191,15 @@ class _Run:
         self._progress = progress
         self._total = total
         self._reported = 0.0
+        self._asking = False
 
     def interrupt(self) -> None:
-        """End the replay as soon as a filter or a hook runs."""
+        """End the replay as soon as a filter or a hook runs; a service that is being asked is left at once."""
         self.cancel.set()
         self.hooks.interrupt()
+        if self._asking:
+            self._asking = False
+            raise KeyboardInterrupt
 
     def begin(self, batches: Iterable[Batch]) -> None:
         """Start the filters, replay everything, finish."""
@@ -259,6 +263,7 @@ class _Run:
         status = self._enter_whole(name, *args)
         while status != _DONE:
             self._check()
+            following = "resume"
             if status == _TRACE_FULL:
                 self.drain()
                 self.report()
@@ -266,9 +271,10 @@ class _Run:
                 self._renew()
             elif status == _NEEDS_ANSWER:
                 self._answer()
+                following = "answered"
             else:
                 raise ReplayError(f"the host core answered {status}")
-            status = self._enter_whole("resume")
+            status = self._enter_whole(following)
 
     def _enter_whole(self, name: str, *args: int) -> int:
         while True:
@@ -310,9 +316,19 @@ class _Run:
         failure.message = self.host.read(self.host.call("failure_ptr"), self.host.call("failure_len")).decode()
 
     def _answer(self) -> None:
-        """What a filter asked of another service, asked of whoever answers for it."""
-        question = self.host.read(self.host.call("question_ptr"), self.host.call("question_len"))
-        self.host.call_with("answer", self.services.answer(question))
+        """What filters asked of other services, asked of whoever answers for them."""
+        at = self.host.call("questions")
+        size = int.from_bytes(self.host.read(at, 4), "little")
+        questions = self.host.read(at + 4, size)
+        try:
+            try:
+                self._asking = True
+                answers = self.services.answer_all(questions)
+            finally:
+                self._asking = False
+        except KeyboardInterrupt:
+            raise _Cancelled from None
+        self.host.write(self.host.call("answer_room", len(answers)), answers)
 
     def _renew(self) -> None:
         """A fresh VM for the filter that the core names."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from ..capture.exchange import Pairs
+from ..capture.packing import pack_str
 from ..errors import ConfigError, ReplayError, WorkbenchError
 from .calls import (
     GrpcAnswer,
@@ -15,13 +17,25 @@ from .calls import (
     HttpResponse,
     Never,
     Part,
+    Peeking,
     Reset,
     Service,
     Session,
     Streaming,
     Unreachable,
 )  # fmt: skip
-from .packing import Ask, PartKind, Question, grpc_parts, http_parts, message_parts, pack_names, pack_parts, unpack_question
+from .packing import (
+    Ask,
+    PartKind,
+    Question,
+    grpc_parts,
+    http_parts,
+    message_parts,
+    pack_names,
+    pack_parts,
+    split_questions,
+    unpack_question,
+)
 
 __all__ = ["Answering"]
 
@@ -42,6 +56,10 @@ class Answering:
     def names(self) -> bytes:
         """The clusters that filters may call, packed for the core."""
         return pack_names(self._services)
+
+    def answer_all(self, data: bytes) -> bytes:
+        """The packed answers to the packed questions, in their order. Raises as `answer`."""
+        return b"".join(pack_str(self.answer(question)) for question in split_questions(data))
 
     def answer(self, data: bytes) -> bytes:
         """The packed answer to a packed question. Raises WorkbenchError, which names the cluster, where a service fails to give one."""
@@ -82,7 +100,7 @@ class Answering:
             if hasattr(service, "stream"):
                 self._sessions[key], parts = cast(Streaming, service).stream(request)
             else:
-                self._sessions[key], parts = _Messages(service, request), ()
+                self._sessions[key], parts = _Messages(service, request), _at_once(service, request)
         else:
             session = self._sessions.get(key)
             if session is None:
@@ -99,9 +117,12 @@ class Answering:
 
     def _common(self, question: Question) -> dict[str, object]:
         timeout = question.timeout_ms if question.timeout_ms and question.kind in (Ask.HTTP, Ask.UNARY) else None
+        added: Pairs = ((b"x-envoy-internal", b"true"),)
+        if timeout is not None:
+            added += ((b"x-envoy-expected-rq-timeout-ms", b"%d" % timeout),)
         return {
             "cluster": question.cluster.decode("utf-8", "replace"),
-            "headers": question.headers,
+            "headers": question.headers + added,
             "body": question.body,
             "time_ns": question.time_ns,
             "timeout_ms": timeout,
@@ -115,6 +136,18 @@ class Answering:
     def _grpc(self, question: Question) -> GrpcRequest:
         service, method = (text.decode("utf-8", "replace") for text in (question.service, question.method))
         return GrpcRequest(**self._common(question), service=service, method=method)  # type: ignore[arg-type]
+
+
+_UNIMPLEMENTED = 12
+
+
+def _at_once(service: Service, request: GrpcRequest) -> Sequence[Part]:
+    """What a server says to a stream before any message: that it is not there, speaks no gRPC, or has no such method."""
+    if not hasattr(service, "peek"):
+        return ()
+    answer = cast(Peeking, service).peek(request)
+    no_method = isinstance(answer, GrpcResponse) and answer.status == _UNIMPLEMENTED
+    return message_parts(answer, first=True, end=True) if no_method or isinstance(answer, (Unreachable, HttpResponse)) else ()
 
 
 class _Messages:

@@ -16,7 +16,7 @@ from ..errors import ConfigError
 
 __all__ = [
     "MOST_BYTES", "NEVER", "GrpcAnswer", "GrpcRequest", "GrpcResponse", "HttpAnswer", "HttpRequest", "HttpResponse", "Never", "Part",
-    "Reset", "Service", "Session", "Streaming", "Unreachable",
+    "Peeking", "Reset", "Service", "Session", "Streaming", "Unreachable",
 ]  # fmt: skip
 
 MOST_BYTES = 16 << 20
@@ -47,7 +47,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest(_Request):
-    """An HTTP callout. `headers` are as the filter gave them, pseudo headers among them, with the content-length that Envoy adds."""
+    """An HTTP callout. `headers` are as the filter gave them, pseudo headers among them, and behind them what Envoy adds."""
 
     trailers: Pairs = ()
 
@@ -69,7 +69,8 @@ class HttpRequest(_Request):
 
 @dataclass(frozen=True, slots=True)
 class GrpcRequest(_Request):
-    """A unary gRPC call, or one message of a stream. `headers` is the metadata, `body` the message's bytes, unframed."""
+    """A unary gRPC call, or one message of a stream. `headers` is the metadata with what Envoy adds, `body` the message's bytes,
+    unframed."""
 
     service: str = ""
     method: str = ""
@@ -81,7 +82,7 @@ class GrpcRequest(_Request):
 
     @property
     def metadata(self) -> Pairs:
-        """The initial metadata that the filter gave."""
+        """The initial metadata."""
         return self.headers
 
 
@@ -180,6 +181,12 @@ class Service(Protocol):
 
     def http(self, request: HttpRequest) -> HttpAnswer: ...
     def grpc(self, request: GrpcRequest) -> GrpcAnswer: ...
+
+
+class Peeking(Protocol):
+    """A service that can say beforehand what it will answer: some answers come when a stream is opened, before any message."""
+
+    def peek(self, request: GrpcRequest) -> GrpcAnswer: ...
 
 
 class Session(Protocol):

@@ -29,7 +29,7 @@ from .calls import (
 )
 from .packing import PartKind
 
-__all__ = ["Live"]
+__all__ = ["Live", "grpc_library"]
 
 _PATIENCE_S = 10.0
 """How long an answer is waited for where the filter set no timeout."""
@@ -112,7 +112,7 @@ class _Asking:
 
     def grpc(self, request: GrpcRequest) -> GrpcAnswer:
         """Ask over HTTP/2."""
-        grpc = _grpc()
+        grpc = grpc_library()
         call = self._open().unary_unary(f"/{request.service}/{request.method}")
         started = time.perf_counter()
         patience = request.timeout_ms / 1000 if request.timeout_ms else _PATIENCE_S
@@ -136,7 +136,7 @@ class _Asking:
 
     def _open(self) -> Any:
         if self._channel is None:
-            grpc, address = _grpc(), f"{self._host}:{self._port}"
+            grpc, address = grpc_library(), f"{self._host}:{self._port}"
             most = [("grpc.max_receive_message_length", MOST_BYTES)]
             if self._secure:
                 self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), options=most)
@@ -158,7 +158,7 @@ class _Stream:
         threading.Thread(target=self._listen, name="live-grpc", daemon=True).start()
 
     def _listen(self) -> None:
-        grpc, first = _grpc(), True
+        grpc, first = grpc_library(), True
         try:
             initial = _given(self._call.initial_metadata())
             for message in self._call:
@@ -205,7 +205,8 @@ class _Stream:
         self._call.cancel()
 
 
-def _grpc() -> Any:
+def grpc_library() -> Any:
+    """grpcio; ConfigError with the remedy where it is missing."""
     try:
         return importlib.import_module("grpc")
     except ImportError:

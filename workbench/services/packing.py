@@ -1,5 +1,6 @@
 """Questions of the core as requests, and answers as the bytes that it takes; `core/src/callouts.rs` is the other side.
 
+    questions := u32 count, count x str of
     question := u32 kind   u32 vm   u32 token   u32 filter   u32 exchange   u32 timeout in ms   u32 end of the filter's side
                 u64 virtual time    str cluster str service  str method     pairs headers       str body       pairs trailers
     answer   := u32 count, count x (u64 nanoseconds from now, u32 kind, u32 number, pairs, str, pairs)
@@ -18,7 +19,10 @@ from ..capture.exchange import Pairs
 from ..capture.packing import pack_pairs, pack_str, unpack_pairs
 from .calls import GrpcAnswer, GrpcResponse, HttpAnswer, HttpResponse, Never, Part, Reset, Unreachable
 
-__all__ = ["Ask", "PartKind", "Question", "grpc_parts", "http_parts", "message_parts", "pack_names", "pack_parts", "unpack_question"]
+__all__ = [
+    "Ask", "PartKind", "Question", "grpc_parts", "http_parts", "message_parts", "pack_names", "pack_parts", "split_questions",
+    "unpack_question",
+]  # fmt: skip
 
 _HEAD = struct.Struct("<7IQ")
 _PART = struct.Struct("<QII")
@@ -68,6 +72,16 @@ class Question:
     headers: Pairs
     body: bytes
     trailers: Pairs
+
+
+def split_questions(data: bytes) -> list[bytes]:
+    """The questions that the core asks at once."""
+    (count,), at = _U32.unpack_from(data), _U32.size
+    questions = []
+    for _ in range(count):
+        question, at = _str(data, at)
+        questions.append(question)
+    return questions
 
 
 def unpack_question(data: bytes) -> Question:

@@ -84,6 +84,10 @@ class _Replaying:
             return Reset(_latency(exchange))
         return HttpResponse(answer.status, answer.headers, answer.body, answer.trailers, _latency(exchange))
 
+    def peek(self, request: GrpcRequest) -> GrpcAnswer:
+        """What `grpc` answers."""
+        return self.grpc(request)
+
     def grpc(self, request: GrpcRequest) -> GrpcAnswer:
         """The recorded message and status; a compressed message is none that could be told."""
         exchange = self._exchange((b"POST", b"", f"/{request.service}/{request.method}".encode()), request.time_ns)

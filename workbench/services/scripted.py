@@ -103,6 +103,13 @@ class _Playing:
             return HttpResponse(404, {"content-type": "text/plain"}, f"no answer is scripted for {asked}")
         return found
 
+    def peek(self, request: GrpcRequest) -> GrpcAnswer:
+        """What `grpc` would answer; it stays the next."""
+        turns = list(self._turns)
+        answer = self.grpc(request)
+        self._turns = turns
+        return answer
+
     def grpc(self, request: GrpcRequest) -> GrpcAnswer:
         """The first entry's answer that is one of gRPC."""
         entries = self._script.entries

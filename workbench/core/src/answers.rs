@@ -2,7 +2,7 @@
 //! servers on loopback.
 
 use crate::call::{callback_of_four, Callback, Target};
-use crate::callouts::{tell, tell_open, tell_part, Callout, Owned, Part, ANSWERED, FAILED, HTTP, TIMEOUT, UNARY};
+use crate::callouts::{forget, tell, tell_open, tell_part, Callout, Owned, Part, ANSWERED, FAILED, HTTP, TIMEOUT, UNARY};
 use crate::headers::{HeaderMap, Side};
 use crate::state::{core, Ctx};
 use crate::trace::NONE;
@@ -95,7 +95,7 @@ fn reply(status: u32, body: &[u8]) -> HeaderMap {
 
 fn http(vm: u32, token: u32, part: Part) {
     let c = core();
-    let Some(callout) = c.callouts.open.remove(&(vm, token)) else { return };
+    let Some(callout) = forget(c, vm, token) else { return };
     let mut trailers = HeaderMap::default();
     let (how, headers, body) = match part.kind {
         part::RESPONSE => {
@@ -166,7 +166,7 @@ fn unary(vm: u32, token: u32, part: Part) {
             let (target, size) = (target(callout, vm), part.body.len() as u32);
             let shown = Shown { vm, root: callout.root, message: Some(part.body), ..Shown::default() };
             enter(Callback::GrpcReceive, target, [token, size, 0, 0], shown);
-            core().callouts.open.remove(&(vm, token));
+            forget(core(), vm, token);
         }
         _ => {
             let (how, code, mut message) = grpc_end(&part);
@@ -176,7 +176,7 @@ fn unary(vm: u32, token: u32, part: Part) {
             }
             callout.deadline = false;
             close(vm, token, how, code, message, None);
-            core().callouts.open.remove(&(vm, token));
+            forget(core(), vm, token);
         }
     }
 }
@@ -215,7 +215,7 @@ fn stream(vm: u32, token: u32, part: Part) {
             close(vm, token, ANSWERED, part.number, part.body, Some(&part.headers));
             let c = core();
             if c.callouts.open.get(&(vm, token)).is_some_and(|callout| callout.local_closed) {
-                c.callouts.open.remove(&(vm, token));
+                forget(c, vm, token);
             }
         }
         _ => end_stream(vm, token, part, root, target),

@@ -32,6 +32,8 @@ const MOST_OPEN: usize = 100_000;
 const MOST_IN_A_ROW: u32 = 10_000;
 /// Bytes of answers that wait for their time.
 const MOST_WAITING: usize = 256 << 20;
+/// Bytes of questions after which no further one is put at the same time.
+const MOST_ASKED: usize = 1 << 20;
 
 
 pub type Owned = Vec<(Vec<u8>, Vec<u8>)>;
@@ -77,9 +79,10 @@ pub struct Callouts {
     pub clusters: Vec<Vec<u8>>,
     pub open: BTreeMap<(u32, u32), Callout>,
     pub questions: VecDeque<Vec<u8>>,
-    /// The question that Python was given last.
+    /// The questions that Python was given last: as text, and whose they are.
     pub asked: Vec<u8>,
-    asking: (u32, u32),
+    asking: Vec<(u32, u32)>,
+    given: Vec<u8>,
     /// Callbacks of an answer that has begun: before anything else that is planned.
     pub due: VecDeque<(u32, u32, Part)>,
     pub shown: Option<Box<Shown>>,
@@ -203,21 +206,49 @@ pub fn ask(vm: u32, token: u32, kind: u32, request: &Request<'_>, end: bool) {
     c.callouts.questions.push_back(out);
 }
 
-/// Takes the oldest question; false where there is none.
-pub fn next_question() -> bool {
+/// Takes questions that wait, as one text for Python; false where there is none. Large ones wait for the next time.
+pub fn take_questions() -> bool {
     let c = core();
-    let Some(question) = c.callouts.questions.pop_front() else { return false };
-    let mut r = Reader::new(&question);
-    r.u32();
-    c.callouts.asking = (r.u32(), r.u32());
-    c.callouts.asked = question;
-    true
+    let asked = &mut c.callouts.asked;
+    asked.clear();
+    asked.shrink_to(MOST_ASKED);
+    asked.extend_from_slice(&[0; 8]);
+    c.callouts.asking.clear();
+    while asked.len() < MOST_ASKED {
+        let Some(question) = c.callouts.questions.pop_front() else { break };
+        let mut r = Reader::new(&question);
+        r.u32();
+        c.callouts.asking.push((r.u32(), r.u32()));
+        asked.extend_from_slice(&(question.len() as u32).to_le_bytes());
+        asked.extend_from_slice(&question);
+    }
+    let size = asked.len() as u32 - 4;
+    asked[..4].copy_from_slice(&size.to_le_bytes());
+    asked[4..8].copy_from_slice(&(c.callouts.asking.len() as u32).to_le_bytes());
+    !c.callouts.asking.is_empty()
 }
 
-/// Python's answer to the question it was given last: parts, each with its distance in time.
-pub fn answer(data: &[u8]) {
+/// Room for Python's answers.
+pub fn room(n: u32) -> *mut u8 {
+    let given = &mut core().callouts.given;
+    given.clear();
+    given.resize(n as usize, 0);
+    given.as_mut_ptr()
+}
+
+/// Python's answers to the questions that it was given last, in their order.
+pub fn answered() {
     let c = core();
-    let (vm, token) = c.callouts.asking;
+    let given = std::mem::take(&mut c.callouts.given);
+    let mut r = Reader::new(&given);
+    for (vm, token) in std::mem::take(&mut c.callouts.asking) {
+        answer(vm, token, r.str());
+    }
+}
+
+/// One of them: parts, each with its distance in time.
+fn answer(vm: u32, token: u32, data: &[u8]) {
+    let c = core();
     let Some(callout) = c.callouts.open.get_mut(&(vm, token)) else { return };
     let mut r = Reader::new(data);
     let owned = |r: &mut Reader<'_>| -> Owned { r.pairs().map(|(k, v)| (k.to_ascii_lowercase(), v.to_vec())).collect() };
@@ -314,10 +345,11 @@ pub fn cancel(vm: u32, token: u32) {
     forget(core(), vm, token);
 }
 
-fn forget(c: &mut Core, vm: u32, token: u32) {
-    if let Some(callout) = c.callouts.open.remove(&(vm, token)) {
-        c.callouts.waiting -= callout.parts.iter().map(|part| part.body.len()).sum::<usize>();
-    }
+/// A callout is over, with all that has not come of it.
+pub fn forget(c: &mut Core, vm: u32, token: u32) -> Option<Callout> {
+    let callout = c.callouts.open.remove(&(vm, token))?;
+    c.callouts.waiting -= callout.parts.iter().map(|part| part.body.len()).sum::<usize>();
+    Some(callout)
 }
 
 /// The filter's side of a stream ends.

@@ -208,21 +208,23 @@ pub extern "C" fn clusters(at: *const u8, n: u32) {
     callouts::set_clusters(bytes(at, n));
 }
 
-/// The question that status 3 stands for.
+/// The questions that status 3 stands for: u32 size of the rest, u32 count, then each as `str`.
 #[no_mangle]
-pub extern "C" fn question_ptr() -> *const u8 {
+pub extern "C" fn questions() -> *const u8 {
     core().callouts.asked.as_ptr()
 }
 
+/// Where the answers to them go, each as `str`, in the order of the questions.
 #[no_mangle]
-pub extern "C" fn question_len() -> u32 {
-    core().callouts.asked.len() as u32
+pub extern "C" fn answer_room(n: u32) -> *mut u8 {
+    callouts::room(n)
 }
 
-/// The answer to it, then `resume`.
+/// They are there: takes them, then goes on as `resume`.
 #[no_mangle]
-pub extern "C" fn answer(at: *const u8, n: u32) {
-    callouts::answer(bytes(at, n));
+pub extern "C" fn answered() -> i32 {
+    callouts::answered();
+    pump()
 }
 
 /// Ends the root contexts, once the streams are done; the last filter's first, as Envoy lets go of a chain.
@@ -260,7 +262,7 @@ fn pump() -> i32 {
             continue;
         }
         hostcalls::control::run_actions();
-        if callouts::next_question() {
+        if callouts::take_questions() {
             return NEEDS_ANSWER;
         }
         let c = core();
