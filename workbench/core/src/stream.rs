@@ -300,8 +300,9 @@ impl Stream {
         self.lists[0] = r.at;
         let fields = r.pairs();
         let is_websocket = flags & WEBSOCKET != 0;
-        let allowed = self.versions[REQUEST] < 20 && (websocket == upgrade::ANY || websocket == upgrade::CAPTURED && is_websocket);
-        self.loaded[REQUEST] = message::load_request(&mut self.maps[0], method, scheme, authority, path, fields, allowed);
+        let allowed = websocket == upgrade::ANY || websocket == upgrade::CAPTURED && is_websocket;
+        let version = self.versions[REQUEST];
+        self.loaded[REQUEST] = message::load_request(&mut self.maps[0], method, scheme, authority, path, fields, version, allowed);
         self.bodies[REQUEST] = r.range();
         self.lists[1] = r.at;
         let trailers = r.pairs();
