@@ -95,15 +95,17 @@ class CaseRunner:
         return self._envoy.version
 
     def run(self, case: Case) -> str:
-        """What Envoy did with the case, as text. EnvoyError where it does not get there."""
+        """What Envoy did with the case, as text, or why it ended. EnvoyError where it does not get there."""
         if self._envoy.ended():
             self._envoy.restart()
         with tempfile.TemporaryDirectory(prefix="workbench-case-") as folder:
             try:
                 return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
-            except OSError as error:
-                # it takes no connection any more: the case is the end of it, if anything is
-                raise EnvoyError(self._envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=case.name) from error
+            except (OSError, EnvoyError):
+                # where it takes no connection any more the case was the end of it
+                if reason := self._envoy.ended(wait=1):
+                    return reason
+                raise
 
     def _run(self, case: Case, filters: Sequence[FilterSpec]) -> str:
         self._number += 1
@@ -133,6 +135,8 @@ class CaseRunner:
         lines = _lines(read_calls(self._log()), taken, case, observed)
         for one, seen in zip(played, ended, strict=False):
             lines += _connection(case, one, seen)
+        if reason := self._envoy.ended():
+            lines.append(reason)
         return "\n".join(lines)
 
     def _exchange(self, case: Case, exchange: Exchange) -> Observed:
@@ -199,8 +203,6 @@ def _lines(sections: Sequence[Section], taken: bool, case: Case, observed: Seque
         return [*(_calls(called[-1].calls) if called else ()), "refused"]
     lines = [line for section in sections if section.thread != main for line in _calls(section.calls)]
     for exchange, seen in zip(case.traffic, observed, strict=False):
-        if seen.crash:
-            return [*lines, f"Envoy crashed: {seen.crash}"]
         lines += message_lines("upstream", _upstream(seen.upstream_request), exchange, len(observed) > 1)
         lines += message_lines("client", _client(seen), exchange, len(observed) > 1)
     return lines

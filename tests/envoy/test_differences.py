@@ -117,6 +117,15 @@ def test_a_request_sent_twice_is_told() -> None:
     assert (found.what, found.envoy) == ("times sent", 2)
 
 
+def test_the_idle_timeout_comes_later_than_any_client_here_waits() -> None:
+    """Where the replay says that a filter held the exchange for five minutes; any other answer that Envoy lacks is a difference."""
+    waited = replace(OBSERVED, status=0, downstream_response=None, failure="timeout")
+    local = {"status": 504, "filter": None, "callback": None, "grpc_status": None, "details": "stream_idle_timeout"}
+    assert differences(lambda ours: ours.update(local_response=local), waited) == []
+    assert [each.what for each in differences(lambda ours: ours.update(local_response=local | {"filter": "a"}), waited)] == ["reached"]
+    assert [each.what for each in differences(lambda ours: None, waited)] == ["reached"]
+
+
 def test_likely_causes() -> None:
     refused = replace(OBSERVED, upstream_request=None, status=400)
     (found,) = compare([refused], [refused], [OURS])
