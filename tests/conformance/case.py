@@ -11,6 +11,7 @@ import wasmtime
 
 from tests.core import wat
 from tests.core.traffic import GET, SECOND, exchanges
+from workbench.capture.connection import Connection
 from workbench.capture.exchange import Exchange, Request, Response
 from workbench.host.abi import Abi
 
@@ -97,9 +98,10 @@ class Case:
     filters   in chain order, named `a`, `b`, … there
     expected  the trace as text, see `lines`
     traffic   the exchanges, one after the other
+    connections  in their place TCP connections, for network filters
     settings  of the replay (`workbench.host.driver.Settings`); `buffer_limit` is a setting of Envoy's listener too
     here_only why Envoy cannot show it, empty where it can
-    left_open an exchange never ends by itself: the client goes away
+    left_open an exchange never ends by itself: it waits for the stream idle timeout, which is short there where time is real
     paced     the times between the exchanges matter: they are kept where time is real
     """
 
@@ -109,6 +111,7 @@ class Case:
     expected: str
     traffic: tuple[Exchange, ...]
     settings: Mapping[str, Any]
+    connections: tuple[Connection, ...] = ()
     here_only: str = ""
     left_open: bool = False
     paced: bool = False
@@ -126,6 +129,7 @@ def case(
     expected: str,
     *,
     traffic: Sequence[Item] = (GET,),
+    connections: Sequence[Connection] = (),
     here_only: str = "",
     left_open: bool = False,
     paced: bool = False,
@@ -134,7 +138,8 @@ def case(
     """A case; its exchanges come a second apart, in addition to the times they have; `expected` may be indented."""
     apart = [_later(item, number) for number, item in enumerate(traffic)]
     chain = (filters,) if isinstance(filters, Plugin) else tuple(filters)
-    told = (name, why, chain, textwrap.dedent(expected).strip(), tuple(exchanges(*apart)), settings)
+    made = () if connections else tuple(exchanges(*apart))
+    told = (name, why, chain, textwrap.dedent(expected).strip(), made, settings, tuple(connections))
     return Case(*told, here_only=here_only, left_open=left_open, paced=paced)
 
 

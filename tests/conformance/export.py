@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.case import Case, Plugin, plugin_defaults
+from workbench.capture.connection import Connection, TcpMessage
 from workbench.capture.exchange import Exchange, Pairs, Request, Response
 
 __all__ = ["export"]
@@ -31,6 +32,7 @@ def export(cases: Sequence[Case], folder: Path) -> None:
             "filters": [_plugin(name, each) for name, each in zip(names, case.filters, strict=True)],
             "settings": dict(case.settings),
             "exchanges": [_exchange(each) for each in case.traffic],
+            "connections": [_connection(each) for each in case.connections],
             "not_in_envoy": case.here_only,
         }
         (target / f"{stem}.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -48,8 +50,24 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
         "connection": exchange.connection,
         "request": _message(exchange.request, first)
         | {name: _text(getattr(exchange.request, name)) for name in ("method", "scheme", "authority", "path")},
+        "websocket": exchange.websocket and _said(exchange.websocket.frames, first),
         "response": exchange.response and _message(exchange.response, first) | {"status": exchange.response.status},
     }
+
+
+def _connection(connection: Connection) -> dict[str, Any]:
+    return {
+        "connection": connection.connection,
+        "messages": _said(connection.messages, connection.start_ns),
+        "ending": connection.ending.name.lower(),
+    }
+
+
+def _said(messages: Sequence[TcpMessage], first: int) -> list[dict[str, Any]]:
+    return [
+        {"from": "client" if each.from_client else "upstream", "at_ms": (each.time_ns - first) / 1e6, "bytes": _text(each.data)}
+        for each in messages
+    ]
 
 
 def _message(message: Request | Response, first: int) -> dict[str, Any]:

@@ -11,6 +11,8 @@
       trailer x-t: 1
     client: 200                                          what the client got; `as answered`, `nothing`, or `200, cut short`
 
+Of a TCP connection both sides got bytes: `upstream: "text"`, `as sent`, or `not connected`.
+
 Of arguments only those are written that a log of numbers shows and that mean something elsewhere: no pointers, no sizes of texts, no
 ids that count over a whole process. Several exchanges have their number: `upstream 1: …`.
 """
@@ -22,9 +24,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.analysis import words
+from workbench.capture.connection import Connection
 from workbench.capture.exchange import Exchange, Pairs
 
-__all__ = ["ENUMERATIONS", "HOSTCALL_ARGS", "Message", "callback_line", "hostcall_line", "message_lines", "quoted", "request_head"]
+__all__ = [
+    "ENUMERATIONS", "HOSTCALL_ARGS", "Message", "callback_line", "connection_lines", "hostcall_line", "message_lines", "quoted",
+    "request_head",
+]  # fmt: skip
 
 HOSTCALL_ARGS: dict[str, tuple[tuple[str, int], ...]] = {
     "proxy_log": (("level", 0),),
@@ -122,6 +128,17 @@ def message_lines(side: str, message: Message | None, exchange: Exchange, severa
     return [f"{start} {lines[0]}", *lines[1:]]
 
 
+def connection_lines(upstream: bytes | None, client: bytes, connection: Connection) -> list[str]:
+    """What both sides of a TCP connection got; None for an upstream that was not connected."""
+    sent, answered = connection.sent(by_client=True), connection.sent(by_client=False)
+    told = "not connected" if upstream is None else "as sent" if upstream == sent else _bytes(upstream)
+    return [f"upstream: {told}", f"client: {'as answered' if client == answered else _bytes(client)}"]
+
+
+def _bytes(data: bytes) -> str:
+    return quoted(data) if data else "nothing"
+
+
 def _written(side: str, message: Message) -> list[str]:
     lines = [message.head + ("" if message.whole else ", cut short")]
     for name, value in message.fields:
@@ -150,8 +167,9 @@ def _response(exchange: Exchange) -> Message | None:
     sent = exchange.response
     if sent is None:
         return None
-    body = b"" if exchange.request.method == b"HEAD" else sent.body
-    return Message(str(sent.status), _fields(sent.headers), body, _fields(sent.trailers))
+    if exchange.request.method == b"HEAD":
+        return Message(str(sent.status), _fields(sent.headers), b"", ())
+    return Message(str(sent.status), _fields(sent.headers), sent.body, _fields(sent.trailers))
 
 
 def _fields(pairs: Pairs, without: str = "") -> list[tuple[str, str]]:

@@ -20,14 +20,16 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from tests.conformance.case import Case
-from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines, request_head
+from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, connection_lines, hostcall_line, message_lines, request_head
 from tests.conformance.run_here import chain_of
 from tests.conformance.services import there
+from workbench.capture.connection import Connection
 from workbench.capture.exchange import Exchange
 from workbench.envoy import EnvoyProcess, FilterSpec, Observed
 from workbench.envoy.calllog import LOG_FORMAT, LogCall, Section, read_calls, vms_left
-from workbench.envoy.config import PLAIN, bootstrap
+from workbench.envoy.config import PLAIN, UPSTREAM, Cluster, bootstrap, tcp_bootstrap
 from workbench.envoy.judge import Seen, observe
+from workbench.envoy.tcp_judge import ObservedConnection, RawUpstream, as_connection, play_connection
 from workbench.envoy.upstream import Upstream
 from workbench.errors import EnvoyError
 
@@ -37,6 +39,12 @@ T = TypeVar("T")
 _PATIENCE_S = 20.0
 _LEFT_OPEN_S = 0.5
 """How long a client stays whose exchange never ends."""
+_PACE_S = 0.02
+"""Between two messages of a connection."""
+_RAW = "raw"
+"""The cluster of an upstream that speaks no HTTP of its own."""
+_IDLE = "0.4s"
+"""Envoy's stream idle timeout where a case waits for it; else it is five minutes."""
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
 
@@ -51,6 +59,7 @@ class CaseRunner:
         self._thread = threading.Thread(target=self._loop.run_forever, name="conformance-peers", daemon=True)
         self._upstream = Upstream()
         self._services = ExitStack()
+        self._raw = RawUpstream()
         self._number = 0
         self._began = 0.0
         self._envoy: EnvoyProcess
@@ -59,7 +68,9 @@ class CaseRunner:
         self._thread.start()
         self._await(self._upstream.__aenter__())
         self._put([])
-        config = bootstrap([], self._upstream.port, clusters=self._services.enter_context(there()))
+        self._await(self._raw.open())
+        clusters = [Cluster(_RAW, self._raw.port), *self._services.enter_context(there())]
+        config = bootstrap([], self._upstream.port, clusters=clusters)
         config["static_resources"]["listeners"] = []
         config["dynamic_resources"] = {"lds_config": {"path_config_source": {"path": str(self._listeners)}, "resource_api_version": "V3"}}
         arguments = ("--drain-time-s", "0", "--drain-strategy", "immediate")
@@ -71,6 +82,7 @@ class CaseRunner:
         self._envoy.close()
         self._services.close()
         self._await(self._upstream.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._raw.close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -86,31 +98,47 @@ class CaseRunner:
         if self._envoy.ended():
             self._envoy.restart()
         with tempfile.TemporaryDirectory(prefix="workbench-case-") as folder:
-            return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
+            try:
+                return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
+            except OSError as error:
+                # it takes no connection any more: the case is the end of it, if anything is
+                raise EnvoyError(self._envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=case.name) from error
 
     def _run(self, case: Case, filters: Sequence[FilterSpec]) -> str:
         self._number += 1
         name = f"case-{self._number}"
-        (listener,) = bootstrap(filters, self._upstream.port)["static_resources"]["listeners"]
+        raw = bool(case.connections) or any(each.websocket for each in case.traffic)
+        config = tcp_bootstrap(filters, 0) if case.connections else bootstrap(filters, 0, websocket=raw)
+        (listener,) = config["static_resources"]["listeners"]
+        if raw:
+            listener = json.loads(json.dumps(listener).replace(f'"cluster": "{UPSTREAM}"', f'"cluster": "{_RAW}"'))
         listener["name"] = name
         if "buffer_limit" in case.settings:
             listener["per_connection_buffer_limit_bytes"] = case.settings["buffer_limit"]
+        if case.left_open:
+            listener["filter_chains"][0]["filters"][0]["typed_config"]["stream_idle_timeout"] = _IDLE
         begin = len(self._log())
         self._put([listener])
         taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name, begin))
         self._began = time.monotonic()
-        observed = [self._exchange(case, each) for each in case.traffic] if taken else []
+        observed = [self._exchange(case, each) for each in case.traffic if each.websocket is None] if taken else []
+        played = [as_connection(each) for each in case.traffic if each.websocket is not None] or list(case.connections)
+        ended = (
+            [self._await(play_connection(each, self._envoy, PLAIN, self._raw, _PACE_S, _LEFT_OPEN_S)) for each in played] if taken else []
+        )
         self._put([])
         if not self._envoy.ended():
             self._wait(f"{case.name}: the end of its VMs", lambda: (vms_left(self._log()) == 0 and not self._port(name)) or None)
-        return "\n".join(_lines(read_calls(self._log()[begin:]), taken, case, observed))
+        lines = _lines(read_calls(self._log()[begin:]), taken, case, observed)
+        for one, seen in zip(played, ended, strict=False):
+            lines += _connection(case, one, seen)
+        return "\n".join(lines)
 
     def _exchange(self, case: Case, exchange: Exchange) -> Observed:
         if case.paced:  # the one wait for a time: what the case shows is a time of Envoy's
             due = self._began + (exchange.request.start_ns - case.traffic[0].request.start_ns) / 1e9
             time.sleep(max(0.0, due - time.monotonic()))
-        timeout = _LEFT_OPEN_S if case.left_open else 5.0
-        observed = self._await(observe(exchange, self._envoy, self._upstream, None, timeout))
+        observed = self._await(observe(exchange, self._envoy, self._upstream, None, 5.0))
         if not self._envoy.ended():
             self._wait(
                 f"{case.name}: the end of exchange {exchange.index}", lambda: self._stat("http.plain.downstream_cx_active") == 0 or None
@@ -166,12 +194,33 @@ def _lines(sections: Sequence[Section], taken: bool, case: Case, observed: Seque
         called = [section for section in sections if section.thread == main and section.calls]
         return [*(_calls(called[-1].calls) if called else ()), "refused"]
     lines = [line for section in sections if section.thread != main for line in _calls(section.calls)]
-    for exchange, seen in zip(case.traffic, observed, strict=True):
+    for exchange, seen in zip(case.traffic, observed, strict=False):
         if seen.crash:
             return [*lines, f"Envoy crashed: {seen.crash}"]
         lines += message_lines("upstream", _upstream(seen.upstream_request), exchange, len(observed) > 1)
         lines += message_lines("client", _client(seen), exchange, len(observed) > 1)
     return lines
+
+
+def _connection(case: Case, connection: Connection, seen: ObservedConnection) -> list[str]:
+    if case.connections:
+        return connection_lines(seen.to_upstream if seen.connected else None, seen.to_client, connection)
+    exchange = next(each for each in case.traffic if each.index == connection.index)
+    head, fields, body = _split(seen.to_upstream)
+    named = dict(fields)
+    method, path = (*head.split(" "), "", "")[:2]
+    rest = [(name, value) for name, value in fields if name != "host"]
+    upstream = Message(request_head(method, named.get("host", ""), path), rest, body, ())
+    lines = message_lines("upstream", upstream if head else None, exchange, False)
+    head, fields, body = _split(seen.to_client)
+    return [*lines, *message_lines("client", Message(head[9:12], fields, body, ()) if head else None, exchange, False)]
+
+
+def _split(data: bytes) -> tuple[str, list[tuple[str, str]], bytes]:
+    """First line, fields and what follows of the bytes of a message."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    return first, [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)], body
 
 
 def _calls(calls: Sequence[LogCall]) -> list[str]:

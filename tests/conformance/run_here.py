@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.conformance.case import Case
-from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, hostcall_line, message_lines, request_head
+from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, connection_lines, hostcall_line, message_lines, request_head
 from tests.conformance.services import here
 from tests.core.traffic import Batch
 from workbench.analysis import words
+from workbench.capture.connection import Connection
 from workbench.capture.exchange import Exchange
-from workbench.capture.packing import pack, unpack_pairs
+from workbench.capture.packing import pack, pack_connections, unpack_pairs
 from workbench.chain import Filter
 from workbench.errors import FilterLoadError
 from workbench.host.abi import Abi
@@ -43,6 +44,8 @@ def run_here(case: Case) -> str:
     with tempfile.TemporaryDirectory(prefix="workbench-case-") as folder:
         chain = chain_of(case, Path(folder))
         batches = [Batch(pack(case.traffic), len(case.traffic), case.traffic[0].request.start_ns)] if case.traffic else []
+        if case.connections:
+            batches = [Batch(pack_connections(case.connections), len(case.connections), case.connections[0].start_ns)]
         settings = Settings(**case.settings)
         try:
             trace = replay(chain, batches, settings, clusters=here().begin(None))
@@ -53,6 +56,8 @@ def run_here(case: Case) -> str:
                 return "refused"
             return "\n".join([*_calls(case, trace), "refused"])
     lines = _calls(case, trace)
+    for connection in case.connections:
+        lines += _connection(trace, connection)
     several = len(case.traffic) > 1
     for exchange in case.traffic:
         lines += message_lines("upstream", _upstream(trace, exchange), exchange, several)
@@ -84,6 +89,12 @@ def _line(case: Case, trace: Trace, row: Row) -> Iterable[str]:
     message = row.fields[-1] if name in ("proxy_log", "fd_write") and row.fields else None
     shown = row.fields[0].decode() if name == "wasi" else name
     yield hostcall_line(shown, [by_name[what] for what, _ in HOSTCALL_ARGS.get(shown, ())], row.result, returned, message)
+
+
+def _connection(trace: Trace, connection: Connection) -> list[str]:
+    end = next(row for row in trace.rows(connection.index) if (row.kind, row.code) == (Kind.EVENT, Event.CONNECTION_END))
+    upstream, client = (connection.sent(by_client=way == 0) if end.c & 1 << way else end.fields[way] for way in (0, 1))
+    return connection_lines(upstream if end.d else None, client, connection)
 
 
 def _row(trace: Trace, event: Event, exchange: Exchange) -> Row | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from workbench.capture.connection import Connection, Ending, TcpMessage
 from workbench.capture.exchange import Exchange, Request, Response
+from workbench.capture.websocket import WebSocket, frame
 
 __all__ = ["GET", "MS", "POST", "SECOND", "START_NS", "Batch", "connection", "exchanges", "fields", "request", "response"]
 
@@ -76,6 +77,21 @@ def connection(*said: str | bytes, index: int = 0, at_ms: int = 0, every_ms: int
         raw = one.encode("latin-1") if isinstance(one, str) else one
         messages.append(TcpMessage(raw[:1] == b">", raw[1:], start + number * every_ms * MS))
     return Connection(index, start, start + (len(said) + 1) * every_ms * MS, tuple(messages), ending, index + 7)
+
+
+def websocket(*said: str, ending: Ending = Ending.UPSTREAM, more: Sequence[str] = ()) -> Exchange:
+    """A request that becomes a WebSocket; what is said as in `connection`, each a frame of text."""
+    frames = []
+    for number, one in enumerate(said, 1):
+        by_client = one[:1] == ">"
+        frames.append(TcpMessage(by_client, frame(1, one[1:].encode(), from_client=by_client), START_NS + (3 + number * 10) * MS))
+    end = START_NS + (13 + len(said) * 10) * MS
+    spoken = WebSocket(tuple(frames), ending, end)
+    asked = replace(request("GET", "/chat", "Connection: Upgrade", "Upgrade: websocket", *more), body=spoken.sent(by_client=True))
+    head = fields("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: a")
+    body = spoken.sent(by_client=False)
+    answer = Response(101, b"Switching Protocols", b"HTTP/1.1", head, body, (), START_NS + 2 * MS, START_NS + 3 * MS)
+    return Exchange(0, asked, answer, 7, websocket=spoken)
 
 
 GET = request()

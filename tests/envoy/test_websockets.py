@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from tests.core.conftest import START_NS, Play, fields, play
 from tests.core.wat import TRAP, Nth, Ret, call, pairs, wasm
+from tests.envoy.test_rules import Made
 from tests.envoy.test_tcp_judge import calls_in
 from workbench.capture import Ending, Exchange, Request, Response, TcpMessage, WebSocket
 from workbench.capture.websocket import frame
-from workbench.chain import Filter
-from workbench.envoy import FilterSpec, run_envoy_websockets
+from workbench.chain import Chain, Filter
+from workbench.envoy import FilterSpec, compare, run_envoy, run_envoy_websockets
 
 __all__ = ["play"]
 pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy_binary")]
@@ -75,3 +77,18 @@ def test_a_filter_here_and_in_envoy(name: str, play: Play, tmp_path: Path) -> No
         added = {b"host", b"date", b"server"} if ours.status != 403 else {b"date", b"server", b"connection", b"host"}
         assert [pair[0] for pair in ours.headers if pair[0][:1] != b":"] == [name for name in names if name not in added]
         assert (captured if ours.body is None else ours.body) == body
+
+
+@pytest.mark.parametrize("scheme", [b"http", b"https"])
+def test_the_judge_knows_websockets(scheme: bytes, tmp_path: Path) -> None:
+    asked = replace(TALK, request=replace(TALK.request, scheme=scheme))
+    plain = replace(TALK, index=1, websocket=None, request=replace(TALK.request, headers=fields("Host: h"), body=b"", path=b"/p"))
+    plain = replace(plain, response=Response(200, b"OK", b"HTTP/1.1", fields("content-length: 2"), b"ok", (), START_NS, START_NS))
+    path = tmp_path / "adds.wasm"
+    path.write_bytes(wasm(request_headers=(call("add", 0, "x-a", "1"),), request_body=(call("set_body", 0, 99, 0, "+"),)))
+    chain = Chain(Filter(path))
+    made = Made([asked, plain])
+    results = list(chain.replay(made).outcomes())
+    seen = run_envoy(made, [FilterSpec.of(each) for each in chain])
+    assert [str(each) for each in compare(seen, run_envoy(made, []), results)] == []
+    assert results[0]["upstream_request"]["body_size"] == len(asked.request.body) + 3

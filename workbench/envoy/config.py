@@ -114,19 +114,22 @@ def bootstrap(
     clusters: Iterable[Cluster] = (),
     access_log: Path | None = None,
     websocket: bool = False,
+    http2: bool = False,
 ) -> dict[str, Any]:
     """The whole bootstrap. With `certificate` (chain and key, PEM) there is a second listener, over TLS, with the same chain.
 
     With `access_log` each stream leaves a line there: the client's port, and when the request began in seconds with nanoseconds.
-    `websocket` lets requests for a WebSocket become one (`upgrade_configs`).
+    `websocket` lets requests for a WebSocket become one (`upgrade_configs`); `http2` speaks HTTP/2 on both sides.
     Both listeners share VMs and root contexts, as Envoy keys them by content. Raises ConfigError for a chain that Envoy cannot have.
     """
     _check(filters)
     chain = [_wasm_filter(spec) for spec in filters]
-    options = {
+    options: dict[str, Any] = {
         "access_log": [] if access_log is None else [_access_log(access_log)],
         "upgrade_configs": [{"upgrade_type": "websocket"}] if websocket else [],
     }
+    if http2:
+        options |= {"codec_type": "HTTP2", "http_protocol_options": {}}
     listeners = [_listener(PLAIN, chain, None, options)]
     if certificate is not None:
         listeners.append(_listener(TLS, chain, certificate, options))
@@ -134,7 +137,7 @@ def bootstrap(
         listeners,
         [
             # One request a connection: an upstream that closes can then never be taken for one that refuses the next request.
-            _cluster(UPSTREAM, upstream_port, {"max_requests_per_connection": 1}),
+            _cluster(UPSTREAM, upstream_port, {"max_requests_per_connection": 1}, http2=http2),
             *(_cluster(c.name, c.port, {}, http2=c.http2) for c in clusters),
         ],
     )
@@ -227,7 +230,6 @@ def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, P
         "generate_request_id": False,
         "server_header_transformation": "PASS_THROUGH",
         "http_protocol_options": {"accept_http_10": True, "enable_trailers": True},
-        **options,
         "http_filters": [
             *chain,
             _typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", {"suppress_envoy_headers": True}),
@@ -242,6 +244,7 @@ def _listener(name: str, chain: list[dict[str, Any]], certificate: tuple[Path, P
                 }
             ],
         },
+        **options,
     }
     filter_chain: dict[str, Any] = {
         "filters": [

@@ -2,7 +2,8 @@
 
 One exchange at a time, by the start of the requests, each on connections of its own: a request belongs to its exchange whatever a
 filter made of it. An exchange captured over HTTPS reaches Envoy over TLS (filters see that in `:scheme`, `x-forwarded-proto` and the
-connection's attributes). Everything speaks HTTP/1.1, also what was captured over HTTP/2.
+connection's attributes). Everything speaks HTTP/1.1, also what was captured over HTTP/2
+(`http2` does that over HTTP/2). WebSockets have an Envoy of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,20 +24,21 @@ from typing import Any, TypeVar
 
 from workbench.capture.exchange import Exchange, Pairs
 from workbench.errors import EnvoyError
-from workbench.services.calls import Service
 
 from .certificate import write_certificate
 from .client import fetch
 from .config import PLAIN, TLS, Cluster, FilterSpec, bootstrap
 from .process import EnvoyProcess
-from .services import ServiceServer, grpc_service
+from .tcp_judge import ObservedConnection, RawUpstream, as_connection, play_connection
 from .upstream import Upstream
-from .wire import Message, values
+from .wire import Head, Message, values
 
 __all__ = ["Judge", "Observed", "Seen", "in_thread", "observe", "run_envoy"]
 
 _T = TypeVar("_T")
 
+_PACE_S, _WEBSOCKET_PATIENCE_S = 0.01, 0.4
+"""Between two frames of a WebSocket, and how long a side waits for what it should get."""
 _CRASHES = 5
 """How often in one run Envoy is started again."""
 
@@ -155,8 +157,7 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 class Judge:
     """One real Envoy with a chain, a loopback upstream behind it and a client before it; an asynchronous context manager.
 
-    `tls`: exchanges over HTTPS will come. `services` answer callouts, by the names of their clusters; those named in `grpc` speak
-    gRPC, the others HTTP/1.1. The rest is that of `run_envoy`.
+    `tls`: exchanges over HTTPS will come. The rest is that of `run_envoy`.
     """
 
     def __init__(
@@ -167,17 +168,15 @@ class Judge:
         clusters: Sequence[Cluster] = (),
         concurrency: int = 1,
         wasm_log_level: str = "info",
-        services: Mapping[str, Service] | None = None,
-        grpc: Collection[str] = (),
     ) -> None:
         self._filters = filters
-        self._grpc = grpc
-        self._services = services or {}
         self._secure = tls
         self._clusters = clusters
         self._concurrency = concurrency
         self._wasm_log_level = wasm_log_level
         self._crashes = 0
+        self._websockets: tuple[RawUpstream, EnvoyProcess] | None = None
+        self._certificate: tuple[Path, Path] | None = None
         self._stack = contextlib.AsyncExitStack()
         self.starts: dict[int, list[int]] = {}
         """When requests began by Envoy's own clock, by the client's port, in order; filled when Envoy has ended."""
@@ -190,19 +189,14 @@ class Judge:
             self._tls: ssl.SSLContext | None = None
             certificate: tuple[Path, Path] | None = None
             if self._secure:
-                certificate = write_certificate(folder)
+                certificate = self._certificate = write_certificate(folder)
                 self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 self._tls.check_hostname = False
                 self._tls.load_verify_locations(certificate[0])
             self._upstream = await stack.enter_async_context(Upstream())
-            clusters = list(self._clusters)
-            for name, service in self._services.items():
-                if name in self._grpc:
-                    port = stack.enter_context(grpc_service(name, service, lambda: self._upstream.exchange))
-                else:
-                    port = (await stack.enter_async_context(ServiceServer(name, service, lambda: self._upstream.exchange))).port
-                clusters.append(Cluster(name, port, http2=name in self._grpc))
-            config = bootstrap(self._filters, self._upstream.port, certificate=certificate, clusters=clusters, access_log=self._access_log)
+            config = bootstrap(
+                self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters, access_log=self._access_log
+            )
             process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
             self._envoy = stack.enter_context(process)
             self._envoy.new_log()
@@ -286,7 +280,47 @@ class Judge:
         return "Envoy's worker no longer answers: a call into a filter does not return"
 
     async def _send(self, exchange: Exchange, timeout: float) -> Observed:
+        if exchange.websocket is not None and exchange.response is not None:
+            return await self._send_websocket(exchange, timeout)
         return await observe(exchange, self._envoy, self._upstream, self._tls, timeout)
+
+    async def _send_websocket(self, exchange: Exchange, timeout: float) -> Observed:
+        """By an Envoy of their own, which lets them: filters there know nothing of the other exchanges."""
+        if self._websockets is None:
+            upstream = RawUpstream()
+            await self._stack.enter_async_context(upstream.listening())
+            config = bootstrap(self._filters, upstream.port, certificate=self._certificate, clusters=self._clusters, websocket=True)
+            process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
+            self._websockets = upstream, self._stack.enter_context(process)
+        upstream, envoy = self._websockets
+        tls = self._tls if exchange.request.scheme == b"https" else None
+        patience = min(timeout, _WEBSOCKET_PATIENCE_S)
+        seen = await play_connection(as_connection(exchange), envoy, TLS if tls else PLAIN, upstream, _PACE_S, patience, tls)
+        return _of_websocket(exchange, seen)
+
+
+def _of_websocket(exchange: Exchange, seen: ObservedConnection) -> Observed:
+    """The bytes that both sides got as messages: a head, and all frames as body."""
+    request, answer = (_raw_message(data) for data in (seen.to_upstream, seen.to_client))
+    response = exchange.response
+    return Observed(
+        exchange.index,
+        None if request is None else _seen(request, _request_headers(request), exchange.request.headers),
+        int(request is not None),
+        0 if answer is None else answer.head.status,
+        None if answer is None else _seen(answer, answer.head.fields, response.headers if response else None),
+        "" if answer is not None else "closed",
+        seen.log,
+    )
+
+
+def _raw_message(data: bytes) -> Message | None:
+    head, end, body = data.partition(b"\r\n\r\n")
+    if not end:
+        return None
+    first, *lines = head.split(b"\r\n")
+    split = (line.partition(b":") for line in lines)
+    return Message(Head(first, tuple((name, value.strip()) for name, _, value in split)), body, complete=True)
 
 
 async def observe(exchange: Exchange, envoy: EnvoyProcess, upstream: Upstream, tls: ssl.SSLContext | None, timeout: float) -> Observed:

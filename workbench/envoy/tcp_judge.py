@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from .client import render_request
 from .config import PLAIN, TCP, Cluster, FilterSpec, bootstrap, tcp_bootstrap
 from .process import EnvoyProcess
 
-__all__ = ["ObservedConnection", "run_envoy_connections", "run_envoy_websockets"]
+__all__ = ["ObservedConnection", "RawUpstream", "as_connection", "play_connection", "run_envoy_connections", "run_envoy_websockets"]
 
 _MOST = 64 << 20
 _LINGER = struct.pack("ii", 1, 0)
@@ -73,7 +74,7 @@ def run_envoy_websockets(
 ) -> list[ObservedConnection]:
     """The same for exchanges that became WebSockets, with `filters` as HTTP filters: the bytes begin with the heads of request and
     answer, as Envoy writes them. All are sent in the clear."""
-    connections = [_as_connection(exchange) for exchange in exchanges]
+    connections = [as_connection(exchange) for exchange in exchanges]
 
     def config(port: int) -> dict[str, Any]:
         return bootstrap(filters, port, clusters=clusters, websocket=True)
@@ -81,7 +82,8 @@ def run_envoy_websockets(
     return _run(connections, config, PLAIN, pace_s, patience_s, wasm_log_level)
 
 
-def _as_connection(exchange: Exchange) -> Connection:
+def as_connection(exchange: Exchange) -> Connection:
+    """An exchange that became a WebSocket as what goes over its connections; ReplayError for any other."""
     said, response, request = exchange.websocket, exchange.response, exchange.request
     if said is None or response is None:
         raise ReplayError("the exchange did not become a WebSocket", where=f"exchange {exchange.index}", remedy="Leave it out")
@@ -104,17 +106,17 @@ def _run(
     order = sorted(range(len(todo)), key=lambda place: todo[place].start_ns)
 
     async def work() -> list[ObservedConnection]:
-        upstream = _Upstream()
+        upstream = RawUpstream()
         async with upstream.listening():
             with EnvoyProcess(config(upstream.port), wasm_log_level=wasm_log_level) as envoy:
-                return [await _play(todo[place], envoy, listener, upstream, pace_s, patience_s) for place in order]
+                return [await play_connection(todo[place], envoy, listener, upstream, pace_s, patience_s) for place in order]
 
     with ThreadPoolExecutor(1, thread_name_prefix="envoy-judge") as pool:
         seen = dict(zip(order, pool.submit(lambda: asyncio.run(work())).result(), strict=True))
     return [seen[place] for place in range(len(todo))]
 
 
-class _End:
+class End:
     """One end of a connection: what it received so far."""
 
     def __init__(self) -> None:
@@ -152,7 +154,10 @@ class _End:
     def end(self) -> None:
         if self.writer is not None and not self.writer.is_closing():
             with contextlib.suppress(OSError):
-                self.writer.write_eof()
+                if self.writer.can_write_eof():
+                    self.writer.write_eof()
+                else:  # TLS has no half of an end
+                    self.writer.close()
 
     def reset(self) -> None:
         if self.writer is not None:
@@ -161,13 +166,13 @@ class _End:
             self.writer.transport.abort()
 
 
-class _Upstream:
+class RawUpstream:
     """A loopback server; each connection becomes the end that is expected."""
 
     def __init__(self) -> None:
         self.port = 0
         self._server: asyncio.Server | None = None
-        self._expected = _End()
+        self._expected = End()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -186,8 +191,8 @@ class _Upstream:
         if self._server is not None:
             self._server.close()
 
-    def expect(self) -> _End:
-        self._expected = _End()
+    def expect(self) -> End:
+        self._expected = End()
         return self._expected
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -195,15 +200,24 @@ class _Upstream:
             await self._expected.listen(reader, writer)
 
 
-async def _play(
-    connection: Connection, envoy: EnvoyProcess, listener: str, upstream: _Upstream, pace_s: float, patience_s: float
+async def play_connection(
+    connection: Connection,
+    envoy: EnvoyProcess,
+    listener: str,
+    upstream: RawUpstream,
+    pace_s: float,
+    patience_s: float,
+    tls: ssl.SSLContext | None = None,
 ) -> ObservedConnection:
+    """One connection through an Envoy that runs, its listener leading to `upstream`."""
     envoy.new_log()
-    far, near = upstream.expect(), _End()
+    far, near = upstream.expect(), End()
     if connection.ending == Ending.UNREACHED:
         upstream.close()
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", envoy.ports[listener])
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", envoy.ports[listener], ssl=tls, server_hostname="localhost" if tls else None
+        )
     except OSError as error:
         raise EnvoyError(envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=f"connection {connection.index}") from error
     near.writer = writer
@@ -220,7 +234,7 @@ async def _play(
     return ObservedConnection(connection.index, bytes(far.got), bytes(near.got), far.writer is not None, near.ended, tuple(envoy.new_log()))
 
 
-async def _talk(connection: Connection, near: _End, far: _End, pace_s: float, patience_s: float) -> None:
+async def _talk(connection: Connection, near: End, far: End, pace_s: float, patience_s: float) -> None:
     """Both sides say what they said, then end; what the upstream has to say waits until it knows what the client said before."""
     waiting: list[bytes] = []
     known = _NOTHING if connection.ending == Ending.UNREACHED else 0
@@ -244,7 +258,7 @@ async def _talk(connection: Connection, near: _End, far: _End, pace_s: float, pa
     await _finish(connection.ending, near, far, pace_s, patience_s)
 
 
-async def _flush(far: _End, waiting: list[bytes], pace_s: float) -> None:
+async def _flush(far: End, waiting: list[bytes], pace_s: float) -> None:
     for data in waiting:
         far.say(data)
         await asyncio.sleep(pace_s)
@@ -254,7 +268,7 @@ async def _flush(far: _End, waiting: list[bytes], pace_s: float) -> None:
 _NOTHING = -1
 
 
-async def _finish(ending: Ending, near: _End, far: _End, pace_s: float, patience_s: float) -> None:
+async def _finish(ending: Ending, near: End, far: End, pace_s: float, patience_s: float) -> None:
     """The ends, in their order; the one who ends second waits for the other's end."""
     await asyncio.sleep(pace_s)
     if ending == Ending.RESET:
@@ -267,7 +281,7 @@ async def _finish(ending: Ending, near: _End, far: _End, pace_s: float, patience
     await _ended(near, patience_s)
 
 
-async def _ended(end: _End, patience_s: float) -> bool:
+async def _ended(end: End, patience_s: float) -> bool:
     while not end.ended and await end.until(patience_s, end.state()):
         pass
     return end.ended

@@ -185,6 +185,7 @@ class Workbench(ReplayView):
             assert self._chain is not None
             replay = self._chain.replay(self._capture, progress=progress, cancel=self._cancel)
             spent = duration(1e9 * (time.monotonic() - began))
+            replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
             self._adopt(replay)
         except WorkbenchError as error:
             self._failure = error

@@ -12,7 +12,7 @@ __all__ = ["all_cases"]
 
 _ORDER = (
     "start", "headers", "bodies", "trailers", "local", "pauses", "properties", "shared_data", "queues", "metrics", "timers", "contexts",
-    "callouts", "grpc", "tcp", "foreign", "expressions", "capabilities", "vm", "failures", "wasi", "memory",
+    "callouts", "grpc", "websocket", "tcp", "foreign", "expressions", "capabilities", "vm", "failures", "wasi", "memory",
 )  # fmt: skip
 """The groups in the order of the ABI; one that is not named here comes last."""
 

@@ -50,7 +50,8 @@ pub struct Loaded {
 
 /// Fills `map` with a request: pseudo headers in Envoy's order, then the fields as captured, names in lower case,
 /// `x-forwarded-proto` last where there was none.
-/// An upgrade to WebSocket keeps its headers where it is `allowed`.
+/// An upgrade to WebSocket keeps its headers where it is `allowed`. Of HTTP/2 all cookies are one, behind the other fields.
+#[allow(clippy::too_many_arguments)]
 pub fn load_request(
     map: &mut HeaderMap,
     method: &[u8],
@@ -58,6 +59,7 @@ pub fn load_request(
     authority: &[u8],
     path: &[u8],
     fields: Pairs<'_>,
+    version: u32,
     allowed: bool,
 ) -> Loaded {
     map.clear(Side::Request);
@@ -68,13 +70,15 @@ pub fn load_request(
             named.extend(tokens(v).map(<[u8]>::to_ascii_lowercase).filter(|t| t != b"te"));
         }
     }
-    let upgrade = allowed && scan.asks_for_websocket(&named);
-    let mut refused = scan.request(method, authority, path, fields.clone(), &named);
+    let upgrade = allowed && version < 20 && scan.asks_for_websocket(&named);
+    let mut refused = scan.request(method, authority, path, fields.clone(), &named, version);
     if upgrade {
         named.retain(|name| name != b"upgrade");
         refused = refused.filter(|refusal| refusal.details != UPGRADE_FAILED);
     }
+    // HTTP/2 says it itself
     let https = match scan.forwarded {
+        _ if version >= 20 => scheme.eq_ignore_ascii_case(b"https"),
         (0, _) => scheme.eq_ignore_ascii_case(b"https"),
         (1, value) => value.eq_ignore_ascii_case(b"https"),
         _ => false,
@@ -92,9 +96,14 @@ pub fn load_request(
         map.push(b":scheme", if https { b"https" } else { b"http" });
     }
     let mut legal = true;
+    let mut cookies: Vec<&[u8]> = Vec::new();
     for (k, v) in fields {
         let mut v = trimmed(v);
         if k.first() == Some(&b':') {
+            continue;
+        }
+        if version >= 20 && k.eq_ignore_ascii_case(b"cookie") {
+            cookies.push(v);
             continue;
         }
         if k.eq_ignore_ascii_case(b"te") && !v.is_empty() {
@@ -107,6 +116,9 @@ pub fn load_request(
     }
     if !legal {
         refused = bad_name(refused);
+    }
+    if !cookies.is_empty() {
+        map.push(b"cookie", &cookies.join(&b"; "[..]));
     }
     if scan.forwarded.0 == 0 && whole {
         map.push(b"x-forwarded-proto", scheme);

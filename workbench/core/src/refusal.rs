@@ -100,9 +100,10 @@ impl<'a> Scan<'a> {
     }
 
     /// Why Envoy refuses a request of these fields; `named` are the tokens of Connection.
-    pub fn request(&self, method: &[u8], authority: &[u8], path: &[u8], fields: Pairs<'_>, named: &[Vec<u8>]) -> Option<Refusal> {
+    pub fn request(&self, method: &[u8], authority: &[u8], path: &[u8], fields: Pairs<'_>, named: &[Vec<u8>], version: u32) -> Option<Refusal> {
         let host = if self.host { 0 } else { authority.len() + 8 };
-        if !is_method(method) {
+        // only the parser of HTTP/1 knows its methods by name
+        if version < 20 && !is_method(method) {
             return bad(CODEC_ERROR);
         }
         if let Some(refusal) = target(method, path) {
