@@ -1,6 +1,6 @@
 """Record the sample captures anew: a real toystore, a real mitmdump before it, and real clients.
 
-    python captures/record.py [toystore] [edge] [burst] [tcp]
+    python captures/record.py [toystore] [edge] [burst] [tcp] [websocket]
 
 Without names all are recorded, which takes about a minute. Files appear beside this script; mitmdump must be installed.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from toystore_http2 import Export, fetch
 from toystore_ledger import Ledger
+from toystore_prices import Prices, visit
 from toystore_server import Toystore
 
 HERE = Path(__file__).parent
@@ -71,7 +72,7 @@ def at_once(*calls: Callable[[], object]) -> None:
             call.result()
 
 
-def toystore(port: int, tls_port: int, _tcp_port: int) -> None:
+def toystore(port: int, tls_port: int, *_: int) -> None:
     """Something of everything, in some twelve seconds: two windows of a limiter that allows five POST /toys in ten."""
     client = Client(port)
     burst(client, 8, 0.12)
@@ -180,7 +181,7 @@ def export(tls_port: int) -> None:
         raise RuntimeError(f"the export answered {statuses}")
 
 
-def edge(port: int, _tls_port: int, _tcp_port: int) -> None:
+def edge(port: int, *_: int) -> None:
     """Six stores at work for a while, each in its own rhythm."""
 
     def store(number: int) -> None:
@@ -211,7 +212,7 @@ def edge(port: int, _tls_port: int, _tcp_port: int) -> None:
     at_once(*(lambda number=number: store(number) for number in range(6)))
 
 
-def burst_only(port: int, _tls_port: int, _tcp_port: int) -> None:
+def burst_only(port: int, *_: int) -> None:
     """Ten POST /toys within five seconds, with reads between: short enough to be played in real time."""
     client, reader = Client(port), Client(port)
     for n in range(10):
@@ -222,7 +223,7 @@ def burst_only(port: int, _tls_port: int, _tcp_port: int) -> None:
         time.sleep(0.2)
 
 
-def ledger(port: int, _tls_port: int, tcp_port: int) -> None:
+def ledger(port: int, _tls_port: int, tcp_port: int, *_: int) -> None:
     """TCP connections to the ledger, some of them overlapping, with three exchanges of HTTP before and after."""
     client = Client(port)
     client("GET", "/toys/1")
@@ -258,30 +259,45 @@ def talk(port: int, *parts: bytes, pause: float = 0.08, half_close: bool = False
             listen()
 
 
-PLANS: dict[str, Callable[..., None]] = {"toystore": toystore, "edge": edge, "burst": burst_only, "tcp": ledger}
+def board(port: int, _tls_port: int, _tcp_port: int, ws_port: int) -> None:
+    """WebSockets to the price board: closed by either side, hung up, refused, two at a time, with plain exchanges around."""
+    client = Client(port)
+    client("GET", "/toys/1")
+    visit(ws_port, HOST, "/prices", "price 3", "hello", b"\x00\x01\xfe\xff")
+    visit(ws_port, HOST, "/prices?watch=2", "price 2", "bye", close=False)
+    at_once(
+        lambda: visit(ws_port, HOST, "/prices", "price 1", "<b>bold</b> & K\u00e4fer", "x" * 300, "price 4"),
+        lambda: visit(ws_port, HOST, "/prices", "price 5", "price 6", pause=0.12, close=False),
+    )
+    visit(ws_port, HOST, "/closed")
+    client("GET", "/toys/2")
+
+
+PLANS: dict[str, Callable[..., None]] = {"toystore": toystore, "edge": edge, "burst": burst_only, "tcp": ledger, "websocket": board}
 
 
 @contextmanager
-def recording(target: Path) -> Iterator[tuple[int, int, int]]:
-    """A toystore behind mitmdump, which writes to `target`; gives mitmdump's ports for HTTP, for HTTP/2 over TLS and for the ledger."""
+def recording(target: Path) -> Iterator[tuple[int, int, int, int]]:
+    """A toystore behind mitmdump, which writes to `target`; gives mitmdump's ports for HTTP, TLS, ledger and price board."""
     mitmdump = shutil.which("mitmdump", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if mitmdump is None:
         raise SystemExit("mitmdump is not installed; install mitmproxy")
     target.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory() as scratch, Toystore() as store, Ledger() as book:
+    with tempfile.TemporaryDirectory() as scratch, Toystore() as store, Ledger() as book, Prices() as prices:
         # mitmdump makes a certificate of its own when it starts, and does not mind meeting it again upstream
         certificate = Path(scratch, "mitmproxy-ca.pem")
-        plain, tls, tcp, upstream = (free_port() for _ in range(4))
+        plain, tls, tcp, websocket, upstream = (free_port() for _ in range(5))
         options = ["confdir=" + scratch, "keep_host_header=true", "ssl_insecure=true"]
         modes = [f"reverse:http://127.0.0.1:{store.port}@{plain}", f"reverse:https://127.0.0.1:{upstream}@{tls}"]
         modes.append(f"reverse:tcp://127.0.0.1:{book.port}@{tcp}")
+        modes.append(f"reverse:http://127.0.0.1:{prices.port}@{websocket}")
         arguments = [part for option in options for part in ("--set", option)] + [part for mode in modes for part in ("--mode", mode)]
         proxy = subprocess.Popen([mitmdump, "-q", "--listen-host", "127.0.0.1", *arguments, "-w", str(target)])
         try:
             for port in (plain, tls):
                 await_port(port, proxy)
             with Export(certificate, upstream):
-                yield plain, tls, tcp
+                yield plain, tls, tcp, websocket
         finally:
             proxy.terminate()
             proxy.wait(20)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -260,12 +259,6 @@ class Chain:
             raise ConfigError(f"no foreign function: {name!r}", remedy="Give a name and a function from bytes to bytes")
         self._foreign[name] = function
 
-    def _calling(self, clusters: Clusters) -> Chain:
-        """This chain with its hooks, and other clusters."""
-        chain = copy(self)
-        object.__setattr__(chain, "clusters", clusters)
-        return chain
-
     def replay(
         self,
         capture: Capture,
@@ -322,11 +315,9 @@ class Chain:
             websocket={None: 1, True: 2, False: 0}[websocket],
         )
         source = capture.connections if self.kind_of() == "tcp" else capture
-        chain = self if clusters is None else self._calling(Clusters.of(clusters))
-        services = chain.clusters.begin(capture)
-        notes = tuple(
-            f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in chain.clusters.measured
-        )
+        called = self.clusters if clusters is None else Clusters.of(clusters)
+        services = called.begin(capture)
+        notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         try:
             trace = replay(
                 self.filters,
@@ -340,9 +331,9 @@ class Chain:
                 clusters=services,
             )
         except InterceptError as error:
-            error.replay = Replay(source, chain, error.trace, settings, notes)
+            error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, chain, trace, settings, notes)
+        return Replay(source, self, trace, settings, notes, called)
 
 
 class Interception:

@@ -12,7 +12,7 @@ from tests.core.conftest import START_NS, Play, fields, play
 from tests.core.wat import TRAP, Nth, Ret, call, pairs, wasm
 from tests.envoy.test_rules import Made
 from tests.envoy.test_tcp_judge import calls_in
-from workbench.capture import Ending, Exchange, Request, Response, TcpMessage, WebSocket
+from workbench.capture import Ending, Exchange, Request, Response, TcpMessage, WebSocket, open_capture
 from workbench.capture.websocket import frame
 from workbench.chain import Chain, Filter
 from workbench.envoy import FilterSpec, compare, run_envoy, run_envoy_websockets
@@ -92,3 +92,16 @@ def test_the_judge_knows_websockets(scheme: bytes, tmp_path: Path) -> None:
     seen = run_envoy(made, [FilterSpec.of(each) for each in chain])
     assert [str(each) for each in compare(seen, run_envoy(made, []), results)] == []
     assert results[0]["upstream_request"]["body_size"] == len(asked.request.body) + 3
+
+
+def test_a_captured_file(repo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "adds.wasm"
+    path.write_bytes(wasm(request_headers=(call("add", 0, "x-a", "1"),), response_body=(call("set_body", 1, 99, 0, "!"),)))
+    chain = Chain(Filter(path))
+    with open_capture(repo / "captures/websocket.mitm") as capture:
+        assert [each.websocket.ending for each in capture if each.websocket] == [Ending.UPSTREAM] * 3 + [Ending.CLIENT]
+        results = list(chain.replay(capture).outcomes())
+        seen, plain = run_envoy(capture, [FilterSpec.of(each) for each in chain]), run_envoy(capture, [])
+    assert [str(each) for each in compare(seen, plain, results)] == []
+    statuses = [each["downstream_response"]["status"] for each in results]
+    assert statuses == [200, 101, 101, 101, 101, 403, 200]

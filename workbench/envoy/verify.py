@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile, tee
@@ -17,9 +17,10 @@ from typing import Any
 
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
+from workbench.services.calls import Service
 
 from .causes import Again, Altered, Differing, InTime, Moment, explain
-from .config import Cluster, FilterSpec
+from .config import FilterSpec
 from .differences import Difference, compare, is_idle_timeout
 from .judge import Judge, Observed, in_thread
 
@@ -58,18 +59,17 @@ def verify(
     limit: int | None = 1000,
     paced: bool = False,
     timeout: float = 5.0,
-    clusters: Sequence[Cluster] = (),
-    sending: Callable[[Exchange], None] | None = None,
+    services: Mapping[str, Service] | None = None,
+    grpc: Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Checked:
     """Send the first `limit` exchanges (None: all) through real Envoy and compare.
 
     `result_of` gives what the replay says of an exchange in the form of its JSON, None for one that was not replayed; `again` runs it
-    again with something altered, to find causes. `clusters` are those that filters call, and where they are served; `sending` is told
-    of each exchange before it goes to the Envoy that has the chain. Envoy has one worker. `timeout` bounds, in seconds, each wait for the
-    client's next byte, and less where nothing was answered before. Setting `cancel`, or an interrupt, ends it early with what was
-    compared until then.
+    again with something altered, to find causes. `services` answer callouts, by cluster, those in `grpc` over gRPC. Envoy has one worker.
+    `timeout` bounds, in seconds, each wait for the client's next byte, and less where nothing was answered before. Setting `cancel`, or an
+    interrupt, ends it early with what was compared until then.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     run = _Run(capture, result_of, paced, timeout, progress, cancel or threading.Event())
@@ -78,7 +78,7 @@ def verify(
     checked = run.checked = Checked(total)
     if total:
         try:
-            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), clusters, sending))
+            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), services or {}, grpc))
         except KeyboardInterrupt:
             run.cancel.set()
         except BaseExceptionGroup as group:
@@ -132,21 +132,15 @@ class _Run:
         self._kept = 0
         self._unanswered = 0
         self._limited: set[str | None] = set()
-        self._answered: frozenset[str] = frozenset()
+        self._not_grpc: frozenset[str] = frozenset()
 
     async def work(
-        self,
-        filters: Sequence[FilterSpec],
-        exchanges: Iterator[Exchange],
-        clusters: Sequence[Cluster],
-        sending: Callable[[Exchange], None] | None,
+        self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], services: Mapping[str, Service], grpc: Collection[str]
     ) -> None:
-        self._answered = frozenset(each.name for each in clusters)
+        self._not_grpc = frozenset(services) - frozenset(grpc)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
         ours, theirs = tee(exchange for exchange in going if self._comparable(exchange))
-        if sending is not None:
-            ours = map(_telling(sending), ours)
-        async with Judge(filters, clusters=clusters) as chain, Judge([]) as bare:
+        async with Judge(filters, services=services, grpc=grpc) as chain, Judge([]) as bare:
             self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
@@ -219,7 +213,7 @@ class _Run:
         if found.explained:
             return found
         grpc = [
-            each["target"] for each in result["callouts"] if each["kind"] == "grpc" and each["target"].partition("/")[0] in self._answered
+            each["target"] for each in result["callouts"] if each["kind"] == "grpc" and each["target"].partition("/")[0] in self._not_grpc
         ]
         if grpc:
             return replace(found, cause=f"Envoy here has nobody to answer the gRPC call to {grpc[0]}, only the replay has", explained=True)
@@ -234,11 +228,3 @@ class _Run:
 
 async def _next(items: AsyncGenerator[Observed, None]) -> Observed | None:
     return await anext(items, None)
-
-
-def _telling(listener: Callable[[Exchange], None]) -> Callable[[Exchange], Exchange]:
-    def tell(exchange: Exchange) -> Exchange:
-        listener(exchange)
-        return exchange
-
-    return tell
