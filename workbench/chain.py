@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -48,8 +47,8 @@ class Filter:
     vm_config       VM configuration
     vm_id           filters with the same code, vm_id, vm_config, env and allowed_capabilities share one VM
     env             environment variables, names to values
-    failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM after a second, as Envoy), or
-                    restart (a fresh VM for the next exchange, ours)
+    failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM for a later exchange, one a
+                    second at most, as Envoy), or restart (a fresh VM for the next exchange, ours)
     fail_open       Envoy's older form of `open`, which lets the failing exchange pass too
     allow_on_headers_stop_iteration  StopIteration in a headers callback lets body callbacks go on, Envoy's setting of that name
     memory_limit    bytes of memory it may have, a multiple of 64 KiB
@@ -260,12 +259,6 @@ class Chain:
             raise ConfigError(f"no foreign function: {name!r}", remedy="Give a name and a function from bytes to bytes")
         self._foreign[name] = function
 
-    def _calling(self, clusters: Clusters) -> Chain:
-        """This chain with its hooks, and other clusters."""
-        chain = copy(self)
-        object.__setattr__(chain, "clusters", clusters)
-        return chain
-
     def replay(
         self,
         capture: Capture | Connections,
@@ -325,11 +318,9 @@ class Chain:
         source = capture.connections if kind == "tcp" else capture
         if kind == "http" and getattr(capture, "connections", None) is capture:
             raise ConfigError("these are TCP connections, and the chain is for HTTP", where=str(capture.path), remedy='Give it kind="tcp"')
-        chain = self if clusters is None else self._calling(Clusters.of(clusters))
-        services = chain.clusters.begin(capture)
-        notes = tuple(
-            f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in chain.clusters.measured
-        )
+        called = self.clusters if clusters is None else Clusters.of(clusters)
+        services = called.begin(capture)
+        notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         try:
             trace = replay(
                 self.filters,
@@ -343,9 +334,9 @@ class Chain:
                 clusters=services,
             )
         except InterceptError as error:
-            error.replay = Replay(source, chain, error.trace, settings, notes)
+            error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, chain, trace, settings, notes)
+        return Replay(source, self, trace, settings, notes, called)
 
 
 class Interception:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from inspect import signature
@@ -22,15 +21,12 @@ from .analysis.jsonl import write_jsonl
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
-from .capture import Exchange
 from .capture.connections import Connections as CapturedConnections
 from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from .envoy import Cluster
 
 __all__ = ["Replay", "compare"]
 
@@ -40,7 +36,7 @@ class Replay:
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made.
+    of how it was made, `clusters` who answered callouts.
     """
 
     def __init__(
@@ -50,12 +46,14 @@ class Replay:
         trace: Trace,
         settings: Any = None,
         notes: tuple[str, ...] = (),
+        clusters: Any = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
         self.trace = trace
         self.settings = settings
         self.notes = notes
+        self.clusters = clusters
 
     @property
     def complete(self) -> bool:
@@ -244,8 +242,7 @@ class Replay:
 
         Each exchange is on its own, one after the other, whatever overlapped in the capture. Raises `EnvoyError` with the remedy where
         Envoy is not installed, `FilterLoadError` where it refuses a filter, `ConfigError` for what it does not know (`restart`) and for
-        TCP filters. Callouts are answered in Envoy by the same services, served on loopback, after the same latencies but in real time.
-        Over gRPC that needs grpcio; without it they fail in Envoy, and that is told as the cause.
+        TCP filters. Callouts are answered in Envoy as in the replay: over gRPC in clusters that filters called so, if grpcio is installed.
         """
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
@@ -259,20 +256,19 @@ class Replay:
         def result_of(index: int) -> Mapping[str, Any] | None:
             return self[index].result if index in replayed else None
 
-        with self._served() as (clusters, sending):
-            checked = verify(
-                self.capture,  # type: ignore[arg-type]  # a capture can be read in time, which the analysis has no need of
-                [FilterSpec.of(each) for each in self.chain],
-                result_of,
-                self._again,
-                limit=limit,
-                paced=paced,
-                timeout=timeout,
-                clusters=clusters,
-                sending=sending,
-                progress=progress,
-                cancel=cancel,
-            )
+        checked = verify(
+            self.capture,  # type: ignore[arg-type]  # a capture can be read in time, which the analysis has no need of
+            [FilterSpec.of(each) for each in self.chain],
+            result_of,
+            self._again,
+            limit=limit,
+            paced=paced,
+            timeout=timeout,
+            services=self.clusters.begin(self.capture) if self.clusters is not None else None,
+            grpc=self._called_over_grpc(),
+            progress=progress,
+            cancel=cancel,
+        )
         return Verification(
             source=Path(str(getattr(self.capture, "path", ""))).name,
             filters=self.trace.filters,
@@ -283,34 +279,26 @@ class Replay:
             seconds=checked.seconds,
             paced=paced,
             stopped=checked.stopped,
-            notes=(*self.notes, *self.problems),
+            notes=(*_left_out(checked.websockets), *self.notes, *self.problems),
             replay=self,
         )
 
-    @contextmanager
-    def _served(self) -> Iterator[tuple[list[Cluster], Callable[[Exchange], None]]]:
-        """The services that filters called in this replay as real servers, for as long as this is open."""
+    def _called_over_grpc(self) -> frozenset[str]:
+        """Clusters that can be served to Envoy over gRPC."""
         from importlib.util import find_spec
 
-        from .envoy import Cluster
-        from .services.serving import Underway, serve
-
-        called: dict[str, set[str]] = {}
-        if self.chain.clusters:
-            for kind, target in self.callouts[["kind", "target"]].drop_duplicates().itertuples(index=False):
-                called.setdefault(target.partition("/")[0], set()).add(kind)
-        grpc = {name for name, kinds in called.items() if "grpc" in kinds}
-        services = self.chain.clusters.begin(self.capture)
-        known = {name: services[name] for name in called if name in services and (name not in grpc or find_spec("grpc"))}
-        underway = Underway()
-        with serve(known, grpc, underway) as ports:
-            yield [Cluster(name, port, http2=name in grpc) for name, port in ports.items()], underway.set
+        if not self.clusters or find_spec("grpc") is None:
+            return frozenset()
+        targets = self.callouts.loc[self.callouts["kind"] == "grpc", "target"]
+        return frozenset(target.partition("/")[0] for target in targets.unique())
 
     def _again(self, exchanges: Any, /, **changes: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
         """The same chain over other exchanges, with the settings of this replay but for `changes`."""
         known = signature(self.chain.replay).parameters
         given = {each.name: getattr(self.settings, each.name) for each in fields(self.settings) if each.name in known}
-        replay: Replay = self.chain.replay(exchanges, **{**given, **changes})
+        replay: Replay = self.chain.replay(exchanges, clusters=self.clusters, **{**given, **changes})
+        if not replay.complete:
+            raise KeyboardInterrupt  # a replay takes the interrupt for itself and ends
         statuses = dict(zip(replay.facts.exchange.tolist(), replay.facts.status.tolist(), strict=True))
         return statuses, lambda index: replay[index].result
 
@@ -333,6 +321,10 @@ class Replay:
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
+
+
+def _left_out(websockets: int) -> tuple[str, ...]:
+    return (f"WebSockets are not sent to Envoy here: {websockets} left out",) if websockets else ()
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.core.conftest import Batch, exchanges, request, response
-from tests.core.wat import LAST, OUT, TRAP, Loop, Nth, Raw, Ret, call, wasm
+from tests.core.conftest import Batch, connection, exchanges, request, response
+from tests.core.wat import LAST, OUT, TRAP, Loop, Nth, Raw, Ret, call, pairs, wasm
 from workbench.analysis.facts import gather_facts
 from workbench.analysis.findings import Finding, Findings, blocks, find, findings_text
 from workbench.capture import open_capture
-from workbench.capture.packing import pack
+from workbench.capture.packing import pack, pack_connections
 from workbench.chain import Chain, Filter
 from workbench.cli import main
 from workbench.host.driver import Settings, replay
+from workbench.services.calls import NEVER
+from workbench.services.function import FunctionService
 
 REPO = Path(__file__).resolve().parents[2]
 LOG = call("log", 2, "here")
@@ -29,12 +31,18 @@ Found = Callable[..., Findings]
 def found(tmp_path: Path) -> Found:
     """`found(script, traffic)`: the findings on one filter, written as a script by callback."""
 
-    def run(script: dict[str, Any], traffic: Sequence[Any] = (request(),), settings: Settings | None = None, **options: Any) -> Findings:
+    def run(
+        script: dict[str, Any],
+        traffic: Sequence[Any] = (request(),),
+        settings: Settings | None = None,
+        clusters: Any = None,
+        **options: Any,
+    ) -> Findings:
         path = tmp_path / "filter.wasm"
         path.write_bytes(wasm(**script))
         filters = (Filter(path, name="f", **options),)
         made = exchanges(*traffic)
-        trace = replay(filters, [Batch(pack(made), len(made), made[0].request.start_ns)], settings or Settings())
+        trace = replay(filters, [Batch(pack(made), len(made), made[0].request.start_ns)], settings or Settings(), clusters=clusters)
         return find(trace, gather_facts(trace), filters)
 
     return run
@@ -109,10 +117,33 @@ def test_paused_and_never_resumed(found: Found, callback: str, direction: str) -
     assert hang.exchanges == (1,) and f"paused the {direction} in on_{callback}" in hang.title
 
 
+def test_a_connection_that_stays_paused(tmp_path: Path) -> None:
+    path = tmp_path / "filter.wasm"
+    path.write_bytes(wasm(downstream_data=(LOG, Ret(1))))
+    made = [connection(">hello", "<hello!")]
+    filters = (Filter(path, name="f"),)
+    trace = replay(filters, [Batch(pack_connections(made), 1, made[0].start_ns)])
+    paused = one(find(trace, gather_facts(trace), filters), "never-resumed")
+    assert paused.title == "paused in on_downstream_data and never let it go on"
+
+
 def test_paused_and_resumed(found: Found) -> None:
     goes_on = (call("proxy_set_effective_context", LAST), call("proxy_continue_stream", 0))
     tick = {"configure": (call("proxy_set_tick_period_milliseconds", 20),), "tick": goes_on}
     assert found({"request_headers": (LOG, Ret(1)), **tick}) == ()
+
+
+def test_callouts_that_come_to_nothing(found: Found) -> None:
+    head = pairs((":method", "GET"), (":path", "/"), (":authority", "auth.example"))
+    asks = call("http_call", "svc", head, b"", b"", 0, OUT)
+    dead = {"svc": FunctionService(lambda _: NEVER)}
+    hang = one(found({"request_headers": (asks, Ret(1))}, [request(), request(at_ms=5)], clusters=dead), "never-answered")
+    assert hang.severity == "error" and hang.exchanges == (0, 1)
+    assert "waits in on_request_headers" in hang.title and "cluster svc" in hang.title
+    timed = call("http_call", "svc", head, b"", b"", 20, OUT)
+    failed = one(found({"request_headers": (timed,)}, clusters=dead), "callout-failed")
+    assert "its call to cluster svc ran into its timeout" in failed.title
+    assert "callout-refused" in [each.code for each in found({"request_headers": (asks,)})]
 
 
 def test_headers_changed_when_they_were_sent(found: Found) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.analysis.tracewriter import TraceWriter
 from tests.core.traffic import exchanges, request
-from tests.core.wat import TRAP, If, Nth, call, wasm
+from tests.core.wat import TRAP, If, Nth, Raw, call, wasm
 from workbench.analysis.facts import gather_facts
 from workbench.analysis.summary import summarise
 from workbench.analysis.vms import all_vms, thread_name, vms_table
@@ -61,6 +61,16 @@ def test_callbacks_are_counted_once(tmp_path: Path) -> None:
     trace = played(tmp_path, workers=3)
     kinds = np.concatenate([records["kind"] for _, records in trace.segments()])
     assert sum(vm.callbacks for vm in all_vms(trace)) == int((kinds == 1).sum())
+
+
+def test_memory_that_a_vm_had_before_any_filter_started_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "early.wasm"
+    path.write_bytes(wasm(_initialize=[], request_headers=[Raw("(drop (memory.grow (i32.const 3)))")]))
+    made = exchanges(request(), request(at_ms=10))
+    trace = replay([Filter(path)], [])
+    assert [vm.memory for vm in all_vms(trace)] == [32 << 16]
+    trace = replay([Filter(path)], [Batch(pack(made), 2, made[0].request.start_ns)])
+    assert [vm.memory for vm in all_vms(trace)] == [38 << 16]
 
 
 def test_a_trace_without_vms() -> None:

@@ -101,7 +101,7 @@ class Case:
     connections  in their place TCP connections, for network filters
     settings  of the replay (`workbench.host.driver.Settings`); `buffer_limit` is a setting of Envoy's listener too
     here_only why Envoy cannot show it, empty where it can
-    left_open an exchange never ends by itself: the client goes away
+    left_open an exchange never ends by itself: it waits for the stream idle timeout, which is short there where time is real
     paced     the times between the exchanges matter: they are kept where time is real
     """
 

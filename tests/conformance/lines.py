@@ -167,8 +167,9 @@ def _response(exchange: Exchange) -> Message | None:
     sent = exchange.response
     if sent is None:
         return None
-    body = b"" if exchange.request.method == b"HEAD" else sent.body
-    return Message(str(sent.status), _fields(sent.headers), body, _fields(sent.trailers))
+    if exchange.request.method == b"HEAD":
+        return Message(str(sent.status), _fields(sent.headers), b"", ())
+    return Message(str(sent.status), _fields(sent.headers), sent.body, _fields(sent.trailers))
 
 
 def _fields(pairs: Pairs, without: str = "") -> list[tuple[str, str]]:

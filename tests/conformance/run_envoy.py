@@ -43,6 +43,8 @@ _PACE_S = 0.02
 """Between two messages of a connection."""
 _RAW = "raw"
 """The cluster of an upstream that speaks no HTTP of its own."""
+_IDLE = "0.4s"
+"""Envoy's stream idle timeout where a case waits for it; else it is five minutes."""
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _ALLOCATORS = ("malloc", "proxy_on_memory_allocate")
 
@@ -96,7 +98,11 @@ class CaseRunner:
         if self._envoy.ended():
             self._envoy.restart()
         with tempfile.TemporaryDirectory(prefix="workbench-case-") as folder:
-            return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
+            try:
+                return self._run(case, [FilterSpec.of(each) for each in chain_of(case, Path(folder))])
+            except OSError as error:
+                # it takes no connection any more: the case is the end of it, if anything is
+                raise EnvoyError(self._envoy.ended(wait=1) or f"no connection to Envoy: {error}", where=case.name) from error
 
     def _run(self, case: Case, filters: Sequence[FilterSpec]) -> str:
         self._number += 1
@@ -109,6 +115,8 @@ class CaseRunner:
         listener["name"] = name
         if "buffer_limit" in case.settings:
             listener["per_connection_buffer_limit_bytes"] = case.settings["buffer_limit"]
+        if case.left_open:
+            listener["filter_chains"][0]["filters"][0]["typed_config"]["stream_idle_timeout"] = _IDLE
         begin = len(self._log())
         self._put([listener])
         taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name, begin))
@@ -130,8 +138,7 @@ class CaseRunner:
         if case.paced:  # the one wait for a time: what the case shows is a time of Envoy's
             due = self._began + (exchange.request.start_ns - case.traffic[0].request.start_ns) / 1e9
             time.sleep(max(0.0, due - time.monotonic()))
-        timeout = _LEFT_OPEN_S if case.left_open else 5.0
-        observed = self._await(observe(exchange, self._envoy, self._upstream, None, timeout))
+        observed = self._await(observe(exchange, self._envoy, self._upstream, None, 5.0))
         if not self._envoy.ended():
             self._wait(
                 f"{case.name}: the end of exchange {exchange.index}", lambda: self._stat("http.plain.downstream_cx_active") == 0 or None

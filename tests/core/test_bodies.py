@@ -132,13 +132,13 @@ def test_reading_is_clamped(play: Play) -> None:
     ("script", "asked", "answer", "status"),
     [
         ({"request_body": [Ret(1)]}, request("POST", "/p", body=bytes(21)), response(), 413),
-        ({"request_body": [Ret(1)]}, request("POST", "/p", body=bytes(20)), response(), None),
+        ({"request_body": [Ret(1)]}, request("POST", "/p", body=bytes(20)), response(), 504),
         ({"request_headers": [Ret(3)]}, request("POST", "/p", body=bytes(21)), response(), 413),
-        ({"request_headers": [Ret(1)]}, request("POST", "/p", body=bytes(21)), response(), None),
-        ({"request_body": [Ret(2)]}, request("POST", "/p", body=bytes(21)), response(), None),
+        ({"request_headers": [Ret(1)]}, request("POST", "/p", body=bytes(21)), response(), 504),
+        ({"request_body": [Ret(2)]}, request("POST", "/p", body=bytes(21)), response(), 504),
         ({"response_body": [Ret(1)]}, GET, response(body=bytes(21)), -200),
         ({"response_headers": [Ret(3)]}, GET, response(body=bytes(21)), 500),
-        ({"response_headers": [Ret(1)]}, GET, response(body=bytes(21)), None),
+        ({"response_headers": [Ret(1)]}, GET, response(body=bytes(21)), 504),
     ],
 )
 def test_buffer_limit(play: Play, script: dict[str, object], asked: object, answer: object, status: int | None) -> None:

@@ -213,3 +213,11 @@ def test_tcp_connections_have_workers_too(play: Play) -> None:
     seen = {row.exchange: threads[row.vm] for row in played.of("proxy_on_new_connection")}
     assert len(seen) == 12 and set(seen.values()) == {0, 1, 2}
     assert all(threads[row.vm] == seen[row.exchange] for row in played.of("proxy_on_downstream_data"))
+
+
+def test_a_refusal_is_told_with_the_words_of_that_filter(play: Play) -> None:
+    """Not with those of a neighbour, which starts on several threads meanwhile."""
+    refusing = {"configure": [call("log", 4, "mine"), Ret(0)]}
+    with pytest.raises(FilterLoadError, match=r"it logged last: mine\.") as caught:
+        play([{"configure": [call("log", 2, "theirs")]}, refusing], main_thread=True)
+    assert "theirs" not in str(caught.value)

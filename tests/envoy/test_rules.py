@@ -73,7 +73,7 @@ def test_a_trap_under_envoys_policies(
 
 
 def test_a_trap_and_a_reload(exchange: Make, assembled: Callable[[str], Path]) -> None:
-    # Envoy's back-off is a random share of a second, a replay's a whole one: the next request comes later than both
+    # Envoy's back-off is a second to one and a half from the VM's start, a replay's a second: the next request comes later than both
     made = _spread([exchange()] * 5, [0, 50, 100, 1600, 1650])
     got, found = _differences(made, Chain(Filter(assembled("trap_third"), failure_policy="reload")), paced=True)
     assert found == []

@@ -19,7 +19,7 @@ import pytest
 
 from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.verification import Verification
-from workbench.capture import Batch, Exchange, Response, open_capture
+from workbench.capture import Batch, Ending, Exchange, Response, WebSocket, open_capture
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.errors import ConfigError, FilterLoadError
@@ -256,6 +256,23 @@ def test_an_envoy_that_falls_over_and_over_again(exchange: Make, tmp_path: Path)
     assert "stopped: " in found.text()
 
 
+def test_too_much_differs_to_look_into_all_of_it(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.envoy.verify._EXAMINED", 2)
+    found = replayed(some, build(SAYS_THE_TIME)).verify_with_envoy()
+    assert [each.explained for each in found.differences] == [True, True, False, False, False]
+    assert found.differences[-1].cause.startswith("not looked into")
+
+
+def test_websockets_are_left_out_and_named(build: Build, exchange: Make, response: MakeResponse) -> None:
+    one = exchange(response=response((), b"", (), 101))
+    found = replayed(
+        Made([exchange(), replace(one, websocket=WebSocket((), next(iter(Ending)), 0)), exchange()]), build("")
+    ).verify_with_envoy()
+    assert (found.exchanges, found.agreed) == (2, 2)
+    assert found.notes == ("WebSockets are not sent to Envoy here: 1 left out",)
+    assert found.notes[0] in found.text()
+
+
 def test_the_first_exchanges_in_time(repo: Path, sample_filter: Callable[[str], Path]) -> None:
     with open_capture(repo / "captures/toystore.mitm") as capture:
         found = replayed(capture, sample_filter("trace_every_call")).verify_with_envoy(limit=7)
@@ -279,6 +296,35 @@ def test_stopped_from_another_thread(build: Build, some: Made) -> None:
 
     found = replayed(some, build("")).verify_with_envoy(progress=third, cancel=cancel)
     assert (found.stopped, 3 <= found.exchanges < 5) == ("interrupted", True)
+
+
+def test_stopped_while_causes_are_looked_for(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    replay, cancel = replayed(some, build(SAYS_THE_TIME)), threading.Event()
+    again = Replay._again
+
+    def last(self: Replay, exchanges: Any, /, **changes: int) -> Any:
+        assert not cancel.is_set()
+        cancel.set()
+        return again(self, exchanges, **changes)
+
+    monkeypatch.setattr(Replay, "_again", last)
+    found = replay.verify_with_envoy(cancel=cancel)
+    assert (found.stopped, found.exchanges, found.unexplained) == ("interrupted", 5, 5)
+
+
+def test_an_interrupt_while_causes_are_looked_for(build: Build, some: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes while the replay runs again, which takes it for itself."""
+    replay = replayed(some, build(SAYS_THE_TIME))
+    honest = Chain.replay
+
+    def interrupted(self: Chain, capture: Any, **settings: Any) -> Replay:
+        again = honest(self, capture, **settings)
+        again.trace.complete = False
+        return again
+
+    monkeypatch.setattr(Chain, "replay", interrupted)
+    found = replay.verify_with_envoy()
+    assert (found.stopped, found.exchanges) == ("interrupted", 5)
 
 
 def test_what_envoy_cannot_have(build: Build, some: Made) -> None:

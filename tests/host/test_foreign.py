@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.core.wat import OUT, call, wasm
+from tests.core.wat import OUT, Loop, call, wasm
 from tests.host.test_intercept import TELL, Make, chain, events, rows, told, traffic
 from workbench.chain import Chain
 from workbench.errors import ConfigError, InterceptError
+from workbench.host.expressions import Expressions
 from workbench.host.foreign import NAME, ForeignFunctions, own_answer
 from workbench.host.protobuf import Fields, number, serialised
 from workbench.host.statefactories import State, read_state
 from workbench.trace.numbers import Status
+from workbench.trace.records import Event, FailureKind
 
 __all__ = ["chain"]
 
@@ -189,3 +192,58 @@ def test_messages() -> None:
 )
 def test_state_from_strings(name: str, value: str, found: object) -> None:
     assert read_state(name, value) == found
+
+
+def test_an_endless_loop_of_foreign_calls_is_ended(chain: Make) -> None:
+    made = chain({"request_headers": [Loop((call(NAME, "compress", "x" * 3000, 0, 0),))]})
+    replay = made.replay(traffic(), callback_limit_s=0.3)
+    assert [row.a for row in events(replay, Event.FAILURE)] == [FailureKind.TIMEOUT]
+
+
+def test_the_time_of_a_users_function_does_not_count(chain: Make) -> None:
+    def slow(argument: bytes) -> None:
+        end = time.thread_time() + 0.4
+        while time.thread_time() < end:
+            pass
+
+    made = Chain(*chain({"request_headers": [Loop((), 20_000_000), *asks("own")["request_headers"], Loop((), 20_000_000)]}))
+    made.foreign("own", slow)
+    replay = made.replay(traffic(), callback_limit_s=0.3)
+    assert events(replay, Event.FAILURE) == []
+
+
+def expressions(*texts: str | bytes) -> list[tuple[int, bytes]]:
+    """What `expr_create` answers to each, in one root context."""
+    made = Expressions()
+    return [made.call(b"expr_create", (0, 0), text.encode() if isinstance(text, str) else text, lambda path: None) for text in texts]
+
+
+def test_expressions_are_bounded() -> None:
+    bomb = "[" + ",".join("1" * 500) + "]"
+    nested = f"{bomb}.map(a, {bomb}.map(b, {bomb}.map(c, {bomb}.all(d, true))))"
+    deep = "(" * 5000 + "1" + ")" * 5000
+    found = expressions("1", " " * 20_000 + "1", nested, deep, b"\xff", "[1].map(x, x)")
+    assert [status for status, _ in found] == [0, 2, 2, 2, 2, 0]
+
+
+def test_declarations_are_bounded(chain: Make) -> None:
+    names = [serialised(1, f"{n}".encode()) for n in range(1001)] + [serialised(1, b"x" * 5000)]
+    made = chain({"configure": [call(NAME, "declare_property", name, OUT, OUT) for name in names]})
+    assert [row.result for row in rows(replayed(made), NAME)] == [0] * 1000 + [2, 2]
+
+
+def test_values_of_expressions_as_envoy_writes_them() -> None:
+    """Bytes seen with Envoy 1.40."""
+    made = Expressions()
+    wanted = {
+        "[1,'a']": "0200000008000000000000000100000000000000" + "0100000000000000" + "0000" + "61" + "0000",
+        "{'a':1}": "01000000010000000800000061000100000000000000" + "00",
+        "duration('1s')": "00ca9a3b00000000",
+        "timestamp('2020-01-01T00:00:00Z')": "00008ab9359ae515",
+        "timestamp('2020-01-01T00:00:00.000000007Z')": "07008ab9359ae515",
+        "1.5": "000000000000f83f",
+        "true": "01",
+    }
+    for token, (text, value) in enumerate(wanted.items()):
+        made.call(b"expr_create", (0, 0), text.encode(), lambda path: None)
+        assert made.call(b"expr_evaluate", (0, 0), token.to_bytes(4, "little"), lambda path: None) == (0, bytes.fromhex(value)), text

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import POST, Batch, exchanges, request
-from tests.core.wat import OUT, Loop, Raw, Ret, call, pairs, wasm
+from tests.core.wat import OUT, TRAP, Loop, Nth, Raw, Ret, call, pairs, wasm
 from workbench.capture.exchange import Exchange
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
@@ -461,3 +461,19 @@ def test_nothing_keeps_the_store(chain: Make, monkeypatch: pytest.MonkeyPatch, w
             assert stores[1]() is None
     finally:
         gc.enable()
+
+
+def test_hooks_see_every_worker(chain: Make) -> None:
+    made, seen = chain({"configure": [LOG], **ASKS}), list[Call]()
+    with made.intercept("proxy_get_property", seen.append), made.intercept("proxy_log", seen.append):
+        replay = made.replay(traffic(4), workers=2)
+    assert [call.exchange for call in seen if call.name == "proxy_get_property"] == [0, 1, 2, 3]
+    assert len(seen) == len(rows(replay, "proxy_log")) + 4
+
+
+def test_a_reloaded_filter_is_hooked_again(chain: Make) -> None:
+    made, seen = chain({"request_headers": [LOG, Nth(2, (TRAP,))]}, failure_policy="restart"), list[Call]()
+    with made.intercept("proxy_log", seen.append):
+        replay = made.replay(traffic(4))
+    assert [call.exchange for call in seen] == [0, 1, 2, 3]
+    assert len(events(replay, Event.FAILURE)) == 2

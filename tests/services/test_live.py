@@ -68,6 +68,29 @@ def test_grpc() -> None:
     assert (failed.status, failed.status_message, failed.trailers) == (7, "no", ((b"t", b"1"),))
 
 
+def test_what_a_hostile_filter_asks() -> None:
+    """Whatever it asks for gets an answer, and no exception."""
+    hostile = ((b":path", b"/evil"), (b"grpc-timeout", b"0m"), (b"a b", b"c"), (b"x", b"\xff\n"), (b"y-bin", b"\0\xff"), (b"ok", b"1"))
+    seen: list[tuple[str, bytes]] = []
+
+    def answer(path: str, message: bytes) -> GrpcResponse:
+        seen.append((path, message))
+        return GrpcResponse(b"fine")
+
+    with grpc_server(answer) as port:
+        asking = Live(f"http://127.0.0.1:{port}").begin(None)
+        got = asking.grpc(GrpcRequest("svc", hostile, b"m", 0, 1000, "f", None, service="pkg é\r\n", method="/../x"))
+        asking.close()
+    assert got == GrpcResponse(b"fine", latency_ms=got.latency_ms)  # type: ignore[union-attr]
+    assert len(seen) == 1
+    with http_server(lambda *_: HttpResponse(headers={"content-length": "0"})) as port:
+        asking = Live(f"http://127.0.0.1:{port}").begin(None)
+        bad = HttpRequest(
+            "svc", ((b":method", b"G T"), (b":path", b"/a b\r\nc: d"), (b":authority", b"a\nb"), (b"n", b"\r\n")), b"", 0, 1000, "f", 0
+        )
+        assert isinstance(asking.http(bad), Unreachable)
+
+
 def test_a_stream() -> None:
     with grpc_server(lambda path, message: GrpcResponse(b"re:" + message, metadata={"i": "1"}, trailers={"t": "2"})) as port:
         asking = Live(f"http://127.0.0.1:{port}").begin(None)

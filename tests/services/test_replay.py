@@ -24,7 +24,7 @@ from workbench.cli import main
 from workbench.envoy import Cluster, FilterSpec, compare, run_envoy
 from workbench.errors import ConfigError, ReplayError
 from workbench.replay import Replay
-from workbench.services import NEVER, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse
+from workbench.services import NEVER, Entry, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse
 from workbench.services.calls import HttpAnswer
 from workbench.trace.records import Event, Kind
 
@@ -81,10 +81,24 @@ def test_a_callout_in_the_tree_of_calls(asks: Path) -> None:
     assert any(node.name == "proxy_on_http_call_response" and node.own for node in top)
 
 
+def test_a_hang_is_told_wherever_failures_are(asks: Path) -> None:
+    made = Made(exchanges(request(), request(at_ms=50)))
+    replay = Chain(asks, clusters={"auth": [Entry((HttpResponse(), NEVER))]}).replay(made)  # type: ignore[arg-type]
+    assert replay[0].result["error"] is None
+    error = replay[1].result["error"]
+    assert error is not None and "cluster auth" in error["message"]
+    assert (error["filter"], error["callback"], error["kind"]) == ("asks", "on_request_headers", "hang")
+    assert replay[1].outcome == "error" and replay[1].decision.reason.startswith("hang in on_request_headers")
+    assert replay.failures[["exchange", "kind"]].to_numpy().tolist() == [[1, "hang"]]
+    assert "hang" in summary_text(replay.summary, width=200)
+    assert [one["callouts"][0]["ended"] for one in replay.outcomes()] == ["answered", "unanswered"]
+
+
 def test_a_script_begins_anew_in_each_replay(asks: Path) -> None:
     made = Made(exchanges(request(), request(at_ms=50)))
-    chain = Chain(asks, clusters={"auth": [HttpResponse(200), HttpResponse(201)]})
+    chain = Chain(asks, clusters={"auth": [Entry((HttpResponse(200), HttpResponse(201)))]})
     first, second = chain.replay(made), chain.replay(made)  # type: ignore[arg-type]
+    assert list(first.callouts["status"]) == [200, 201]
     assert first.digest() == second.digest()
 
 
@@ -115,6 +129,30 @@ def test_a_real_server_and_what_is_said_of_it(asks: Path) -> None:
     assert one["callouts"][0]["status"] == 202
     assert any("auth" in note for note in replay.notes)
     assert "cannot be had a second time" in summary_text(replay.summary)
+
+
+def test_a_stream_to_a_real_server(tmp_path: Path) -> None:
+    talks = [
+        call("grpc_stream", "svc", "pkg.Svc", "Talk", b"", OUT),
+        call("grpc_send", 6, b"one", 0),
+        call("grpc_send", 6, b"two", 1),
+        Ret(1),
+    ]
+    (tmp_path / "talks.wasm").write_bytes(wasm(request_headers=talks, grpc_close=[call("effective", LAST), call("cont", 0)]))
+    with grpc_server(lambda path, message: GrpcResponse(b"re:" + message, trailers={"t": "1"})) as port:
+        chain = Chain(tmp_path / "talks.wasm", clusters={"svc": f"http://127.0.0.1:{port}"})
+        replay = chain.replay(Made(exchanges(request())))  # type: ignore[arg-type]
+    (one,) = replay.outcomes()
+    assert one["downstream_response"] is not None
+    assert [(each["kind"], each["status"], each["ended"]) for each in one["callouts"]] == [("grpc", 0, "answered")]
+    names = [name for name in replay.callbacks["callback"] if name.startswith("on_grpc")]
+    assert names == [
+        "on_grpc_receive_initial_metadata",
+        "on_grpc_receive",
+        "on_grpc_receive",
+        "on_grpc_receive_trailing_metadata",
+        "on_grpc_close",
+    ]
 
 
 def test_an_error_in_a_function_names_the_cluster(asks: Path) -> None:
@@ -233,19 +271,14 @@ def test_verification_answers_callouts_in_envoy_too(three_calls: Path) -> None:
 @pytest.mark.envoy
 @pytest.mark.usefixtures("envoy_binary")
 def test_verification_shows_where_a_service_answers_otherwise(asks: Path) -> None:
-    """A function that answers each time in another way says in Envoy what it did not say in the replay."""
-    times = 0
+    """A function that looks at the filter's name says something else where it is told none."""
 
     def check(asked: HttpRequest) -> HttpResponse:
-        nonlocal times
-        times += 1
-        return HttpResponse(headers={"content-length": "0", "x-known" if times <= 100 else "x-unknown": "1"})
+        return HttpResponse(headers={"content-length": "0", "x-known" if asked.filter else "x-unknown": "1"})
 
     denies = If(call("get", 6, "x-known", OUT, OUT), 1, (call("local", 403, "", "", b"", -1),))
     asks.write_bytes(wasm(**ASKS | {"http_call_response": [call("effective", LAST), denies, call("cont", 0)]}))
     with open_capture(CAPTURE) as capture:
-        replay = Chain(asks, clusters={"auth": check}).replay(capture)
-        times = 100
-        checked = replay.verify_with_envoy(limit=3)
+        checked = Chain(asks, clusters={"auth": check}).replay(capture).verify_with_envoy(limit=3)
     assert (checked.agreed, checked.unexplained) == (0, 3)
     assert any("403" in str(found) for found in checked.differences)

@@ -30,6 +30,13 @@ def grpc(service: str = "pkg.Svc", method: str = "Get") -> GrpcRequest:
         ({"path": "/c/d?q=2"}, False),
         ({"path": "/c.d"}, False),
         ({"authority": "auth.*", "method": "GET", "path": "/*"}, True),
+        ({"path": "*"}, True),
+        ({"path": "/*/d"}, True),
+        ({"path": "/c*c/d"}, False),
+        ({"path": "/c/*/d"}, False),
+        ({"path": "*c*d*"}, True),
+        ({"path": "*d*c*"}, False),
+        ({"path": "**"}, True),
         ({"authority": "other"}, False),
         ({"service": "pkg.Svc"}, False),
     ],
@@ -51,6 +58,10 @@ def test_what_fits_an_http_call(match: dict[str, str], fits: bool) -> None:
 )
 def test_what_fits_a_grpc_call(match: dict[str, str], fits: bool) -> None:
     assert Match(**match).grpc(grpc()) is fits
+
+
+def test_a_pattern_costs_little_whatever_is_asked() -> None:
+    assert not Match(path="*a*a*a*a*b").http(http("a" * 1_000_000))
 
 
 def test_the_first_entry_that_fits_answers_and_turns_are_its_own() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from ..trace.records import NO_FILTER, NONE, Event, FailureKind, Kind, Schema
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
 from ..trace.trace import Trace
 from . import words
 from .facts import MUTATORS, Facts, Ints, lookup
@@ -43,6 +44,7 @@ def detectors(trace: Trace, facts: Facts, plugins: Sequence[Plugin], language: L
         _Properties(trace),
         _Logs(trace),
         _Memory(trace),
+        _Callouts(trace),
         _Unheeded(trace),
     ]
 
@@ -100,7 +102,7 @@ class _Silent:
             elif not self.called[place] and len(through):
                 yield made(
                     self.trace, place, "never-called", "warning", "was never called for an exchange",
-                    "Its module exports none of the callbacks that an HTTP exchange makes.",
+                    "Its module exports none of the callbacks that this traffic makes.",
                     "Is it a filter of another kind, or built without its callbacks?", through,
                 )  # fmt: skip
 
@@ -166,6 +168,10 @@ class _Failures:
                 FailureKind.EARLIER: ("failed-before", f"was out of order after an earlier failure: {message}", "Mend the first failure"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
             reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
+            if kind == FailureKind.HANG:
+                code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
+                reason = "Nothing else lets the exchange go on: the client waits until Envoy's stream idle timeout, five minutes."
+                remedy = "Give the call a timeout, and go on or answer when it fails"
             yield made(self.trace, place, code, "error", title, reason, remedy, self.hits.exchanges((place, kind)))
 
 
@@ -174,6 +180,7 @@ class _Pauses:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self.hangs: list[Ints] = [np.empty(0, np.int64)]
         self.paused: list[tuple[Ints, Ints]] = []
         self.resumed: list[tuple[Ints, Ints]] = []
         self.ended: list[tuple[Ints, Ints]] = []
@@ -183,6 +190,9 @@ class _Pauses:
             rows = block.events(event)
             key = block.exchange[rows].astype(np.int64) << 9 | block.filter[rows].astype(np.int64) << 1 | (block.a[rows] & 1)
             kept.append((key, rows + block.first))
+        hangs = block.events(Event.FAILURE)
+        hangs = hangs[block.a[hangs] == FailureKind.HANG]
+        self.hangs.append(block.exchange[hangs].astype(np.int64) << 8 | block.filter[hangs].astype(np.int64))
         rows = block.events(Event.END)
         self.ended.append((block.exchange[rows].astype(np.int64), block.a[rows].astype(np.int64)))
 
@@ -198,18 +208,23 @@ class _Pauses:
         if len(resumed[0]):
             at = np.minimum(np.searchsorted(resumed[0], keys), len(resumed[0]) - 1)
             again = np.where(resumed[0][at] == keys, resumed[1][at], -1)
+        told = np.isin(keys >> 1, np.concatenate(self.hangs))  # as a call that was never answered
         for side, direction in enumerate(("request", "response")):
-            mine = (rows > again) & (keys & 1 == side) & np.isin(keys >> 9, left[side])
+            mine = ~told & (rows > again) & (keys & 1 == side) & np.isin(keys >> 9, left[side])
             for place in np.unique(keys[mine] >> 1 & 0xFF).tolist():
                 these = mine & (keys >> 1 & 0xFF == place)
                 hits.note((place, direction), (keys[these] >> 9).astype(np.uint32), int(rows[these][0]))
         for place, direction in hits:
             row = self.trace.row(hits.example[place, direction])
-            phase = ("headers", "body", "trailers")[row.b] if row.b < 3 else "stream"
+            phase = ("headers", "body", "trailers", "new_connection", "data")[row.b] if row.b < 5 else "a callback"
+            what, callback = f"paused the {direction}", f"on_{direction}_{phase}"
+            reason = "The client waits until Envoy's stream idle timeout, five minutes, ends the exchange."
+            if row.b > 2:  # of a connection
+                what, reason = "paused", "What came stays there, and nothing that follows passes."
+                callback = f"on_{'downstream' if direction == 'request' else 'upstream'}_data" if phase == "data" else f"on_{phase}"
             yield made(
-                self.trace, place, "never-resumed", "error", f"paused the {direction} in on_{direction}_{phase} and never let it go on",
-                "The client waits until a timeout ends the exchange (in Envoy the stream idle timeout, five minutes).",
-                "Call continue_stream (resume) where the answer comes, or send a local response; check that a callout or tick does it",
+                self.trace, place, "never-resumed", "error", f"{what} in {callback} and never let it go on", reason,
+                "Call continue_stream (resume) where the answer comes, or answer or close; check that a callout or tick does it",
                 hits.exchanges((place, direction)),
             )  # fmt: skip
 
@@ -385,6 +400,31 @@ class _Memory:
                 f"grew its memory from {words.size(first)} to {words.size(last)}, some {words.size(each)} an exchange",
                 "It keeps something of every exchange; in Envoy the VM lives for weeks, and at its limit each call fails.",
                 "Drop what belongs to a stream in on_done or on_delete", np.unique(exchanges[mine]),
+            )  # fmt: skip
+
+
+class _Callouts:
+    """Calls to other services that came to nothing."""
+
+    _ENDS: ClassVar = {CalloutEnd.TIMEOUT: "ran into its timeout", CalloutEnd.FAILED: "failed: no connection, or the answer broke off"}
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.hits = Hits()
+
+    def look(self, block: Block) -> None:
+        rows = block.events(Event.CALLOUT)
+        rows = rows[np.isin(block.c[rows], tuple(self._ENDS)) & (block.filter[rows] < NO_FILTER)]
+        self.hits.add(block, rows, block.filter[rows], block.c[rows])
+
+    def findings(self) -> Iterator[Finding]:
+        for place, end in self.hits:
+            row = self.trace.row(self.hits.example[place, end])
+            cluster = words.visible(words.shorten(words.text(row.fields[0]), 60)) if row.fields else ""
+            yield made(
+                self.trace, place, "callout-failed", "note", f"its call to cluster {cluster} {self._ENDS[CalloutEnd(end)]}",
+                "Envoy tells the filter with a 504 or 503 of its own, or a gRPC status: it must expect that.",
+                "Look at .callouts, and at what the filter does then", self.hits.exchanges((place, end)),
             )  # fmt: skip
 
 

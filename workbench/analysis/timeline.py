@@ -137,6 +137,7 @@ def _outs(name: str) -> tuple[str, ...]:
 
 
 _DIRECTIONS = ("request", "response")
+_ENDS = ((1, "request left paused"), (2, "response left paused"), (4, "reset"), (8, "waited for an answer that nobody gives"))
 _SIDES = ("client", "upstream")
 _PHASES = ("headers", "body", "trailers", "connection", "data")
 
@@ -187,7 +188,7 @@ def _event_text(row: Row) -> str:
         case Event.RESUME:
             return f"{direction} goes on" + (f", {words.size(row.b)} were held" if row.b else "")
         case Event.END:
-            left = [text for bit, text in ((1, "request left paused"), (2, "response left paused"), (4, "reset")) if row.a & bit]
+            left = [text for bit, text in _ENDS if row.a & bit]
             return "the exchange is over" + (f": {', '.join(left)}" if left else "")
         case Event.CALLOUT | Event.CALLOUT_PART:
             return callout_text(row)

@@ -47,6 +47,8 @@ def thread_name(number: int) -> str:
 def all_vms(trace: Trace) -> list[Vm]:
     """Every VM in which a filter was started, in the order of the starts."""
     found: dict[int, Vm] = {}
+    memory: dict[int, int] = {}
+    failed: dict[int, list[tuple[str, str]]] = {}
     for seq in _events(trace):
         row = trace.row(seq)
         if row.code == Event.VM:
@@ -54,12 +56,11 @@ def all_vms(trace: Trace) -> list[Vm]:
             vm = found.setdefault(row.vm, Vm(row.vm, row.c, row.time, reason))
             if row.filter not in vm.filters:
                 vm.filters.append(row.filter)
-        elif row.code == Event.MEMORY and row.vm in found:
-            found[row.vm].memory = row.a << 16
+        elif row.code == Event.MEMORY:
+            memory[row.vm] = row.a << 16
         elif row.code == Event.FAILURE and row.a != FailureKind.EARLIER and row.parent < len(trace):
-            of = trace.row(row.parent).vm
-            if of in found:
-                found[of].failures.append((words.failure(row.a), words.text(row.fields[0]) if row.fields else ""))
+            why = words.failure(row.a), words.text(row.fields[0]) if row.fields else ""
+            failed.setdefault(trace.row(row.parent).vm, []).append(why)
     most = max(found, default=0)
     calls = np.zeros(most + 1, np.int64)
     seen = [np.empty(0, np.uint64)]
@@ -71,6 +72,8 @@ def all_vms(trace: Trace) -> list[Vm]:
     exchanges = np.bincount((np.unique(np.concatenate(seen)) >> np.uint64(32)).astype(np.int64), minlength=most + 1)
     for number, vm in found.items():
         vm.callbacks, vm.exchanges = int(calls[number]), int(exchanges[number])
+        # a VM has its memory, and may fail, before a filter is started in it
+        vm.memory, vm.failures = memory.get(number, 0), failed.get(number, [])
     return list(found.values())
 
 

@@ -11,7 +11,7 @@ from workbench.errors import ReplayError
 
 from .judge import Observed, Seen
 
-__all__ = ["Difference", "Side", "compare"]
+__all__ = ["Difference", "Side", "compare", "is_idle_timeout"]
 
 Side = Literal["exchange", "upstream_request", "downstream_response"]
 _Pairs = list[tuple[str, str]]
@@ -68,6 +68,12 @@ def compare(observed: Sequence[Observed], baseline: Sequence[Observed], replayed
         else:
             found += _One(seen, plain[seen.exchange], result).differences()
     return found + [Difference(index, "exchange", "observed", True, False) for index in ours]
+
+
+def is_idle_timeout(result: Mapping[str, Any]) -> bool:
+    """A filter held the exchange until the stream idle timeout ended it: the proxy answered that it took too long."""
+    local = result.get("local_response")
+    return bool(local and local["filter"] is None and local["details"] == "stream_idle_timeout")
 
 
 def _by_exchange(replayed: Iterable[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
@@ -127,6 +133,8 @@ class _One:
         return Difference(self.seen.exchange, side, what, ours, envoy, *cause)
 
     def _message(self, side: Side, ours: Mapping[str, Any] | None, seen: Seen | None, plain: Seen | None) -> Iterable[Difference]:
+        if ours is not None and side == "downstream_response" and self.seen.failure == "timeout" and is_idle_timeout(self.result):
+            return  # Envoy says the same after five minutes, for which no client here waits
         if ours is None or seen is None:
             if (ours is None) != (seen is None or not seen.complete):
                 yield self._difference(side, "reached", ours is not None, seen is not None, self._status_cause())

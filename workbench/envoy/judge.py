@@ -15,7 +15,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,11 +24,13 @@ from typing import Any, TypeVar
 
 from workbench.capture.exchange import Exchange, Pairs
 from workbench.errors import EnvoyError
+from workbench.services.calls import Service
 
 from .certificate import write_certificate
 from .client import fetch
 from .config import PLAIN, TLS, Cluster, FilterSpec, bootstrap
 from .process import EnvoyProcess
+from .services import ServiceServer, grpc_service
 from .tcp_judge import ObservedConnection, RawUpstream, as_connection, play_connection
 from .upstream import Upstream
 from .wire import Head, Message, values
@@ -157,7 +159,8 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
 class Judge:
     """One real Envoy with a chain, a loopback upstream behind it and a client before it; an asynchronous context manager.
 
-    `tls`: exchanges over HTTPS will come. The rest is that of `run_envoy`.
+    `tls`: exchanges over HTTPS will come. `services` answer callouts, by the names of their clusters; those named in `grpc` speak
+    gRPC, the others HTTP/1.1. The rest is that of `run_envoy`.
     """
 
     def __init__(
@@ -168,8 +171,12 @@ class Judge:
         clusters: Sequence[Cluster] = (),
         concurrency: int = 1,
         wasm_log_level: str = "info",
+        services: Mapping[str, Service] | None = None,
+        grpc: Collection[str] = (),
     ) -> None:
         self._filters = filters
+        self._grpc = grpc
+        self._services = services or {}
         self._secure = tls
         self._clusters = clusters
         self._concurrency = concurrency
@@ -194,9 +201,14 @@ class Judge:
                 self._tls.check_hostname = False
                 self._tls.load_verify_locations(certificate[0])
             self._upstream = await stack.enter_async_context(Upstream())
-            config = bootstrap(
-                self._filters, self._upstream.port, certificate=certificate, clusters=self._clusters, access_log=self._access_log
-            )
+            clusters = list(self._clusters)
+            for name, service in self._services.items():
+                if name in self._grpc:
+                    port = stack.enter_context(grpc_service(name, service, lambda: self._upstream.exchange))
+                else:
+                    port = (await stack.enter_async_context(ServiceServer(name, service, lambda: self._upstream.exchange))).port
+                clusters.append(Cluster(name, port, http2=name in self._grpc))
+            config = bootstrap(self._filters, self._upstream.port, certificate=certificate, clusters=clusters, access_log=self._access_log)
             process = EnvoyProcess(config, concurrency=self._concurrency, wasm_log_level=self._wasm_log_level)
             self._envoy = stack.enter_context(process)
             self._envoy.new_log()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile, tee
@@ -17,10 +17,11 @@ from typing import Any
 
 from workbench.capture.exchange import Exchange
 from workbench.errors import EnvoyError, WorkbenchError
+from workbench.services.calls import Service
 
-from .causes import Again, Differing, InTime, Moment, explain
-from .config import Cluster, FilterSpec
-from .differences import Difference, compare
+from .causes import Again, Altered, Differing, InTime, Moment, explain
+from .config import FilterSpec
+from .differences import Difference, compare, is_idle_timeout
 from .judge import Judge, Observed, in_thread
 
 __all__ = ["INTERRUPTED", "Checked", "verify"]
@@ -31,12 +32,14 @@ _LIMITS = {"timeout": "time", "memory": "memory"}
 _SHORTEST, _SHORTEST_EXPECTED = 0.25, 0.05
 _EXAMINED, _EXAMINED_BYTES = 1000, 64 << 20
 """Exchanges that differ, and bytes of their bodies, kept to look for causes; those behind them are told without."""
+_NOT_EXAMINED = "not looked into, too much differs before it"
 
 
 @dataclass(slots=True)
 class Checked:
     """What came of it: how many exchanges were compared, the differences in capture order, Envoy's version, seconds; `stopped`
-    says in words why it ended early, if it did. `wanted` is the number of exchanges that were to be compared."""
+    says in words why it ended early, if it did. `wanted` is the number of exchanges that were to be compared, `websockets`
+    of how many of them nothing can be said here."""
 
     wanted: int
     exchanges: int = 0
@@ -44,6 +47,7 @@ class Checked:
     version: str = ""
     seconds: float = 0.0
     stopped: str = ""
+    websockets: int = 0
 
 
 def verify(
@@ -55,18 +59,17 @@ def verify(
     limit: int | None = 1000,
     paced: bool = False,
     timeout: float = 5.0,
-    clusters: Sequence[Cluster] = (),
-    sending: Callable[[Exchange], None] | None = None,
+    services: Mapping[str, Service] | None = None,
+    grpc: Collection[str] = (),
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Checked:
     """Send the first `limit` exchanges (None: all) through real Envoy and compare.
 
     `result_of` gives what the replay says of an exchange in the form of its JSON, None for one that was not replayed; `again` runs it
-    again with something altered, to find causes. `clusters` are those that filters call, and where they are served; `sending` is told
-    of each exchange before it goes to the Envoy that has the chain. Envoy has one worker. `timeout` bounds, in seconds, each wait for the
-    client's next byte, and less where nothing was answered before. Setting `cancel`, or an interrupt, ends it early with what was
-    compared until then.
+    again with something altered, to find causes. `services` answer callouts, by cluster, those in `grpc` over gRPC. Envoy has one worker.
+    `timeout` bounds, in seconds, each wait for the client's next byte, and less where nothing was answered before. Setting `cancel`, or an
+    interrupt, ends it early with what was compared until then.
     Raises EnvoyError, FilterLoadError or ConfigError.
     """
     run = _Run(capture, result_of, paced, timeout, progress, cancel or threading.Event())
@@ -75,7 +78,7 @@ def verify(
     checked = run.checked = Checked(total)
     if total:
         try:
-            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), clusters, sending))
+            in_thread(lambda: run.work(filters, islice(capture.in_time(), total), services or {}, grpc))
         except KeyboardInterrupt:
             run.cancel.set()
         except BaseExceptionGroup as group:
@@ -83,10 +86,13 @@ def verify(
             if not isinstance(error, EnvoyError) or not checked.exchanges:
                 raise error from None
             checked.stopped = str(error)
+        if not run.cancel.is_set():
+            try:
+                explain(capture, run.moments(), run.differing, run.unless_stopped(again), paced=paced)
+            except KeyboardInterrupt:
+                run.cancel.set()
         if run.cancel.is_set():
             checked.stopped = INTERRUPTED
-        else:
-            explain(capture, run.moments(), run.differing, again, paced=paced)
     found = [*run.rest, *(each for one in run.differing for each in one.differences)]
     checked.differences = sorted(found, key=lambda each: each.exchange)
     checked.seconds = time.monotonic() - started
@@ -126,21 +132,15 @@ class _Run:
         self._kept = 0
         self._unanswered = 0
         self._limited: set[str | None] = set()
-        self._answered: frozenset[str] = frozenset()
+        self._not_grpc: frozenset[str] = frozenset()
 
     async def work(
-        self,
-        filters: Sequence[FilterSpec],
-        exchanges: Iterator[Exchange],
-        clusters: Sequence[Cluster],
-        sending: Callable[[Exchange], None] | None,
+        self, filters: Sequence[FilterSpec], exchanges: Iterator[Exchange], services: Mapping[str, Service], grpc: Collection[str]
     ) -> None:
-        self._answered = frozenset(each.name for each in clusters)
+        self._not_grpc = frozenset(services) - frozenset(grpc)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
-        ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
-        if sending is not None:
-            ours = map(_telling(sending), ours)
-        async with Judge(filters, clusters=clusters) as chain, Judge([]) as bare:
+        ours, theirs = tee(exchange for exchange in going if self._comparable(exchange))
+        async with Judge(filters, services=services, grpc=grpc) as chain, Judge([]) as bare:
             self.checked.version, self.starts = chain.version, chain.starts
             async with (
                 aclosing(chain.observe(ours, patience=self._patience, paced=self.paced)) as with_chain,
@@ -154,10 +154,16 @@ class _Run:
                         break
                     self._take(seen, plain)
 
+    def _comparable(self, exchange: Exchange) -> bool:
+        if exchange.websocket is not None:
+            self.checked.websockets += 1
+            return False
+        return self.result_of(exchange.index) is not None
+
     def _patience(self, exchange: Exchange) -> float:
         """Less and less with each exchange that was left without an answer: a thousand of them must not take hours."""
         result = self.result_of(exchange.index)
-        expected = result is not None and result["downstream_response"] is None
+        expected = result is not None and (result["downstream_response"] is None or is_idle_timeout(result))
         return max(self.timeout / (1 + self._unanswered) ** 2, min(_SHORTEST_EXPECTED if expected else _SHORTEST, self.timeout))
 
     def _take(self, seen: Observed, plain: Observed) -> None:
@@ -174,9 +180,19 @@ class _Run:
             if len(self.differing) < _EXAMINED and self._kept < _EXAMINED_BYTES:
                 self.differing.append(Differing(seen, plain, differences))
             else:
-                self.rest += differences
+                self.rest += [each if each.cause else replace(each, cause=_NOT_EXAMINED) for each in differences]
         if self.progress is not None:
             self.progress(self.checked.exchanges, self.checked.wanted)
+
+    def unless_stopped(self, again: Again) -> Again:
+        """Between two experiments is time to stop."""
+
+        def run(exchanges: Altered, /, **settings: int) -> tuple[Mapping[int, int], Callable[[int], Mapping[str, Any]]]:
+            if self.cancel.is_set():
+                raise KeyboardInterrupt
+            return again(exchanges, **settings)
+
+        return run
 
     def moments(self) -> list[Moment]:
         """What went through Envoy, in order; a request began when Envoy says so, or else when it was sent."""
@@ -197,7 +213,7 @@ class _Run:
         if found.explained:
             return found
         grpc = [
-            each["target"] for each in result["callouts"] if each["kind"] == "grpc" and each["target"].partition("/")[0] in self._answered
+            each["target"] for each in result["callouts"] if each["kind"] == "grpc" and each["target"].partition("/")[0] in self._not_grpc
         ]
         if grpc:
             return replace(found, cause=f"Envoy here has nobody to answer the gRPC call to {grpc[0]}, only the replay has", explained=True)
@@ -212,11 +228,3 @@ class _Run:
 
 async def _next(items: AsyncGenerator[Observed, None]) -> Observed | None:
     return await anext(items, None)
-
-
-def _telling(listener: Callable[[Exchange], None]) -> Callable[[Exchange], Exchange]:
-    def tell(exchange: Exchange) -> Exchange:
-        listener(exchange)
-        return exchange
-
-    return tell

@@ -18,6 +18,7 @@ import wasmtime
 from ..errors import FilterLoadError, InterceptError, ReplayError
 from ..services.answering import Answering
 from ..services.calls import Service
+from ..trace.records import NO_FILTER
 from ..trace.trace import Trace
 from .binary import shown
 from .compose import Composition, core_interface
@@ -250,7 +251,7 @@ class _Run:
             name = self.trace.name(row)
             if name == "failure":
                 callback = row.fields[1].decode()
-            elif name in ("proxy_log", "fd_write") and row.fields:
+            elif name in ("proxy_log", "fd_write") and row.fields and row.filter in (number, NO_FILTER):
                 logs.append(shown(row.fields[-1].decode("utf-8", "replace").strip(), 300))
         text = f"filter {self.filters[number].name}: {message}, in {callback}"
         if logs:

@@ -60,6 +60,10 @@ _STATE = re.compile(r"filter_state\s*\[\s*['\"]([^'\"]+)['\"]\s*\]")
 _TIMED = tuple(f"{root}.{name}" for root, names in _ATTRIBUTES.items() for name, kind in names.items() if kind == _TIMES)
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
 
+_LONGEST, _MOST_STEPS, _MOST_EXPRESSIONS = 16 << 10, 100_000_000, 10_000
+"""Bytes of an expression, steps of loops that one of its length could make, expressions of a root context: bounds of ours."""
+_LOOP = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(")
+
 Property: TypeAlias = Callable[[bytes], "bytes | None"]
 
 
@@ -96,8 +100,12 @@ class Expressions:
         return self._evaluate(read, *table.made[token])
 
     def _create(self, table: _Table, argument: bytes) -> tuple[int, bytes]:
+        if len(argument) > _LONGEST or len(table.made) >= _MOST_EXPRESSIONS:
+            return Status.BadArgument, b""
         try:
             text = argument.decode()
+            if (len(text) / 2) ** len(_LOOP.findall(text)) > _MOST_STEPS:
+                return Status.BadArgument, b""
             plain = self._env.compile(text, disable_check=True)
         except (RuntimeError, ValueError):
             return Status.BadArgument, b""

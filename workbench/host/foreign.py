@@ -31,6 +31,8 @@ ForeignFunction: TypeAlias = Callable[[bytes], "bytes | int | tuple[int, bytes] 
 
 _Answer: TypeAlias = tuple[int, bytes]
 _MOST_RESULT = 64 << 20
+_MOST_DECLARED, _LONGEST_NAME, _MOST_CONTEXTS = 1000, 4096, 4096
+"""Properties that one context may declare, bytes of a name, and contexts that are remembered: bounds of ours, Envoy has none."""
 _SPANS = (0, 1, 2)
 """Life spans: filter chain, downstream request, downstream connection."""
 
@@ -41,7 +43,7 @@ class ForeignFunctions:
     def __init__(self, host: Composition, own: Mapping[str, ForeignFunction]) -> None:
         self._host = host
         self._own = dict(own)
-        self._declared: set[tuple[int, int, bytes]] = set()
+        self._declared: dict[tuple[int, int], set[bytes]] = {}
         self._expressions: Expressions | None = None
 
     def own(self, name: bytes) -> ForeignFunction | None:
@@ -72,9 +74,12 @@ class ForeignFunctions:
     def _declare(self, vm: int, context: int, argument: bytes) -> _Answer:
         fields = Fields.parse(argument)
         name = fields.text(1) if fields else None
-        if fields is None or name is None or (vm, context, name) in self._declared:
+        names = self._declared.setdefault((vm, context), set())
+        if fields is None or name is None or name in names or len(names) >= _MOST_DECLARED or len(name) > _LONGEST_NAME:
             return Status.BadArgument, b""
-        self._declared.add((vm, context, name))
+        names.add(name)
+        while len(self._declared) > _MOST_CONTEXTS:
+            del self._declared[next(iter(self._declared))]  # a stream that is long over
         if fields.number(2):
             self._host.call_with("foreign_declare", name)
         return Status.Ok, b""

@@ -1,7 +1,9 @@
 """Which VM each filter lives in, on each thread of the proxy: how it starts there, and gets a fresh one when that has failed.
 
 The order is Envoy's (1.40, as it behaves): on the main thread each filter is tried in a VM that is thrown away, then started; then come
-the workers, one after the other. Without the main thread the first start of a filter is also its trial.
+the workers, one after the other. Without the main thread the first start of a filter is also its trial. Left out is Envoy's base VM, in
+which nothing but the module's start functions runs: it shows in log lines alone. Where Envoy takes a configuration while it runs, main
+thread and workers start at the same time, in any order; here it is that of Envoy's own start.
 """
 
 from __future__ import annotations

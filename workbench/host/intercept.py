@@ -31,6 +31,7 @@ from .watchdog import Runs, Watchdog
 __all__ = ["Hooks", "check_name", "let_go"]
 
 _PLACE = struct.Struct("<QQQIIIIII")
+_SCRATCH = 512
 _CHANGED, _REWRITTEN, _STOOD_IN = 1, 2, 4
 _REMEDY = "Mend the function; the error's `replay` holds what was done until then"
 
@@ -56,7 +57,7 @@ class Hooks:
         self._filters = tuple(filters)
         self._codes = {each.name: code for code, each in enumerate(host.schema.hostcalls)}
         self._functions = {each.export: each for each in reversed(host.interface.host)}
-        self._scratch = host.call("core_alloc", _PLACE.size)
+        self._scratch = host.call("core_alloc", _SCRATCH)
         self._in_hook = False
         self._fallen: Ended | None = None
         self._stopped: tuple[BaseException, Invocation] | None = None
@@ -105,14 +106,12 @@ class Hooks:
         watch, outcome = self._host.watch, 0
         # the core is called from here, and the watchdog must not end it halfway
         watch.set_runs(Runs.HOSTCALL)
-        self._watchdog.pause()
         try:
             outcome = self._handle(self._host.vms[vm], function, values)
         except Fallen:
             pass
         except KeyboardInterrupt:
             self._interrupted = True
-        self._watchdog.go_on()
         if self._fallen is not None or self._stopped is not None or self._interrupted:
             watch.stop_after_hostcall()
         else:
@@ -126,9 +125,10 @@ class Hooks:
         concerned = [h for h in self._hooks if h.name == function.name and (h.filter is None or h.filter == place.number)]
         if not place.allowed or (not concerned and function.name != NAME):
             return self._direct(call).status
-        call.raw = described.read(values, lambda at, size: self._host.read_filter(vm, at, size))
-        outcome = self.ask(concerned, call)
-        return self._settle(call, outcome) if concerned or call.native else outcome.status
+        with self._watchdog.counting(not concerned):
+            call.raw = described.read(values, lambda at, size: self._host.read_filter(vm, at, size))
+            outcome = self.ask(concerned, call)
+            return self._settle(call, outcome) if concerned or call.native else outcome.status
 
     def _place(self, name: str) -> Place:
         self._host.call("intercept_begin", self._code(name), self._scratch)
@@ -198,7 +198,8 @@ class Hooks:
             answer: tuple[int, bytes] | None = self._entered_foreign(own, name, argument, call)
         else:
             root = call.vm.number, call.place.number
-            answer = self._foreign.answer(call.vm.number, root, call.place.context, name, argument)
+            with self._watchdog.counting(True):
+                answer = self._foreign.answer(call.vm.number, root, call.place.context, name, argument)
         if answer is None:
             return self._direct(call)
         call.native = True
@@ -208,7 +209,8 @@ class Hooks:
     def _entered_foreign(self, own: ForeignFunction, name: bytes, argument: bytes, call: Invocation) -> tuple[int, bytes]:
         try:
             self._in_hook = True
-            return own_answer(own(argument), name)
+            with self._watchdog.counting(False):
+                return own_answer(own(argument), name)
         except KeyboardInterrupt:
             raise
         except BaseException as raised:
@@ -219,8 +221,8 @@ class Hooks:
 
     def _direct(self, call: Invocation) -> Outcome:
         """The core's function itself."""
-        self._host.call("intercept_begin", NONE, self._scratch)
-        call.row = _PLACE.unpack(self._host.read(self._scratch, _PLACE.size))[-1]
+        # nothing has been recorded since the call came in
+        call.row = call.place.row
         with self._filter_runs():
             status = self._host.direct(call.vm, call.function.export, call.values)
         outcome = Outcome(status, {})
@@ -246,15 +248,14 @@ class Hooks:
     @contextmanager
     def _filter_runs(self) -> Iterator[None]:
         """Around calls that may enter the filter: a trap in it is kept, for nothing but the end of the call can come of it."""
-        self._watchdog.go_on()
         try:
-            yield
+            with self._watchdog.counting(True):
+                yield
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
             error.__traceback__ = None
             self._fallen = error
             raise Fallen from None
         self._host.watch.set_runs(Runs.HOSTCALL)
-        self._watchdog.pause()
 
     def _settle(self, call: Invocation, outcome: Outcome) -> int:
         """Give the filter what it is to get, and the trace what it got."""
@@ -266,8 +267,9 @@ class Hooks:
         # what the core did it has given and recorded, all else is done here
         done = host is not None and not call.native
         given = changed if done else values
-        numbers, fields = self._record(call, values)
         code = self._code(call.function.name)
+        rewritten = not done or bool(changed)
+        numbers, fields = self._record(call, values) if rewritten else ([0] * 4, [])
         if not done:
             head = struct.pack("<5I", code, *numbers)
             call.row = (
@@ -277,13 +279,20 @@ class Hooks:
             if each.name in given and not self._give(call, places, each.width, given[each.name], data=each.kind == "buffer"):
                 status = Status.InvalidMemoryAccess
         differs = host is None or bool(changed) or status != host.status
-        bits = _CHANGED * differs | _REWRITTEN * (not done or bool(changed)) | _STOOD_IN * (host is None)
+        bits = _CHANGED * differs | _REWRITTEN * rewritten | _STOOD_IN * (host is None)
         told = [(name.encode(), _told(before.get(name)), _told(value)) for name, value in changed.items()]
         was = host.status if host else NONE
         close = struct.pack("<5I2Q4I", call.row, code, status, bits, was, call.place.started, call.place.host_ns, *numbers)
         blobs = b"".join(map(pack_str, fields)), b"".join(pack_str(part) for each in told for part in each)
-        self._host.call_with("intercept_close", close + b"".join(map(pack_str, blobs)), call.vm.number)
+        self._close(call.vm.number, close + b"".join(map(pack_str, blobs)))
         return status
+
+    def _close(self, vm: int, packed: bytes) -> None:
+        if len(packed) > _SCRATCH:
+            self._host.call_with("intercept_close", packed, vm)
+        else:
+            self._host.write(self._scratch, packed)
+            self._host.call("intercept_close", vm, self._scratch, len(packed))
 
     def _record(self, call: Invocation, values: Mapping[str, Raw]) -> tuple[list[int], list[bytes]]:
         code = self._code(call.function.name)

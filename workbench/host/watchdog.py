@@ -141,15 +141,21 @@ class Watchdog:
         self.verdict = None
         self._call = -1
 
-    def pause(self) -> None:
-        """What runs now, within a call, is not the filter's doing: its time does not count."""
-        self._pause_began = time.thread_time_ns()
+    @contextmanager
+    def counting(self, counts: bool) -> Iterator[None]:
+        """Whether the time within is the filter's: that of a user's function, called in the midst of a call, is not. The two may nest."""
+        before = self._pause_began is None
+        self._count(counts)
+        try:
+            yield
+        finally:
+            self._count(before)
 
-    def go_on(self) -> None:
-        """Time counts again."""
+    def _count(self, counts: bool) -> None:
+        now = time.thread_time_ns()
         if self._pause_began is not None:
-            self._paused_ns += time.thread_time_ns() - self._pause_began
-            self._pause_began = None
+            self._paused_ns += now - self._pause_began
+        self._pause_began = None if counts else now
 
     def _advance(self) -> None:
         while not self._stop.wait(_TICK_S):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..capture.exchange import Pairs
 from ..errors import ConfigError
@@ -35,6 +36,7 @@ _PATIENCE_S = 10.0
 """How long an answer is waited for where the filter set no timeout."""
 _QUIET_S = 0.05
 """A stream that has said nothing for so long is taken to wait for the filter."""
+_NAME = re.compile(rb"[0-9a-z_.-]+")
 _NOT_SENT = (b"content-length", b"host", b"transfer-encoding", b"connection")
 
 
@@ -113,7 +115,7 @@ class _Asking:
     def grpc(self, request: GrpcRequest) -> GrpcAnswer:
         """Ask over HTTP/2."""
         grpc = grpc_library()
-        call = self._open().unary_unary(f"/{request.service}/{request.method}")
+        call = self._open().unary_unary(_path(request))
         started = time.perf_counter()
         patience = request.timeout_ms / 1000 if request.timeout_ms else _PATIENCE_S
         try:
@@ -153,7 +155,7 @@ class _Stream:
         self._incoming: queue.SimpleQueue[Part] = queue.SimpleQueue()
         self._ended = False
         self._began = time.perf_counter()
-        call = channel.stream_stream(f"/{request.service}/{request.method}")
+        call = channel.stream_stream(_path(request))
         self._call = call(iter(self._outgoing.get, None), metadata=_metadata(request.headers))
         threading.Thread(target=self._listen, name="live-grpc", daemon=True).start()
 
@@ -215,12 +217,25 @@ def grpc_library() -> Any:
         ) from None
 
 
+def _path(request: GrpcRequest) -> str:
+    """The method's path, as ASCII whatever the filter called it."""
+    return quote(f"/{request.service}/{request.method}", safe="/.$_-")
+
+
 def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
 def _metadata(pairs: Pairs) -> list[tuple[str, str | bytes]]:
-    return [(name.decode("latin-1"), value if name.endswith(b"-bin") else value.decode("latin-1")) for name, value in pairs]
+    """What of a filter's metadata may be sent: grpcio takes no other, and some names are its own."""
+    given: list[tuple[str, str | bytes]] = []
+    for name, value in pairs:
+        if _NAME.fullmatch(name) and not name.startswith(b"grpc-"):
+            if name.endswith(b"-bin"):
+                given.append((name.decode(), value))
+            elif all(0x20 <= byte <= 0x7E for byte in value):
+                given.append((name.decode(), value.decode()))
+    return given
 
 
 def _given(metadata: Any) -> Pairs:

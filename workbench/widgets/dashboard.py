@@ -191,6 +191,7 @@ class Workbench(ReplayView):
                 self._capture = replay.capture
                 self._describe()
             spent = duration(1e9 * (time.monotonic() - began))
+            replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
             self._adopt(replay)
         except WorkbenchError as error:
             self._failure = error

@@ -85,6 +85,19 @@ CASES = [
         traffic=[(request("HEAD"), response(200, "content-length: 5")), (GET, response(204)), (GET, response(304, "x: 1"))],
     ),
     case(
+        "bodies/an answer to HEAD has no trailers",
+        "whatever comes behind its headers (HTTP)",
+        plugin(response_headers=[], response_trailers=[], log=[call("get", 3, "r", OUT, OUT)]),
+        """
+        proxy_on_response_headers(2, 2, 1) -> Continue
+        proxy_on_log(2)
+          proxy_get_header_map_value(HttpResponseTrailers) -> NotFound
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=[(request("HEAD"), response(200, "transfer-encoding: chunked", body=b"ok", trailers=("R: 1",)))],
+    ),
+    case(
         "bodies/buffering shows the sum",
         "after StopIterationAndBuffer the next callback has all data so far; the last one the whole (Envoy)",
         plugin(request_body=[Nth(1, (Ret(1),)), WHOLE]),

@@ -259,6 +259,35 @@ CASES = [
         """,
     ),
     case(
+        "contexts/alive while it is deleted",
+        "a context can be chosen in its own on_delete, and in those of the chain's later filters (cpp-host)",
+        [plugin(vm_id="kit-alive", config=each, delete=[call("effective", number) for number in (1, 2, 3, 4)]) for each in ("1", "2")],
+        """
+        proxy_on_delete(3)
+          proxy_set_effective_context(1) -> Ok
+          proxy_set_effective_context(2) -> Ok
+          proxy_set_effective_context(3) -> Ok
+          proxy_set_effective_context(4) -> Ok
+        proxy_on_delete(4)
+          proxy_set_effective_context(1) -> Ok
+          proxy_set_effective_context(2) -> Ok
+          proxy_set_effective_context(3) -> Ok
+          proxy_set_effective_context(4) -> Ok
+        proxy_on_delete(2)
+          proxy_set_effective_context(1) -> Ok
+          proxy_set_effective_context(2) -> Ok
+          proxy_set_effective_context(3) -> BadArgument
+          proxy_set_effective_context(4) -> BadArgument
+        proxy_on_delete(1)
+          proxy_set_effective_context(1) -> Ok
+          proxy_set_effective_context(2) -> BadArgument
+          proxy_set_effective_context(3) -> BadArgument
+          proxy_set_effective_context(4) -> BadArgument
+        upstream: as sent
+        client: as answered
+        """,
+    ),
+    case(
         "contexts/on_done of a root",
         "no on_log for it; on_delete when on_done returned true (cpp-host)",
         plugin(log=[], done=[call("log", 2, "done")], delete=[call("log", 2, "delete")]),

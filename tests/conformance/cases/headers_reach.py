@@ -91,6 +91,30 @@ CASES = [
         """,
     ),
     case(
+        "headers/the response's map in the log after an answer in its place",
+        "it can be read, not written, as in any log",
+        plugin(
+            response_headers=[call("local", 403, "", "no", "", -1)],
+            log=[show("get", 2, ":status", OUT, OUT), call("replace", 2, "x", "1"), call("add", 2, "x", "1"), call("size", 2, OUT)],
+        ),
+        """
+        proxy_on_response_headers(2, 2, 0) -> Continue
+          proxy_send_local_response(403, -1) -> Ok
+        proxy_on_log(2)
+          proxy_get_header_map_value(HttpResponseHeaders) -> Ok
+          proxy_log(info) "403" -> Ok
+          proxy_replace_header_map_value(HttpResponseHeaders) -> BadArgument
+          proxy_add_header_map_value(HttpResponseHeaders) -> BadArgument
+          proxy_get_header_map_size(HttpResponseHeaders) -> BadArgument
+        upstream: as sent
+        client: 403
+          content-length: 2
+          content-type: text/plain
+          body "no"
+        """,
+        here_only="it writes to the map that it has freed, and crashes now and then",
+    ),
+    case(
         "headers/trailers in the log",
         "the response's can be read, the request's are NotFound (Envoy context.cc)",
         plugin(log=[call("get", 1, "t", OUT, OUT), show("get", 3, "r", OUT, OUT), call("get", 3, "none", OUT, OUT)]),

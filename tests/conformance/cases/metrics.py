@@ -121,6 +121,17 @@ CASES = [
         """,
     ),
     case(
+        "metrics/a name before a type",
+        "its memory is looked at first: InvalidMemoryAccess (Envoy)",
+        plugin(request_headers=[call("proxy_define_metric", 3, Bytes(0xFFFFFFF0, 99), OUT)]),
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_define_metric(3) -> InvalidMemoryAccess
+        upstream: as sent
+        client: as answered
+        """,
+    ),
+    case(
         "metrics/ids count up by type",
         "4, 5 and 6 are the first counter, gauge and histogram of a VM, 8 the second counter (Envoy)",
         plugin(

@@ -419,34 +419,6 @@ CASES = [
         traffic=[POST],
     ),
     case(
-        "pauses/never continued",
-        "the stream ends with the client: log, done, delete (Envoy; here the stream idle timeout ends it)",
-        plugin(request_headers=[Ret(1)], log=[], done=[], delete=[]),
-        """
-        proxy_on_request_headers(2, 5, 1) -> StopIteration
-        proxy_on_log(2)
-        proxy_on_done(2) -> true
-        proxy_on_delete(2)
-        proxy_on_done(1) -> true
-        proxy_on_delete(1)
-        upstream: nothing
-        client: nothing
-        """,
-        left_open=True,
-    ),
-    case(
-        "pauses/a held response is never continued",
-        "likewise (Envoy)",
-        plugin(response_headers=[Ret(1)], log=[]),
-        """
-        proxy_on_response_headers(2, 2, 0) -> StopIteration
-        proxy_on_log(2)
-        upstream: as sent
-        client: nothing
-        """,
-        left_open=True,
-    ),
-    case(
         "pauses/continue after an answer",
         "has nothing left to do (Envoy)",
         plugin(request_headers=PAUSE, tick=tick(call("local", 418, "", "tea", "", -1), call("cont", 0))),

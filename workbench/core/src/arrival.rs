@@ -219,8 +219,10 @@ pub fn respond(slot: u32) {
     s.response_loaded = true;
     s.began[RESPONSE] = c.now;
     s.last_byte = c.now;
+    let bodiless = s.head || matches!(s.status, 204 | 304);
+    s.has_trailers[RESPONSE] &= !bodiless;
     let mut map = std::mem::take(&mut s.maps[3]);
-    message::load_trailers(&mut map, s.list(3));
+    message::load_trailers(&mut map, if bodiless { crate::packed::Pairs::default() } else { s.list(3) });
     s.maps[3] = map;
     let body = s.bodies[RESPONSE];
     let row = Row {
@@ -240,7 +242,6 @@ pub fn respond(slot: u32) {
         c.ready.push_back(slot);
         return upgrade::open(slot, RESPONSE);
     }
-    let bodiless = s.head || matches!(s.status, 204 | 304);
     let empty = body.0 == body.1 && !s.has_trailers[RESPONSE];
     // an HTTP/1 response that does not say where it ends goes on until the connection does
     let open_end = loaded.chunked || !loaded.framed && s.versions[RESPONSE] < 20;

@@ -230,17 +230,16 @@ pub fn end_step(slot: u32, step: u8, filter: u32) {
     if created && c.has(vm, callback_of_step) {
         callback(callback_of_step, target(c, slot, filter, pending), [0, 0]);
     }
-    if step == 2 {
-        let c = core();
-        let ctx = c.streams[slot as usize].filters[filter as usize].ctx;
-        c.vms[vm as usize].contexts.remove(&ctx);
-    }
 }
 
 pub fn release(slot: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
-    let mut state = 0;
+    // a filter's context can be chosen until the last one is deleted
+    for state in &s.filters {
+        c.vms[state.vm as usize].contexts.remove(&state.ctx);
+    }
+    let mut state = s.left;
     if !s.local && !s.sink[REQUEST].ended && s.filters.iter().any(|f| f.half[REQUEST].pause != Pause::No) {
         state |= 1;
     }

@@ -1,8 +1,9 @@
 //! Streams that a filter paused and that nobody lets go on: bounded in virtual time and in memory.
 
 use crate::departure;
+use crate::local;
 use crate::state::{core, Core};
-use crate::stream::{Pause, Stream};
+use crate::stream::{Pause, Stream, REQUEST, RESPONSE};
 use crate::trace::{Event, Row};
 use std::collections::VecDeque;
 
@@ -63,13 +64,22 @@ pub fn next_time(c: &mut Core) -> Option<u64> {
     first(c).map(|watched| watched.until)
 }
 
-/// Ends the stream that has been paused for longest.
+/// The stream that has been paused for longest has no time left.
 pub fn expire() {
     let c = core();
-    if let Some(watched) = first(c) {
-        c.idle.pop_front();
-        departure::end(watched.slot);
+    let Some(watched) = first(c) else { return };
+    c.idle.pop_front();
+    let s = &mut c.streams[watched.slot as usize];
+    s.watched = false;
+    if s.tcp.is_some() {
+        return departure::end(watched.slot);
     }
+    for dir in [REQUEST, RESPONSE] {
+        if s.filters.iter().any(|f| f.half[dir].pause != Pause::No) {
+            s.left |= 1 << dir;
+        }
+    }
+    local::timed_out(watched.slot);
 }
 
 /// Gives up a paused stream where too much is under way. True if one was.
@@ -82,6 +92,7 @@ pub fn make_room(c: &mut Core) -> bool {
     c.trace.push(row, |f| {
         f.bytes(format!("given up while paused: over {} MiB of exchanges were under way", MOST_HELD >> 20).as_bytes());
     });
-    expire();
+    c.idle.pop_front();
+    departure::end(watched.slot);
     true
 }

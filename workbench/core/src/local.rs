@@ -4,7 +4,7 @@
 use crate::departure;
 use crate::headers::{self, Side};
 use crate::state::core;
-use crate::stream::{Bytes, Work, REQUEST, RESPONSE};
+use crate::stream::{Bytes, Route, Work, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE, NO_FILTER};
 
 /// `ResponseSource` of the trace.
@@ -73,6 +73,34 @@ pub fn grpc_from_http(code: u32) -> u32 {
     }
 }
 
+/// A filter held the stream back for longer than Envoy's idle timeout: it says so to the client, or where it has begun to answer breaks off.
+pub fn timed_out(slot: u32) {
+    const DETAILS: &[u8] = b"stream_idle_timeout";
+    let s = &mut core().streams[slot as usize];
+    if !s.sink[RESPONSE].headers {
+        return answer_for_proxy(slot, 504, b"stream timeout", DETAILS);
+    }
+    s.flags |= TIMED_OUT;
+    s.details = DETAILS.to_vec();
+    departure::cut(slot);
+}
+
+const TIMED_OUT: u32 = 1 << 16;
+
+/// The flags, and what is known of the route, for an answer of the proxy's with these details.
+fn met(details: &[u8], route: Route) -> (u32, Route) {
+    match details {
+        b"stream_idle_timeout" => (TIMED_OUT, route),
+        b"route_not_found" => (1 << 8, Route::HostOnly),
+        b"missing_host_header" | b"absolute_path_rejected" | b"path_normalization_failed" => (0, Route::HostOnly),
+        b"upstream_reset_before_response_started{connection_termination}" => (1 << 6, route),
+        b"upstream_reset_before_response_started{protocol_error}" => (1 << 23, route),
+        _ if details.starts_with(b"http1.") => (1 << 18, Route::Nothing),
+        _ if details.starts_with(b"filter_removed_required_request_headers") => (1 << 18, route),
+        _ => (0, route),
+    }
+}
+
 fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     let c = core();
     let s = &mut c.streams[slot as usize];
@@ -103,6 +131,9 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.answers += 1;
     s.answered_by = parent;
     s.stopped = true;
+    if source == PROXY {
+        (s.flags, s.route) = met(&reply.details, s.route);
+    }
     s.code = reply.code;
     s.details = reply.details;
     s.work.clear();

@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The pairs of a list, in order.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Pairs<'a> {
     sizes: &'a [u8],
     rest: &'a [u8],

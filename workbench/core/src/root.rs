@@ -139,10 +139,12 @@ pub fn finish(filter: u32) {
 pub fn delete(filter: u32) {
     let c = core();
     let (vm, root) = (c.filters[filter as usize].vm, c.filters[filter as usize].root);
-    if c.vms[vm as usize].failed != 0 || c.vms[vm as usize].contexts.remove(&root).is_none() {
+    if c.vms[vm as usize].failed != 0 || !c.vms[vm as usize].contexts.contains_key(&root) {
         return;
     }
     if c.has(vm, Callback::Delete) {
         callback(Callback::Delete, target(filter), [0, 0]);
     }
+    // it can be chosen until then
+    core().vms[vm as usize].contexts.remove(&root);
 }

@@ -230,6 +230,12 @@ pub struct Stream {
     pub grpc: bool,
     pub code: u32,
     pub details: Vec<u8>,
+    /// `response.flags`: what the proxy met, a bit each (Envoy's `CoreResponseFlag`).
+    pub flags: u32,
+    /// How much of a route was found.
+    pub route: Route,
+    /// The directions that were paused when the stream's time was up, as in the END row.
+    pub left: u32,
     /// What filters set as properties, by the raw path.
     pub state: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Those of them that can be set no more.
@@ -243,6 +249,15 @@ pub struct Stream {
     pub stalled: [bool; 2],
     /// It is no exchange but a TCP connection.
     pub tcp: Option<Box<crate::connection::Tcp>>,
+}
+
+/// A request that Envoy refuses before its host is known has no virtual host, one that leads nowhere no route.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Route {
+    #[default]
+    Whole,
+    HostOnly,
+    Nothing,
 }
 
 /// An object of Envoy's filter state, as it reads.
@@ -351,6 +366,7 @@ impl Stream {
         self.answered_by = NONE;
         (self.response_planned, self.response_loaded, self.local, self.answers) = (false, false, false, 0);
         (self.stopped, self.ending, self.watched, self.code) = (false, false, false, 0);
+        (self.flags, self.route, self.left) = (0, Route::Whole, 0);
         (self.upgraded, self.stalled) = (false, [false; 2]);
     }
 

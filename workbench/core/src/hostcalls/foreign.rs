@@ -1,5 +1,6 @@
 //! Foreign functions. What Envoy registers is answered in Python (`workbench/host/foreign.py`), to which the import leads; this is the
-//! way for those nobody knows, and what the answers need of the core's state.
+//! way for those nobody knows, and what the answers need of the core's state. The callback `proxy_on_foreign_function` is looked up by
+//! Envoy and called by nothing in it (only a host that embeds the library could): it is not called here either.
 
 use super::*;
 use crate::packed::Reader;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::headers::HeaderMap;
 use crate::state::Core;
-use crate::stream::{Stream, REQUEST, RESPONSE};
+use crate::stream::{Route, Stream, REQUEST, RESPONSE};
 
 /// The headers of a direction, if this filter can reach them now: the same pointers feed the properties.
 fn reachable(s: &Stream, filter: u32, dir: usize) -> Option<&HeaderMap> {
@@ -106,7 +106,7 @@ fn request(c: &Core, s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>>
 fn response(s: &Stream, filter: u32, rest: &[&[u8]]) -> Option<Vec<u8>> {
     let headers = reachable(s, filter, RESPONSE);
     match *rest {
-        [b"flags"] => int(0),
+        [b"flags"] => int(u64::from(s.flags)),
         [b"code"] if s.response_loaded => int(u64::from(s.code)),
         [b"code_details"] if s.response_loaded || !s.details.is_empty() => Some(s.details.clone()),
         [b"grpc_status"] if s.response_loaded => {
@@ -133,6 +133,8 @@ fn mesh(s: &Stream, name: &[u8]) -> Option<Vec<u8>> {
         // a connection has no route, and its cluster once the upstream is there
         b"route_name" | b"route_metadata" | b"virtual_host_name" | b"virtual_host_metadata" if s.tcp.is_some() => None,
         b"cluster_name" | b"cluster_metadata" if s.tcp.as_ref().is_some_and(|tcp| !tcp.connected) => None,
+        b"route_name" | b"route_metadata" | b"cluster_name" | b"cluster_metadata" if s.route != Route::Whole => None,
+        b"virtual_host_name" | b"virtual_host_metadata" if s.route == Route::Nothing => None,
         b"listener_direction" => int(0),
         b"node" | b"cluster_name" | b"cluster_metadata" | b"route_name" | b"route_metadata" | b"virtual_host_name" | b"virtual_host_metadata"
         | b"filter_chain_name" | b"listener_metadata" => Some(Vec::new()),

@@ -89,11 +89,11 @@ pub extern "C" fn proxy_enqueue_shared_queue(vm: u32, token: u32, value: u32, va
 #[no_mangle]
 pub extern "C" fn proxy_define_metric(vm: u32, kind: u32, name: u32, name_n: u32, id_out: u32) -> u32 {
     hostcall(vm, Call::DefineMetric, [kind, 0, 0, 0], |h| {
+        let name = h.input(name, name_n)?;
+        h.field(&name);
         if kind > 2 {
             return Err(BAD_ARGUMENT);
         }
-        let name = h.input(name, name_n)?;
-        h.field(&name);
         let c = core();
         let id = c.metrics.define(&mut c.vms[vm as usize].metrics, kind, name).ok_or(BAD_ARGUMENT)?;
         h.arg(1, id);
