@@ -62,6 +62,7 @@ class CaseRunner:
         self._raw = RawUpstream()
         self._number = 0
         self._began = 0.0
+        self._log_at = 0
         self._envoy: EnvoyProcess
 
     def __enter__(self) -> CaseRunner:
@@ -117,9 +118,9 @@ class CaseRunner:
             listener["per_connection_buffer_limit_bytes"] = case.settings["buffer_limit"]
         if case.left_open:
             listener["filter_chains"][0]["filters"][0]["typed_config"]["stream_idle_timeout"] = _IDLE
-        begin = len(self._log())
+        self._log_at = self._envoy.log_path.stat().st_size
         self._put([listener])
-        taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name, begin))
+        taken = self._wait(f"{case.name}: its listener", lambda: self._taken(name))
         self._began = time.monotonic()
         observed = [self._exchange(case, each) for each in case.traffic if each.websocket is None] if taken else []
         played = [as_connection(each) for each in case.traffic if each.websocket is not None] or list(case.connections)
@@ -129,7 +130,7 @@ class CaseRunner:
         self._put([])
         if not self._envoy.ended():
             self._wait(f"{case.name}: the end of its VMs", lambda: (vms_left(self._log()) == 0 and not self._port(name)) or None)
-        lines = _lines(read_calls(self._log()[begin:]), taken, case, observed)
+        lines = _lines(read_calls(self._log()), taken, case, observed)
         for one, seen in zip(played, ended, strict=False):
             lines += _connection(case, one, seen)
         return "\n".join(lines)
@@ -152,9 +153,9 @@ class CaseRunner:
         new.write_text(json.dumps({"version_info": str(self._number), "resources": resources}))
         os.replace(new, self._listeners)
 
-    def _taken(self, name: str, begin: int) -> bool | None:
+    def _taken(self, name: str) -> bool | None:
         """Whether Envoy took the listener, None while it is not known."""
-        if f"listener '{name}' config rejected".encode() in self._log()[begin:]:
+        if f"listener '{name}' config rejected".encode() in self._log():
             return False
         port = self._port(name)
         if port:
@@ -170,7 +171,10 @@ class CaseRunner:
         return int(text.partition(": ")[2] or 0)
 
     def _log(self) -> bytes:
-        return self._envoy.log_path.read_bytes()
+        """What Envoy logged since the case began; the case before has left no VM behind."""
+        with self._envoy.log_path.open("rb") as log:
+            log.seek(self._log_at)
+            return log.read()
 
     def _wait(self, what: str, ready: Callable[[], bool | None]) -> bool:
         """Ask until there is an answer."""
