@@ -18,7 +18,7 @@ from .trace.records import NO_FILTER, Policy
 
 if TYPE_CHECKING:
     from .audit import Inspection
-    from .capture import Capture
+    from .capture import Capture, Connections
     from .host.foreign import ForeignFunction
     from .host.hook import Hook, HookFunction
     from .replay import Replay
@@ -261,7 +261,7 @@ class Chain:
 
     def replay(
         self,
-        capture: Capture,
+        capture: Capture | Connections,
         *,
         progress: Callable[[int, int], None] | None = None,
         cancel: Event | None = None,
@@ -314,7 +314,10 @@ class Chain:
             main_thread=workers > 1 if main_thread is None else main_thread,
             websocket={None: 1, True: 2, False: 0}[websocket],
         )
-        source = capture.connections if self.kind_of() == "tcp" else capture
+        kind = self.kind_of()
+        source = capture.connections if kind == "tcp" else capture
+        if kind == "http" and getattr(capture, "connections", None) is capture:
+            raise ConfigError("these are TCP connections, and the chain is for HTTP", where=str(capture.path), remedy='Give it kind="tcp"')
         called = self.clusters if clusters is None else Clusters.of(clusters)
         services = called.begin(capture)
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)

@@ -14,6 +14,7 @@ from workbench.analysis.summary import summary_text
 from workbench.capture import open_capture
 from workbench.chain import Chain, Filter
 from workbench.cli import main
+from workbench.errors import ConfigError
 from workbench.replay import Replay, compare
 
 REPO = Path(__file__).parents[2]
@@ -100,3 +101,11 @@ def test_the_command_line(tag: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["replay", str(REPO / "captures/tcp.mitm"), "--kind", "http", "--filter", str(tag), "--jsonl", str(out)]) == 0
     assert "6 TCP connections beside the exchanges" in capsys.readouterr().out
     assert [json.loads(line)["exchange"] for line in out.read_text().splitlines()] == [0, 1, 2]
+
+
+def test_connections_alone_can_be_replayed(tag: Path) -> None:
+    connections = open_capture(REPO / "captures/tcp.mitm").connections
+    replay = Chain(Filter(tag)).replay(connections)
+    assert len(replay) == 6 and replay.capture is connections
+    with pytest.raises(ConfigError, match="these are TCP connections, and the chain is for HTTP"):
+        Chain(Filter(tag), kind="http").replay(connections)

@@ -106,3 +106,14 @@ def test_the_packed_form() -> None:
     # no message before the one before it; the upstream ends first
     assert rows == [(5, 2, 0), (5, 3, 1), (9, 1, 0), (9, 0, 3), (9, 0, 2)]
     assert packed[36 + 80 :] == b"\3\0\0\0abc\3\0\0\0xyz\1\0\0\0\1\0\0\0\1\0\0\0kv\1\0\0\0e"
+
+
+def test_bytes_that_look_like_many_values(tmp_path: Path) -> None:
+    text = b"a:" * 1_200_000
+    path = write(tmp_path / "text.mitm", made((True, text, 1000.5), (False, text, 1001.0)))
+    (one,) = open_capture(path).connections
+    assert one.sent(by_client=False) == text
+    many = made(*[(True, b"", 1000.5)] * 700_000)
+    capture = open_capture(write(tmp_path / "many.mitm", many))
+    with pytest.raises(CaptureError, match="more than 2000000 values"):
+        capture.connections[0]

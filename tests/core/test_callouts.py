@@ -124,6 +124,28 @@ def test_the_request_as_the_service_gets_it(play: Play) -> None:
     assert [row.b for row in played.of("proxy_get_header_map_pairs")] == [1]
 
 
+def test_the_request_is_a_header_map(play: Play) -> None:
+    """Host is the authority, pseudo headers come first, and names that Envoy keeps once are joined."""
+    seen: list[HttpRequest] = []
+
+    def answer(request: HttpRequest) -> HttpAnswer:
+        seen.append(request)
+        return HttpResponse()
+
+    headers = pairs(("Accept", "a"), ("host", "h"), (":method", "GET"), ("x", "1"), (":path", "/c"), ("accept", "b"), ("X", "2"))
+    play([{"request_headers": [http_call(headers=headers, timeout=0)]}], clusters=service(answer))
+    assert seen[0].headers == (
+        (b":authority", b"h"),
+        (b":method", b"GET"),
+        (b":path", b"/c"),
+        (b"accept", b"a,b"),
+        (b"x", b"1"),
+        (b"x", b"2"),
+        (b"x-envoy-internal", b"true"),
+    )
+    assert seen[0].timeout_ms is None
+
+
 @pytest.mark.parametrize(
     ("given", "args", "end"),
     [

@@ -181,3 +181,18 @@ def test_findings_are_an_answer(capture: Capture, sample_filter: Callable[[str],
 def test_no_findings_are_an_empty_answer(replay: Replay, ask: Callable[[Any], Any]) -> None:
     _, found = ask(Workbench(replay))("findings")
     assert found == []
+
+
+def test_tcp_connections_are_shown_and_replayed_again(repo: Path, tmp_path: Path, ask: Callable[[Any], Any]) -> None:
+    from wasmtime import wat2wasm
+
+    path = tmp_path / "tcp_tag.wasm"
+    path.write_bytes(bytes(wat2wasm((repo / "tests/filters/tcp_tag.wat").read_text(encoding="utf-8"))))
+    workbench = Workbench(open_capture(repo / "captures/tcp.mitm"), Chain(Filter(path)))
+    replay = workbench.wait(60)
+    assert workbench.run["words"].startswith("6 of 6 in ") and workbench.problems[0].startswith("3 HTTP exchanges")
+    head, rows = ask(workbench)("rows", first=0, count=6)
+    assert head["total"] == 6 and {row["method"] for row in rows} == {"TCP"}
+    again = Workbench(replay)
+    again.start()
+    assert again.wait(60).digest() == replay.digest()

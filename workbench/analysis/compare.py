@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..trace.records import Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
+from .connection import Connections, bytes_after
 from .facts import Facts, Outcome
 from .outcome import Exchanges, body_of, pairs_of
 
@@ -85,7 +86,7 @@ class Comparison:
             return [] if left is right else [f"{name} presence"]
         a, b = self.a.trace.row(left), self.b.trace.row(right)
         if a.code == Event.CONNECTION_END:
-            return _closes(a, b)
+            return _closes(a, b, cast(Connections, self.a.capture))
         parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
         if a.a != b.a or (not (a.c and b.c) and body_of(a, self.a.capture) != body_of(b, self.b.capture)):
             parts.append(f"{name} body")
@@ -132,13 +133,16 @@ _MESSAGES = (
 )
 
 
-def _closes(a: Row, b: Row) -> list[str]:
-    """What differs between the ends of a connection; bytes that are as captured on both sides are equal."""
+def _closes(a: Row, b: Row, captured: Connections) -> list[str]:
+    """What differs between the ends of a connection."""
     parts = ["connection close"] if (a.result, a.d) != (b.result, b.d) else []
     for way, name in enumerate(("upstream", "client")):
-        captured = (a.c & b.c) >> way & 1
-        if not captured and ((a.c ^ b.c) >> way & 1 or a.fields[way] != b.fields[way]):
+        if (a.a, a.b)[way] != (b.a, b.b)[way]:
             parts.append(f"bytes to the {name}")
+        elif not (a.c & b.c) >> way & 1:
+            connection = captured[a.exchange]
+            if bytes_after(connection, a, way) != bytes_after(connection, b, way):
+                parts.append(f"bytes to the {name}")
     return parts
 
 

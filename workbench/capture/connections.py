@@ -108,6 +108,11 @@ class Connections:
         return (*self._damage, *beside, *(f"Connection {index}: left out, as its flow is damaged." for index in self._lost))
 
     @property
+    def connections(self) -> Connections:
+        """These themselves: what replays a capture's connections takes them alone, too."""
+        return self
+
+    @property
     def start_ns(self) -> int:
         """Start of the earliest connection in nanoseconds since the Unix epoch; 0 without connections."""
         return int(self._places.starts().min()) if len(self) else 0

@@ -5,6 +5,7 @@ The only file that imports mitmproxy, and not before there is a flow that `layou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,18 @@ def _values(raw: bytes) -> int:
         for key, kind, first, last in entries(raw, *span(raw, 0, len(raw))):
             if kind == DICT and key in (b"request", b"response"):
                 count -= sum(raw.count(b":", a, b) for name, _, a, b in entries(raw, first, last) if name == b"content")
+            elif key == b"messages":
+                count -= sum(raw.count(b":", a, b) for a, b in _message_contents(raw, first, last))
     return count
+
+
+def _message_contents(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the bytes of a TCP flow's messages are: each is a list of a bool, these, and a time."""
+    while at < end:
+        start, stop = span(raw, at, end)
+        _, after = span(raw, start, stop)
+        yield span(raw, after + 1, stop)
+        at = stop + 1
 
 
 def _request(message: http.Request, start_ns: int) -> Request:

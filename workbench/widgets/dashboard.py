@@ -133,11 +133,7 @@ class Workbench(ReplayView):
         super().__init__(run={"state": "idle"}, **traits)
         with self.hold_sync():
             if self._capture is not None:
-                self.capture_name = visible(getattr(getattr(self._capture, "path", None), "name", "") or "capture")
-                self.captured = len(self._capture)
-                problems = [visible(one) for one in getattr(self._capture, "problems", ())]
-                more = len(problems) - _PROBLEMS_SHOWN
-                self.problems = problems[:_PROBLEMS_SHOWN] + ([f"{more} more in capture.problems"] if more > 0 else [])
+                self._describe()
             if self._chain is not None:
                 self.filters = [one.name for one in self._chain.filters]
             self.replayable = self._capture is not None and self._chain is not None
@@ -146,6 +142,13 @@ class Workbench(ReplayView):
             self.run = {"state": "done", "words": ""}
         elif self.replayable:
             self.start()
+
+    def _describe(self) -> None:
+        self.capture_name = visible(getattr(getattr(self._capture, "path", None), "name", "") or "capture")
+        self.captured = len(self._capture)
+        problems = [visible(one) for one in getattr(self._capture, "problems", ())]
+        more = len(problems) - _PROBLEMS_SHOWN
+        self.problems = problems[:_PROBLEMS_SHOWN] + ([f"{more} more in capture.problems"] if more > 0 else [])
 
     def start(self) -> None:
         """Replay again, for instance after the module was built anew. Does nothing while a replay runs."""
@@ -184,6 +187,9 @@ class Workbench(ReplayView):
         try:
             assert self._chain is not None
             replay = self._chain.replay(self._capture, progress=progress, cancel=self._cancel)
+            if replay.capture is not self._capture:  # the TCP connections of a capture
+                self._capture = replay.capture
+                self._describe()
             spent = duration(1e9 * (time.monotonic() - began))
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
             self._adopt(replay)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::callouts::{self, Request, HALF_CLOSE, HTTP, SEND, STREAM, UNARY};
-use crate::headers::parse_pairs;
+use crate::headers::{parse_pairs, HeaderMap, Side};
 
 /// Opens a callout on behalf of the current context, and asks for its answer.
 fn open(h: &mut Host, kind: u32, request: &Request<'_>) -> Result<u32, u32> {
@@ -34,17 +34,20 @@ pub extern "C" fn proxy_http_call(vm: u32, upstream: u32, upstream_n: u32, pairs
         });
         // Envoy writes the token before it tries
         h.store(token_out, 0)?;
-        let (mut headers, trailers) = (lower(&parse_pairs(&pairs)), lower(&parse_pairs(&trailers)));
-        let has = |name: &[u8]| headers.iter().any(|(k, _)| k == name);
-        let complete = has(b":path") && has(b":method") && (has(b":authority") || has(b"host"));
+        let trailers = lower(&parse_pairs(&trailers));
+        let mut map = HeaderMap::default();
+        map.clear(Side::Request);
+        for (name, value) in parse_pairs(&pairs) {
+            map.add(&name.to_ascii_lowercase(), value);
+        }
+        let complete = [&b":path"[..], b":method", b":authority"].iter().all(|name| map.get(name).is_some());
         if timeout > i32::MAX as u32 || !core().callouts.knows(&upstream) || !complete {
             return Err(BAD_ARGUMENT);
         }
         if !body.is_empty() {
-            headers.retain(|(k, _)| k != b"content-length");
-            headers.push((b"content-length".to_vec(), body.len().to_string().into_bytes()));
+            map.set_in_place(b"content-length", body.len().to_string().as_bytes());
         }
-        let (headers, trailers) = (borrowed(&headers), borrowed(&trailers));
+        let (headers, trailers): (Vec<_>, _) = (map.iter().collect(), borrowed(&trailers));
         let request = Request { upstream: &upstream, headers: &headers, body: &body, trailers: &trailers, timeout, ..Request::default() };
         let token = open(h, HTTP, &request)?;
         h.arg(1, token);
