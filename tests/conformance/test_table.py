@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from tests.conformance.__main__ import main
 from tests.conformance.cases import all_cases
 from tests.conformance.export import export
 from tests.conformance.table import Outcome, markdown, row_of
@@ -38,3 +41,8 @@ def test_export(tmp_path: Path) -> None:
     assert all(
         (path.parent / each["wat"]).is_file() for path in tmp_path.rglob("*.json") for each in json.loads(path.read_text())["filters"]
     )
+
+
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--here", "--show", CASES[0].name]) == 0
+    assert capsys.readouterr().out == f"=== {CASES[0].name}\n{CASES[0].expected}\nhere: as expected\n"
