@@ -6,10 +6,12 @@ import base64
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.conformance.case import Case, Plugin, plugin_defaults
+from tests.conformance.services import answers
 from workbench.capture.connection import Connection, TcpMessage
 from workbench.capture.exchange import Exchange, Pairs, Request, Response
 
@@ -33,10 +35,22 @@ def export(cases: Sequence[Case], folder: Path) -> None:
             "settings": dict(case.settings),
             "exchanges": [_exchange(each) for each in case.traffic],
             "connections": [_connection(each) for each in case.connections],
+            "ends_by_idle_timeout": case.left_open,
             "not_in_envoy": case.here_only,
         }
         (target / f"{stem}.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (target / f"{stem}.expected.txt").write_text(case.expected + "\n", encoding="utf-8")
+
+    services = {name: {path: _answer(each) for path, each in by_path.items()} for name, by_path in answers().items()}
+    (folder / "services.json").write_text(json.dumps(services, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _answer(answer: object) -> dict[str, Any]:
+    assert is_dataclass(answer)
+    values = {each.name: getattr(answer, each.name) for each in fields(answer)}
+    told = {name: _text(value) if isinstance(value, bytes) else value for name, value in values.items()}
+    pairs = {name: _pairs(value) for name, value in values.items() if isinstance(value, tuple)}
+    return {"kind": type(answer).__name__, **told, **pairs}
 
 
 def _plugin(file: str, plugin: Plugin) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from workbench.envoy import Cluster
 from workbench.services import NEVER, Entry, GrpcResponse, HttpResponse, Match, Reset, Script, Unreachable
 from workbench.services.clusters import Clusters
 
-__all__ = ["here", "there"]
+__all__ = ["answers", "here", "there"]
 
 _SLOW_MS = 600.0
 _HTTP = {
@@ -49,6 +49,11 @@ def here() -> Clusters:
             "mute": Script(otherwise=HttpResponse(403)),
         }
     )
+
+
+def answers() -> dict[str, dict[str, HttpResponse | GrpcResponse | Reset]]:
+    """What the clusters that answer do so with, by path; for other hosts."""
+    return {"http": {**_HTTP}, "grpc": {**_GRPC}}
 
 
 def _as_sent(answer: GrpcResponse) -> GrpcResponse:

@@ -37,6 +37,9 @@ def test_export(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "headers/get-gives-the-first-value.json").read_text(encoding="utf-8"))
     assert told["filters"][0]["wat"] == "get-gives-the-first-value.a.wat"
     assert told["exchanges"][0]["request"]["headers"] == [["Host", "h"], ["x-a", "1"], ["x-a", "2"]]
+    services = json.loads((tmp_path / "services.json").read_text(encoding="utf-8"))
+    assert services["http"]["/trailers"]["trailers"] == [["t", "v"], ["u", "w"]]
+    (tmp_path / "services.json").unlink()
     assert len(list(tmp_path.rglob("*.json"))) == len(list(tmp_path.rglob("*.expected.txt"))) == len(CASES)
     assert all(
         (path.parent / each["wat"]).is_file() for path in tmp_path.rglob("*.json") for each in json.loads(path.read_text())["filters"]
