@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
-from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
 from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
@@ -279,7 +278,7 @@ class Replay:
             seconds=checked.seconds,
             paced=paced,
             stopped=checked.stopped,
-            notes=(*_left_out(checked.websockets), *self.notes, *self.problems),
+            notes=(*self.notes, *self.problems),
             replay=self,
         )
 
@@ -321,10 +320,6 @@ class Replay:
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
-
-
-def _left_out(websockets: int) -> tuple[str, ...]:
-    return (f"WebSockets are not sent to Envoy here: {websockets} left out",) if websockets else ()
 
 
 def compare(a: Replay, b: Replay) -> Comparison:
