@@ -279,7 +279,7 @@ class Replay:
             seconds=checked.seconds,
             paced=paced,
             stopped=checked.stopped,
-            notes=(*_left_out(checked.websockets), *self.notes, *self.problems),
+            notes=(*self.notes, *self.problems),
             replay=self,
         )
 
@@ -321,10 +321,6 @@ class Replay:
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
-
-
-def _left_out(websockets: int) -> tuple[str, ...]:
-    return (f"WebSockets are not sent to Envoy here: {websockets} left out",) if websockets else ()
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

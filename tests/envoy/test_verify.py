@@ -19,7 +19,7 @@ import pytest
 
 from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.verification import Verification
-from workbench.capture import Batch, Ending, Exchange, Response, WebSocket, open_capture
+from workbench.capture import Batch, Exchange, Response, open_capture
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.errors import ConfigError, FilterLoadError
@@ -263,14 +263,10 @@ def test_too_much_differs_to_look_into_all_of_it(build: Build, some: Made, monke
     assert found.differences[-1].cause.startswith("not looked into")
 
 
-def test_websockets_are_left_out_and_named(build: Build, exchange: Make, response: MakeResponse) -> None:
-    one = exchange(response=response((), b"", (), 101))
-    found = replayed(
-        Made([exchange(), replace(one, websocket=WebSocket((), next(iter(Ending)), 0)), exchange()]), build("")
-    ).verify_with_envoy()
-    assert (found.exchanges, found.agreed) == (2, 2)
-    assert found.notes == ("WebSockets are not sent to Envoy here: 1 left out",)
-    assert found.notes[0] in found.text()
+def test_websockets(repo: Path, sample_filter: Callable[[str], Path]) -> None:
+    with open_capture(repo / "captures/websocket.mitm") as capture:
+        found = replayed(capture, sample_filter("add_header")).verify_with_envoy()
+    assert (found.exchanges, found.agreed) == (len(capture), len(capture))
 
 
 def test_the_first_exchanges_in_time(repo: Path, sample_filter: Callable[[str], Path]) -> None:

@@ -38,8 +38,7 @@ _NOT_EXAMINED = "not looked into, too much differs before it"
 @dataclass(slots=True)
 class Checked:
     """What came of it: how many exchanges were compared, the differences in capture order, Envoy's version, seconds; `stopped`
-    says in words why it ended early, if it did. `wanted` is the number of exchanges that were to be compared, `websockets`
-    of how many of them nothing can be said here."""
+    says in words why it ended early, if it did. `wanted` is the number of exchanges that were to be compared."""
 
     wanted: int
     exchanges: int = 0
@@ -47,7 +46,6 @@ class Checked:
     version: str = ""
     seconds: float = 0.0
     stopped: str = ""
-    websockets: int = 0
 
 
 def verify(
@@ -139,7 +137,7 @@ class _Run:
     ) -> None:
         self._not_grpc = frozenset(services) - frozenset(grpc)
         going = takewhile(lambda _: not self.cancel.is_set(), exchanges)
-        ours, theirs = tee(exchange for exchange in going if self._comparable(exchange))
+        ours, theirs = tee(exchange for exchange in going if self.result_of(exchange.index) is not None)
         async with Judge(filters, services=services, grpc=grpc) as chain, Judge([]) as bare:
             self.checked.version, self.starts = chain.version, chain.starts
             async with (
@@ -153,12 +151,6 @@ class _Run:
                     if seen is None or plain is None:
                         break
                     self._take(seen, plain)
-
-    def _comparable(self, exchange: Exchange) -> bool:
-        if exchange.websocket is not None:
-            self.checked.websockets += 1
-            return False
-        return self.result_of(exchange.index) is not None
 
     def _patience(self, exchange: Exchange) -> float:
         """Less and less with each exchange that was left without an answer: a thousand of them must not take hours."""
