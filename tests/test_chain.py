@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import wasmtime
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from workbench.chain import Chain, Filter
 from workbench.errors import ConfigError, FilterLoadError
@@ -161,3 +163,18 @@ def test_what_a_chain_is_for(tmp_path: Path, repo: Path) -> None:
     assert Chain(paths["tcp"], kind="http").kind_of() == "http" and Chain().kind_of() == "http"
     with pytest.raises(ConfigError, match="a chain of kind 'udp'"):
         Chain(paths["tcp"], kind="udp")  # type: ignore[arg-type]
+
+
+def test_a_notebook_shows_an_error_in_one_line(tmp_path: Path) -> None:
+    """But where a user's own function raised, all of the way there."""
+    shell = InteractiveShell.instance()
+    shell.run_cell("import workbench as wb, workbench.errors as errors")
+    with capture_output() as shown:
+        shell.run_cell(f"wb.open_capture({str(tmp_path / 'none.mitm')!r})")
+    assert shown.stdout.count("\n") == 1 and "CaptureError" in shown.stdout and "none.mitm" in shown.stdout
+    with capture_output() as shown:
+        shell.run_cell(
+            "def mine():\n    1 / 0\ntry:\n    mine()\nexcept ZeroDivisionError as error:\n    raise errors.ReplayError('x') from error"
+        )
+    assert "mine = 1 / 0" in shown.stdout and "ReplayError" in shown.stdout
+    InteractiveShell.clear_instance()

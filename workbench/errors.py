@@ -11,6 +11,7 @@ WorkbenchError            something the user can mend; the text names the file, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "ReplayError", "WorkbenchError"]
@@ -28,6 +29,14 @@ class WorkbenchError(Exception):
         self.remedy = remedy
         text = f"{where}: {what}" if where else what
         super().__init__(f"{text}. {remedy}" if remedy else text)
+
+    def _rendered(self) -> list[str]:
+        return [f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """What IPython shows in place of a traceback: the text says all that the user can mend."""
+        return self._rendered
 
 
 class CaptureError(WorkbenchError):
@@ -48,6 +57,13 @@ class EnvoyError(WorkbenchError):
 
 class ReplayError(WorkbenchError):
     """A replay that cannot go on. What a filter does wrong is a result, not an exception."""
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """Where a function of the user's is the cause, its traceback says where."""
+        if self.__cause__ is not None:
+            raise AttributeError("_render_traceback_")
+        return self._rendered
 
 
 class InterceptError(ReplayError):
