@@ -176,5 +176,5 @@ def test_a_notebook_shows_an_error_in_one_line(tmp_path: Path) -> None:
         shell.run_cell(
             "def mine():\n    1 / 0\ntry:\n    mine()\nexcept ZeroDivisionError as error:\n    raise errors.ReplayError('x') from error"
         )
-    assert "mine = 1 / 0" in shown.stdout and "ReplayError" in shown.stdout
+    assert "ZeroDivisionError" in shown.stdout and "ReplayError" in shown.stdout
     InteractiveShell.clear_instance()
