@@ -105,7 +105,7 @@ export const dashboardView = (model, el, signal) => {
       : [h("span.muted", "No chain")];
     const replayable = model.get("replayable");
     top.replaceChildren(
-      h("span.pick", icon("capture"), h("span.strong.cut", text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), "exchange")) : null),
+      h("span.pick", icon("capture"), h("span.strong.cut", text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), model.get("noun"))) : null),
       h("span.muted", ARROW),
       h("span.pick.cut", icon("chain"), chain),
       h("span.grow"),
@@ -146,7 +146,7 @@ export const dashboardView = (model, el, signal) => {
     if (ready) {
       build();
       tabs.replaceChildren(
-        tabList("Views", [["exchanges", "Exchanges", int(model.get("total"))], ["timing", "Timing", null]], tab, (id) => {
+        tabList("Views", [["exchanges", model.get("noun") === "connection" ? "Connections" : "Exchanges", int(model.get("total"))], ["timing", "Timing", null]], tab, (id) => {
           tab = id;
           exchanges.hidden = id !== "exchanges";
           timing.hidden = id !== "timing";

@@ -52,6 +52,7 @@ class ReplayView(View):
         self._replay, self._rows = replay, rows
         with self.hold_sync():
             self.total = total
+            self.noun = "connection" if replay.of_connections else "exchange"
             if total and self.selected < 0:
                 self.selected = rows.first()
             self.revision += 1
@@ -82,7 +83,7 @@ class ReplayView(View):
         if self._replay is None:
             return type(self).__name__
         filters = " → ".join(visible(name) for name in self._replay.trace.filters)
-        return f"{type(self).__name__}: {count(self.total)} exchange{'' if self.total == 1 else 's'} through {filters or 'no filter'}"
+        return f"{type(self).__name__}: {count(self.total)} {self.noun}{'' if self.total == 1 else 's'} through {filters or 'no filter'}"
 
 
 class FlowTable(ReplayView):

@@ -139,11 +139,11 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
   const drawTabs = () => {
     const sizes = detail.bodies.map((one) => one.size);
     const list = [
-      ["headers", "Headers", detail.changes],
+      detail.parts.length && ["headers", "Headers", detail.changes],
       ["body", "Body", sizes.every((n) => !n) ? "none" : sizes.map((n) => (n == null ? "none" : bytes(n))).join(" + ")],
       ["calls", "Calls", int(detail.calls_total)],
       ["logs", "Logs", int(detail.logs.length + detail.logs_left)],
-    ];
+    ].filter(Boolean);
     const end = h("div.end");
     tabs.replaceChildren(tabList("Parts of the exchange", list, tab, (id) => ((tab = id), drawPanel(), drawEnd(end))), end);
     drawEnd(end);
@@ -201,6 +201,8 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
       return blank("This exchange cannot be shown", answer.error);
     }
     detail = answer.data;
+    // a TCP connection has no headers
+    if (tab === "headers" && !detail.parts.length) tab = "body";
     drawHead();
     drawTabs();
     drawPanel();

@@ -1,5 +1,5 @@
 // The table of exchanges: rows come in pages by messages, only those in sight are in the document.
-import { ARROW, OUTCOMES, SIGNS, channel, chip, durations, h, icon, int, plain, text, timeBar } from "./fw.js";
+import { ARROW, OUTCOMES, SIGNS, channel, chip, durations, h, icon, int, plain, plural, text, timeBar } from "./fw.js";
 
 const ROW = 24;
 const PAGE = 100;
@@ -121,7 +121,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     spacer.style.height = `${height()}px`;
     grid.setAttribute("aria-rowcount", matched + 1);
     el.style.setProperty("--fw-index", `${Math.max(28, 8 + 8 * String(Math.max(0, total - 1)).length)}px`);
-    count.textContent = matched === total ? `${int(total)} exchanges` : `${int(matched)} of ${int(total)}`;
+    count.textContent = matched === total ? plural(total, model.get("noun")) : `${int(matched)} of ${int(total)}`;
     if (answer.outcomes) drawKinds(answer.outcomes);
     note.hidden = matched > 0;
     if (!matched) {
