@@ -18,7 +18,8 @@ _STYLE = """
 .fw-inspection{font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#222);max-width:60rem}
 .fw-inspection table{border-collapse:collapse;margin:0 0 .8em;font:inherit;color:inherit;table-layout:auto}
 .fw-inspection tr,.fw-inspection tr:hover{background:none!important}
-.fw-inspection td{padding:.15em 1.2em .15em 0;text-align:left!important;vertical-align:top;background:none;max-width:none;white-space:normal}
+.fw-inspection td{padding:.15em 1.2em .15em 0;text-align:left!important;vertical-align:top;background:none}
+.fw-inspection td{max-width:none;white-space:normal}
 .fw-inspection td b{white-space:nowrap}
 .fw-inspection td:first-child{color:var(--jp-ui-font-color2,#666);white-space:nowrap}
 .fw-inspection code{font:12px var(--jp-code-font-family,monospace);background:none;color:inherit;overflow-wrap:anywhere}

@@ -73,9 +73,7 @@ class View(anywidget.AnyWidget):
     """
 
     total = traitlets.Int(0, help="Number of exchanges").tag(sync=True)
-    noun = traitlets.Unicode("exchange", help="What one of them is: an exchange, or a connection where the filters are TCP filters").tag(
-        sync=True
-    )
+    noun = traitlets.Unicode("exchange", help="What one of them is: exchange or connection").tag(sync=True)
     selected = traitlets.Int(-1, help="Index of the selected exchange in the capture, -1 for none").tag(sync=True)
     revision = traitlets.Int(0, help="Goes up when the data behind the view are other ones").tag(sync=True)
 
