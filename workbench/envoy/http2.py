@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -84,7 +85,7 @@ def run_envoy_http2(
 
 def _connection(*, client: bool) -> H2Connection:
     # captured fields go as they are, whether the standard allows them or not
-    checks = {"validate_outbound_headers": False, "normalize_outbound_headers": False, "validate_inbound_headers": False}
+    checks: dict[str, Any] = {"validate_outbound_headers": False, "normalize_outbound_headers": False, "validate_inbound_headers": False}
     made = H2Connection(H2Configuration(client_side=client, header_encoding=None, **checks))
     made.initiate_connection()
     return made
