@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import ConfigError, ReplayError
+from ..errors import ConfigError
 from .arguments import add_filters, chain_of, positive, size
+from .output import check_output, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
     from ..replay import Replay
     from .arguments import Commands
 
-__all__ = ["add", "check_output", "print_summary"]
+__all__ = ["add", "print_summary"]
 
 
 def add(commands: Commands) -> None:
@@ -68,36 +66,14 @@ def _run(args: argparse.Namespace) -> int:
     elif args.jsonl is not None:
         replay.to_jsonl(args.jsonl)
     if args.findings is not None:
-        _write_findings(replay, args.findings)
+        write_json([each.as_dict() for each in replay.findings()], "--findings", args.findings, indent=2)
     if not args.quiet:
         print_summary(replay, sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout)
     return 0 if replay.complete else 130
-
-
-def _write_findings(replay: Replay, out: str) -> None:
-    text = json.dumps([each.as_dict() for each in replay.findings()], indent=2) + "\n"
-    if out == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(out).write_text(text, encoding="ascii")
-    except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=f"--findings {out}", remedy="Choose another place") from error
-
-
-def check_output(option: str, out: Path, capture: Path) -> None:
-    """Say what is wrong with the place that `option` names for results before time is spent on a replay."""
-    if out.is_dir() or not out.parent.is_dir():
-        what = "is a folder" if out.is_dir() else "its folder does not exist"
-        raise ConfigError(what, where=f"{option} {out}", remedy="Name a file in a folder that exists")
-    if out.exists() and capture.exists() and out.samefile(capture):
-        raise ConfigError("would overwrite the capture", where=f"{option} {out}", remedy="Choose another file")
 
 
 def print_summary(replay: Replay, to: IO[str]) -> None:
     """What a replay brought, as wide as the terminal, in its colours."""
     from ..analysis.summary import summary_text
 
-    width = shutil.get_terminal_size((110, 24)).columns if to.isatty() else 110
-    colour = to.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    to.write(summary_text(replay.summary, width=max(width, 60), colour=colour))
+    print_page(lambda width, colour: summary_text(replay.summary, width=width, colour=colour), to)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from ..errors import ReplayError
 from .arguments import add_filters, chain_of
+from .output import check_output, print_page, write_json
 from .progress import Progress
-from .replay import check_output
 
 if TYPE_CHECKING:
-    from ..analysis.verification import Verification
     from .arguments import Commands
 
 __all__ = ["add"]
@@ -54,29 +49,12 @@ def _run(args: argparse.Namespace) -> int:
     with Progress(sys.stderr, f"{name} in Envoy", not args.quiet) as progress:
         found = replay.verify_with_envoy(limit=args.limit or None, paced=args.paced, progress=progress.show)
     if args.json is not None:
-        _write(found, args.json)
+        write_json(found.as_dict(), "--json", args.json, indent=1)
     if not args.quiet:
-        _print(found, sys.stderr if args.json == "-" else sys.stdout)
+        print_page(lambda width, colour: found.text(width=width, colour=colour), sys.stderr if args.json == "-" else sys.stdout)
     if found.stopped == INTERRUPTED:
         return 130
     return 1 if found.unexplained or found.stopped else 0
-
-
-def _write(found: Verification, out: str) -> None:
-    text = json.dumps(found.as_dict(), indent=1) + "\n"
-    if out == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(out).write_text(text, encoding="ascii", newline="\n")
-    except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=f"--json {out}", remedy="Choose another place") from error
-
-
-def _print(found: Verification, to: IO[str]) -> None:
-    width = shutil.get_terminal_size((110, 24)).columns if to.isatty() else 110
-    colour = to.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    to.write(found.text(width=max(width, 60), colour=colour))
 
 
 def _number(text: str) -> int:
