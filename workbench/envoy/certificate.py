@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 from pathlib import Path
 
-__all__ = ["write_certificate"]
+__all__ = ["client_context", "write_certificate"]
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:
@@ -33,3 +34,11 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
     key_file.touch(mode=0o600)
     key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return pem, key_file
+
+
+def client_context(certificate: Path) -> ssl.SSLContext:
+    """What a client needs to speak TLS with the listener that has this certificate, whatever name it is asked under."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(certificate)
+    return context

@@ -32,7 +32,7 @@ from h2.exceptions import ProtocolError
 from workbench.capture.exchange import Exchange, Pairs
 from workbench.errors import EnvoyError
 
-from .certificate import write_certificate
+from .certificate import client_context, write_certificate
 from .config import PLAIN, TLS, Cluster, FilterSpec, bootstrap
 from .judge import Observed, Seen, in_thread
 from .process import EnvoyProcess
@@ -71,9 +71,7 @@ def run_envoy_http2(
     async def work() -> list[Observed]:
         with tempfile.TemporaryDirectory(prefix="workbench-envoy-") as folder:
             certificate = write_certificate(Path(folder))
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            tls.check_hostname = False
-            tls.load_verify_locations(certificate[0])
+            tls = client_context(certificate[0])
             async with _Upstream().listening() as upstream:
                 config = bootstrap(filters, upstream.port, certificate=certificate, clusters=clusters, http2=True)
                 with EnvoyProcess(config, wasm_log_level=wasm_log_level) as envoy:

@@ -26,7 +26,7 @@ from workbench.capture.exchange import Exchange, Pairs
 from workbench.errors import EnvoyError
 from workbench.services.calls import Service
 
-from .certificate import write_certificate
+from .certificate import client_context, write_certificate
 from .client import fetch
 from .config import PLAIN, TLS, Cluster, FilterSpec, bootstrap
 from .process import EnvoyProcess
@@ -197,9 +197,7 @@ class Judge:
             certificate: tuple[Path, Path] | None = None
             if self._secure:
                 certificate = self._certificate = write_certificate(folder)
-                self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                self._tls.check_hostname = False
-                self._tls.load_verify_locations(certificate[0])
+                self._tls = client_context(certificate[0])
             self._upstream = await stack.enter_async_context(Upstream())
             clusters = list(self._clusters)
             for name, service in self._services.items():
