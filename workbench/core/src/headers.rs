@@ -313,11 +313,7 @@ fn is_inline_response(name: &[u8]) -> bool {
 pub fn serialise_pairs<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, count: usize) -> Vec<u8> {
     let total: usize = pairs.clone().map(|(k, v)| 10 + k.len() + v.len()).sum();
     let mut out = Vec::with_capacity(4 + total);
-    out.extend_from_slice(&(count as u32).to_le_bytes());
-    for (k, v) in pairs.clone() {
-        out.extend_from_slice(&(k.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(v.len() as u32).to_le_bytes());
-    }
+    crate::packed::write_sizes(&mut out, pairs.clone(), count);
     for (k, v) in pairs {
         out.extend_from_slice(k);
         out.push(0);

@@ -88,13 +88,18 @@ impl<'a> Pairs<'a> {
 
 /// The form in which pair lists go out again: into the trace.
 pub fn write_pairs<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, count: usize) {
-    out.extend_from_slice(&(count as u32).to_le_bytes());
-    for (k, v) in pairs.clone() {
-        out.extend_from_slice(&(k.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(v.len() as u32).to_le_bytes());
-    }
+    write_sizes(out, pairs.clone(), count);
     for (k, v) in pairs {
         out.extend_from_slice(k);
         out.extend_from_slice(v);
+    }
+}
+
+/// The head of a list of pairs, the ABI's and the trace's: their number, then the sizes of each.
+pub fn write_sizes<'a>(out: &mut Vec<u8>, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, count: usize) {
+    out.extend_from_slice(&(count as u32).to_le_bytes());
+    for (k, v) in pairs {
+        out.extend_from_slice(&(k.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(v.len() as u32).to_le_bytes());
     }
 }
