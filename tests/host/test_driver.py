@@ -196,7 +196,7 @@ def test_a_flood_of_shared_data_is_ended(text: Text, assembled: Assembled, batch
     path = assembled(text(body, imports=imports))
     trace = replay([Filter(path)], batches(2), Settings(callback_limit_s=30))
     assert failures(trace, 1)[0][1] == FailureKind.MEMORY
-    assert rows(trace, 0, "failure")[0].fields[0] == b"made the host hold more than 256 MiB in one call, in flood"
+    assert rows(trace, 0, "failure")[0].fields[0] == b"made the host keep more than 768 MiB"
     assert statuses(trace, 2) == [503, 503]
 
 

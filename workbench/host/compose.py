@@ -139,10 +139,6 @@ class Composition:
         ctypes.memmove(copy.ctypes.data, _address(self.memory, self.store) + at, size)
         return copy.data
 
-    def size(self) -> int:
-        """Bytes of the core's memory; safe to ask while wasm runs."""
-        return self.memory.data_len(self.store)
-
     def unwind(self) -> None:
         """After a trap: give the core its stack back, whose frames were dropped without running."""
         self._stack.set_value(self.store, self._stack_base)

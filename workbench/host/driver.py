@@ -177,7 +177,7 @@ class _Run:
         self.cancel = cancel
         # a thread more for the main one and one for its trials
         self.host = Composition(max(settings.most_vms, (settings.workers + 2) * len(filters)))
-        self.watchdog = Watchdog(self.host.store, self.host.watch, self.host.size, settings.callback_limit_s, cancel)
+        self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         self.services = Answering(clusters, self.trace.filters)
         self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters, foreign)

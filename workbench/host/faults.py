@@ -12,7 +12,7 @@ from wasmtime._trap import Frame, FrameList
 
 from ..trace.records import FailureKind
 from .binary import shown
-from .watchdog import HOST_BYTES_A_CALL, Verdict
+from .watchdog import Verdict
 
 __all__ = ["describe"]
 
@@ -42,8 +42,6 @@ def describe(
     where the filter had half of its limit or more (the next doubling is what is refused) or its allocator gave up.
     """
     names = _names(error)
-    if verdict is Verdict.MEMORY:
-        return FailureKind.MEMORY, _placed(f"made the host hold more than {HOST_BYTES_A_CALL >> 20} MiB in one call", names)
     if verdict is Verdict.TIMEOUT:
         return FailureKind.TIMEOUT, _placed(f"ran for longer than {limit_s:g} s", names)
     code = error.trap_code if isinstance(error, wasmtime.Trap) else None

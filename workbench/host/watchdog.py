@@ -10,7 +10,7 @@ import ctypes
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum
 from types import TracebackType
@@ -19,10 +19,7 @@ from typing import Any
 import wasmtime
 from wasmtime import _bindings as raw
 
-__all__ = ["HOST_BYTES_A_CALL", "Runs", "Verdict", "Watch", "Watchdog"]
-
-HOST_BYTES_A_CALL = 256 << 20
-"""By so much the host's memory may grow during one call into a filter: a flood of log lines or shared data ends there."""
+__all__ = ["Runs", "Verdict", "Watch", "Watchdog"]
 
 _TICK_S = 0.01
 _PATIENCE = 200  # ticks for which a cancelled run may stay in the host before it is stopped there
@@ -35,7 +32,6 @@ class Verdict(Enum):
     """Why the watchdog ended a call."""
 
     TIMEOUT = "timeout"
-    MEMORY = "memory"
     CANCELLED = "cancelled"
     FAULT = "fault"
 
@@ -99,22 +95,20 @@ class Watchdog:
     """Watches one store while it is entered as a context manager.
 
     `limit_s` bounds one call into a filter, its hostcalls included, in seconds of processor time: a busy machine, a debugger or
-    a sleeping laptop fails no filter. `host_bytes` tells the size of the host's memory, whose growth within one call is bounded
-    too. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
+    a sleeping laptop fails no filter. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
+    What a filter makes the host keep is bounded by the core itself, at each hostcall and so alike in every run.
     """
 
-    def __init__(self, store: wasmtime.Store, watch: Watch, host_bytes: Callable[[], int], limit_s: float, cancel: threading.Event) -> None:
+    def __init__(self, store: wasmtime.Store, watch: Watch, limit_s: float, cancel: threading.Event) -> None:
         self.verdict: Verdict | None = None
         self.fault: BaseException | None = None
         self._engine = store.engine
         self._watch = watch
-        self._host_bytes = host_bytes
         self._limit_ns = int(limit_s * 1e9)
         self._cancel = cancel
         self._patience = _PATIENCE
         self._call = -1
         self._since = 0
-        self._bytes = 0
         self._paused_ns = 0  # within the call that is watched, for which others than filter and host are to blame
         self._pause_began: int | None = None
         self._stop = threading.Event()
@@ -165,7 +159,7 @@ class Watchdog:
         """True where the running wasm is to trap at once; a hostcall is let through to its end first."""
         now, call, runs = time.thread_time_ns(), self._watch.calls, self._watch.runs
         if call != self._call:
-            self._call, self._since, self._bytes, self._paused_ns = call, now, self._host_bytes(), 0
+            self._call, self._since, self._paused_ns = call, now, 0
             if self._pause_began is not None:
                 self._pause_began = now
         verdict = self._judge(now)
@@ -185,8 +179,6 @@ class Watchdog:
     def _judge(self, now: int) -> Verdict | None:
         if self._cancel.is_set():
             return Verdict.CANCELLED
-        if self._host_bytes() - self._bytes > HOST_BYTES_A_CALL:
-            return Verdict.MEMORY
         until = now if self._pause_began is None else self._pause_began
         return Verdict.TIMEOUT if until - self._since - self._paused_ns > self._limit_ns else None
 
