@@ -13,15 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .dashboard import ExchangeDetails, FlowTable, Workbench
+    from .dashboard import Workbench
+    from .replay_view import ExchangeDetails, FlowTable
     from .timing import timing_figure
     from .verification import VerificationView
 
 __all__ = ["ExchangeDetails", "FlowTable", "VerificationView", "Workbench", "timing_figure"]
 
 _HOMES = {
-    "ExchangeDetails": ".dashboard",
-    "FlowTable": ".dashboard",
+    "ExchangeDetails": ".replay_view",
+    "FlowTable": ".replay_view",
     "VerificationView": ".verification",
     "Workbench": ".dashboard",
     "timing_figure": ".timing",

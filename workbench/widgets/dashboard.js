@@ -1,11 +1,15 @@
 // The workbench: what is replayed through what, then the views on it. One selection runs through all of them.
 import { ARROW, channel, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
-import { flowTable } from "./flow_table.js";
-import { exchangeDetails } from "./exchange_details.js";
+import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
 import { timingTable } from "./timing_table.js";
 
-const SPLIT = "fw-split";
+// A pane is `make(model, el, signal, { select, choose, openTab, opened })` and gives `reload()` for other data, `show(index)` for another
+// selection and `shown()` for when its tab is opened: what takes long waits for that. `label` and `count` are functions of the model.
+const PANES = [
+  { id: "exchanges", label: (model) => (model.get("noun") === "connection" ? "Connections" : "Exchanges"), count: (model) => int(model.get("total")), make: exchangesPane },
+  { id: "timing", label: () => "Timing", make: timingTable },
+];
 
 export const dashboardView = (model, el, signal) => {
   const ask = channel(model, signal);
@@ -17,82 +21,33 @@ export const dashboardView = (model, el, signal) => {
   const root = h("div.workbench", top, notices, findings.root, tabs, view);
   el.append(root);
 
-  let tab = "exchanges";
-  let parts = null;
+  let tab = PANES[0].id;
+  let panes = null;
 
-  // Both panes stay in the document, so that nothing is lost between tabs.
-  const exchanges = h("div.split");
-  const timing = h("div.timing-pane", { hidden: true });
+  const boxes = PANES.map(({ id }) => h(`div.${id}-pane`, { hidden: true }));
   const blank = h("div.blank", { hidden: true });
-  view.append(exchanges, timing, blank);
+  view.append(...boxes, blank);
 
   const select = (index) => {
     if (model.get("selected") !== index) {
       model.set("selected", index);
       model.save_changes();
     }
-    parts?.details.show(index);
+    panes?.forEach((pane) => pane.show(index));
   };
+  const openTab = (id) => tabs.querySelector(`[data-id=${id}]`)?.click();
+  const opened = (on) => root.classList.toggle("fw-opened", on);
   // A choice made outside the table: it may be in another tab, and behind another pane.
   const choose = (index) => {
-    tabs.querySelector("[data-id=exchanges]")?.click();
+    openTab("exchanges");
     select(index);
-    parts?.table.select(index);
-    openDetails(true);
+    opened(true);
   };
-  const openDetails = (on) => root.classList.toggle("fw-opened", on);
 
+  // All panes stay in the document, so that nothing is lost between tabs.
   const build = () => {
-    if (parts) {
-      parts.table.reload();
-      parts.details.show(model.get("selected"));
-      parts.timing.reload();
-      return;
-    }
-    const upper = h("div.upper");
-    const lower = h("div.lower");
-    const bar = h("div.splitter", { role: "separator", tabindex: 0, "aria-orientation": "horizontal", "aria-label": "Height of the table", "aria-valuemin": 15, "aria-valuemax": 85 });
-    exchanges.append(upper, bar, lower);
-    const details = exchangeDetails(model, lower, signal, { onstep: (by) => parts.table.step(by), onback: () => openDetails(false) });
-    const table = flowTable(model, upper, signal, { onpick: select, onopen: () => openDetails(true) });
-    parts = { table, details, timing: timingTable(model, timing, signal) };
-    splitter(bar);
-  };
-
-  const splitter = (bar) => {
-    const set = (percent) => {
-      const kept = Math.min(85, Math.max(15, percent));
-      root.style.setProperty("--fw-split", `${kept}%`);
-      bar.setAttribute("aria-valuenow", Math.round(kept));
-      try {
-        localStorage.setItem(SPLIT, String(kept));
-      } catch {
-        // A page without storage forgets the height, nothing else.
-      }
-    };
-    let stored = null;
-    try {
-      stored = localStorage.getItem(SPLIT);
-    } catch {
-      // As above.
-    }
-    set(Number(stored) || 44);
-    bar.addEventListener("pointerdown", (event) => {
-      bar.setPointerCapture(event.pointerId);
-      event.preventDefault();
-    });
-    bar.addEventListener("pointermove", (event) => {
-      if (!bar.hasPointerCapture(event.pointerId)) return;
-      const box = exchanges.getBoundingClientRect();
-      set((100 * (event.clientY - box.top)) / box.height);
-    });
-    bar.addEventListener("keydown", (event) => {
-      const by = { ArrowUp: -4, ArrowDown: 4 }[event.key];
-      if (!by) return;
-      event.preventDefault();
-      event.stopPropagation();
-      set(Number(bar.getAttribute("aria-valuenow")) + by);
-    });
+    if (panes) panes.forEach((pane) => pane.reload());
+    else panes = PANES.map(({ make }, at) => make(model, boxes[at], signal, { select, choose, openTab, opened }));
   };
 
   const drawTop = () => {
@@ -140,24 +95,23 @@ export const dashboardView = (model, el, signal) => {
     notices.replaceChildren(...found);
   };
 
+  const place = (ready) => PANES.forEach(({ id }, at) => (boxes[at].hidden = !ready || tab !== id));
   const drawView = () => {
     const ready = model.get("revision") > 0;
     const run = model.get("run");
     if (ready) {
       build();
       tabs.replaceChildren(
-        tabList("Views", [["exchanges", model.get("noun") === "connection" ? "Connections" : "Exchanges", int(model.get("total"))], ["timing", "Timing", null]], tab, (id) => {
+        tabList("Views", PANES.map(({ id, label, count }) => [id, label(model), count?.(model) ?? null]), tab, (id) => {
           tab = id;
-          exchanges.hidden = id !== "exchanges";
-          timing.hidden = id !== "timing";
-          if (id === "timing") parts.timing.shown();
+          place(true);
+          panes[PANES.findIndex((pane) => pane.id === id)].shown();
         }),
       );
     }
     root.classList.toggle("fw-bare", !ready && run.state !== "running");
     tabs.hidden = !ready;
-    exchanges.hidden = !ready || tab !== "exchanges";
-    timing.hidden = !ready || tab !== "timing";
+    place(ready);
     blank.hidden = ready;
     if (!ready) blank.replaceChildren(run.state === "running" ? waiting() : nothing(run));
   };
@@ -185,10 +139,7 @@ export const dashboardView = (model, el, signal) => {
     drawAll();
     if (!model.get("revision")) drawView();
   };
-  const onSelected = () => {
-    parts?.table.select(model.get("selected"));
-    parts?.details.show(model.get("selected"));
-  };
+  const onSelected = () => panes?.forEach((pane) => pane.show(model.get("selected")));
   const watched = { "change:run": onRun, "change:problems": drawNotices, "change:filters": drawTop, "change:revision": () => (drawAll(), drawData()), "change:selected": onSelected };
   for (const [name, act] of Object.entries(watched)) model.on(name, act);
   signal.addEventListener("abort", () => {

@@ -1,4 +1,4 @@
-"""The views that stand in a notebook: the flow table, the details of an exchange, and the workbench that joins them."""
+"""The workbench: every view of a replay in one place, and the replay itself, run in the background."""
 
 from __future__ import annotations
 
@@ -13,93 +13,19 @@ import traitlets
 from workbench.analysis.words import count, duration, visible
 from workbench.errors import WorkbenchError
 
-from .bodies import bodies
-from .details import detail
-from .rows import FlowRows
-from .timing import timing_data
-from .view import Answer, View, script, style
+from .replay_view import ReplayView
+from .view import Answer, script, style
 
 if TYPE_CHECKING:
     from workbench.capture import Capture
     from workbench.chain import Chain
     from workbench.replay import Replay
 
-__all__ = ["ExchangeDetails", "FlowTable", "Workbench"]
+__all__ = ["Workbench"]
 
 _SOON_S = 0.5
 _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
-
-
-class ReplayView(View):
-    """A view on one replay. `selected` is an index in the capture and can be set from Python."""
-
-    def __init__(self, replay: Replay | None = None, **traits: Any) -> None:
-        self._replay: Replay | None = None
-        self._rows: FlowRows | None = None
-        super().__init__(**traits)
-        if replay is not None:
-            self._adopt(replay)
-
-    @property
-    def replay(self) -> Replay | None:
-        """The replay that is shown."""
-        return self._replay
-
-    def _adopt(self, replay: Replay) -> None:
-        rows = FlowRows(replay)
-        total = len(rows)
-        self._replay, self._rows = replay, rows
-        with self.hold_sync():
-            self.total = total
-            self.noun = "connection" if replay.of_connections else "exchange"
-            if total and self.selected < 0:
-                self.selected = rows.first()
-            self.revision += 1
-
-    def _shown(self) -> tuple[Replay, FlowRows]:
-        if self._replay is None or self._rows is None:
-            raise WorkbenchError("nothing was replayed yet")
-        return self._replay, self._rows
-
-    def _answer_rows(self, question: Mapping[str, Any]) -> Answer:
-        return self._shown()[1].page(question)
-
-    def _answer_locate(self, question: Mapping[str, Any]) -> Answer:
-        return {"at": self._shown()[1].locate(question)}, None
-
-    def _answer_detail(self, question: Mapping[str, Any]) -> Answer:
-        replay, _ = self._shown()
-        return {}, detail(replay[int(question["index"])], replay.trace.filters)
-
-    def _answer_body(self, question: Mapping[str, Any]) -> Answer:
-        replay, _ = self._shown()
-        return {}, bodies(replay[int(question["index"])], str(question.get("form", "")))
-
-    def _answer_timing(self, _question: Mapping[str, Any]) -> Answer:
-        return {}, timing_data(self._shown()[0])
-
-    def _story(self) -> str:
-        if self._replay is None:
-            return type(self).__name__
-        filters = " → ".join(visible(name) for name in self._replay.trace.filters)
-        return f"{type(self).__name__}: {count(self.total)} {self.noun}{'' if self.total == 1 else 's'} through {filters or 'no filter'}"
-
-
-class FlowTable(ReplayView):
-    """The exchanges of a replay, one row each. The trait `selected` follows the selection."""
-
-    _esm = script("flow_table", "flowTableView")
-    _css = style("flow_table")
-    _answers = ("rows", "locate")
-
-
-class ExchangeDetails(ReplayView):
-    """What the filters did to one exchange, `selected`: headers stage by stage, bodies, calls and logs."""
-
-    _esm = script("exchange_details", "exchangeDetailsView")
-    _css = style("exchange_details", "call_tree")
-    _answers = ("detail", "body")
 
 
 class Workbench(ReplayView):

@@ -77,7 +77,7 @@ const icicle = (data) => {
   );
 };
 
-/** Draws into `el` when first shown; gives {shown, reload}. */
+/** Draws into `el` when first shown; gives {shown, show, reload}. */
 export const timingTable = (model, el, signal) => {
   const ask = channel(model, signal, (words) => panel.replaceChildren(h("div.void", h("span", words))));
   let fresh = false;
@@ -98,5 +98,5 @@ export const timingTable = (model, el, signal) => {
     fresh = false;
     if (!el.hidden) shown();
   };
-  return { shown, reload };
+  return { shown, reload, show() {} };
 };

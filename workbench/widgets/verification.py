@@ -10,7 +10,7 @@ import traitlets
 from workbench.analysis.words import count, shorten, visible
 from workbench.errors import WorkbenchError
 
-from .dashboard import ReplayView
+from .replay_view import ReplayView
 from .view import Answer, script, style
 
 if TYPE_CHECKING:
