@@ -132,6 +132,10 @@ class Event(IntEnum):
     MEMORY = 21
     """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
     callback; `vm` says whose it is."""
+    LIMIT = 22
+    """A counter that a rate-limit service consulted for a callout, one each. parent the hostcall that asked; result 1 OK, 2 OVER_LIMIT; a
+    the maximum, b the counter after this question, c hits asked for, d window in seconds (0 none); the service's domain, the limit's
+    name, key, window start and end (u64 each, virtual nanoseconds, 0 unknown), flags (shadow, unlimited, check)."""
 
 
 class FailureKind(IntEnum):
