@@ -18,6 +18,7 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
+from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
@@ -123,10 +124,21 @@ class Replay:
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
-        """One row an exchange on which a filter decided, with the reason in words."""
+        """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts)
+        return decisions_table(self.trace, self.facts, self._limits)
+
+    @cached_property
+    def _limits(self) -> Limits:
+        return gather_limits(self.trace, self.facts)
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
+        from .analysis.limits import limits_table
+
+        return limits_table(self.trace, self._limits)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
