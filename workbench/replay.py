@@ -173,7 +173,7 @@ class Replay:
 
     @cached_property
     def _found(self) -> Findings:
-        filters = tuple(getattr(self.chain, "filters", ()))
+        filters = tuple(getattr(self.chain, "stages", ()))
 
         def language(place: int) -> str:
             try:
@@ -264,6 +264,8 @@ class Replay:
 
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if self.chain.successors:
+            raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()
         replayed = frozenset(self.facts.exchange.tolist())
 

@@ -26,14 +26,20 @@ ROOMS: dict[str, frozenset[str]] = {
     "envoy": frozenset({"errors", "capture", "services"}),
     "core": frozenset({"errors"}),
     "replay": frozenset({"errors", "capture", "trace", "analysis"}),
-    "chain": frozenset({"errors", "capture", "trace", "services", "host", "replay"}),
+    "filter": frozenset({"errors", "host", "trace"}),
+    "chain": frozenset({"errors", "capture", "trace", "services", "host", "filter", "replay"}),
+    "publish": frozenset({"errors", "host"}),
     "cli": ANY,
     "__main__": ANY,
     "__init__": ANY,
 }
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
-LAZY: dict[str, frozenset[str]] = {"replay": frozenset({"widgets", "envoy"}), "chain": frozenset({"audit", "widgets"})}
+LAZY: dict[str, frozenset[str]] = {
+    "replay": frozenset({"widgets", "envoy"}),
+    "filter": frozenset({"audit"}),
+    "chain": frozenset({"widgets"}),
+}
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to, a filter is inspected when
 asked, and no earlier."""
 
