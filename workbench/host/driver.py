@@ -93,26 +93,16 @@ def replay(
     total: int = 0,
     cancel: threading.Event | None = None,
     clusters: Mapping[str, Service] | None = None,
-<<<<<<< HEAD
     swaps: Sequence[Swap] = (),
-=======
     grown: Grown | None = None,
->>>>>>> bench
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
     `hooks` step into hostcalls (`host.intercept`), `foreign` are further foreign functions by name. `clusters` are the services that
-<<<<<<< HEAD
     filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `swaps` say when filters make way for
-    others. `progress` gets the exchanges done and
-    `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main
-    thread, ends the replay early: the trace holds what was done and its `complete` is False.
-=======
-    filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `progress` gets the exchanges done and
-    `total`, at most ten times a second and once at the end; as often, but before it, `grown` gets the trace, which goes on growing.
-    Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done
-    and its `complete` is False.
->>>>>>> bench
+    others. `progress` gets the exchanges done and `total`, at most ten times a second and once at the end; as often, but before it,
+    `grown` gets the trace, which goes on growing. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends
+    the replay early: the trace holds what was done and its `complete` is False.
 
     Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
     for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
@@ -120,11 +110,7 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-<<<<<<< HEAD
-    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, swaps)
-=======
-    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, grown)
->>>>>>> bench
+    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, swaps, grown)
     services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
@@ -208,11 +194,8 @@ class _Run:
         progress: Progress | None,
         total: int,
         clusters: Mapping[str, Service],
-<<<<<<< HEAD
         swaps: Sequence[Swap],
-=======
         grown: Grown | None,
->>>>>>> bench
     ) -> None:
         self.filters = filters
         self.settings = settings

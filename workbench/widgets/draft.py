@@ -14,7 +14,8 @@ from workbench.analysis.words import visible
 from workbench.errors import ConfigError, FilterLoadError
 
 if TYPE_CHECKING:
-    from workbench.chain import Chain, Filter
+    from workbench.chain import Chain
+    from workbench.filter import Filter
 
 __all__ = ["LONGEST_CONFIG", "POLICIES", "Draft", "Slot", "Verdict", "judge"]
 
