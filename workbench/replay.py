@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from .widgets import FlowTable
+
 __all__ = ["Replay", "compare"]
 
 
@@ -365,6 +367,12 @@ class Replay:
         from .analysis.page import summary_html
 
         return summary_html(self.summary)
+
+    def table(self) -> FlowTable:
+        """The exchanges in a table to scroll, sort and query in a notebook."""
+        from .widgets import FlowTable
+
+        return FlowTable(self)
 
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""

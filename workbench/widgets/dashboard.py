@@ -11,6 +11,7 @@ from workbench.analysis.words import visible
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
+from .replay_view import FLOWS
 from .runs import Run
 from .view import Answer, script, style
 
@@ -39,7 +40,8 @@ class Workbench(ChainAnswers):
         *("chain_pane", "config_editor", "changes_strip", "dashboard"),
     )
     _answers = (
-        *("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel"),
+        *FLOWS,
+        *("detail", "body", "timing", "findings", "run", "cancel"),
         *("runs", "changes", "chain", "edit", "apply", "modules"),
     )
 
