@@ -6,6 +6,8 @@ const NARROWEST = 36;
 const WIDEST = 1200;
 const STEP = 16;
 const GAP = 12;
+// A head reaches into the gap, so that its grip stands between two columns.
+const OVERHANG = 8;
 
 const status = (row) => {
   if (row.up === row.down || !row.up || !row.down) {
@@ -38,8 +40,8 @@ export const COLUMNS = [
   { key: "path", name: "Path", classes: "mono cut", width: "minmax(110px, 1fr)", from: 0, cell: (row) => h("span", { title: plain(`${row.host}${row.path}`) }, text(row.path), row.path_cut > 0 && h("span.muted", "\u2026")) },
   { key: "status", name: "Status", title: "Status before and after", classes: "status", width: "76px", from: 0, cell: status },
   { key: "outcome", name: "Outcome", classes: "", width: "88px", from: 0, cell: (row) => chip(row.outcome) },
-  { key: "changes", name: "Changes", title: "Number of changes", classes: "changes", width: "minmax(130px, 1.3fr)", narrow: "76px", from: 560, most: true, cell: changes },
-  { key: "cost", name: "Filter and host time", classes: "cost", width: "190px", narrow: "160px", from: 560, most: true, cell: cost, head: () => [h("span.key-f"), "Filter ", h("span.key-h"), "Host time"] },
+  { key: "changes", name: "Changes", title: "Number of changes", classes: "changes", width: "minmax(130px, 1.3fr)", narrow: "76px", from: 540, most: true, cell: changes },
+  { key: "cost", name: "Filter and host time", classes: "cost", width: "190px", narrow: "104px", from: 660, most: true, cell: cost, head: () => [h("span.key-f"), "Filter ", h("span.key-h"), "Host time"] },
   { key: "filter_ns", name: "Filter time", classes: "num", width: "84px", from: Infinity, most: true, cell: (row) => duration(row.filter_ns) },
   { key: "host_ns", name: "Host time", classes: "num muted", width: "84px", from: Infinity, most: true, cell: (row) => duration(row.host_ns) },
   { key: "hostcalls", name: "Calls", title: "Hostcalls", classes: "num muted", width: "44px", from: 820, most: true, cell: (row) => int(row.hostcalls) },
@@ -87,7 +89,7 @@ export const columnHeads = (el, { onsort, onchange }) => {
     layout();
     write(kept);
   };
-  const widthNow = (column) => heads.querySelector(`[data-key="${column.key}"]`)?.getBoundingClientRect().width ?? 80;
+  const widthNow = (column) => heads.querySelector(`[data-key="${column.key}"]`)?.getBoundingClientRect().width - OVERHANG || 80;
 
   const grip = (column) => {
     const bar = h("span.grip", { "aria-hidden": "true", title: "Drag to resize, double-click for the usual width" });
