@@ -19,7 +19,9 @@ from .errors import CaptureError, ConfigError, FilterLoadError, InterceptError, 
 
 if TYPE_CHECKING:
     from .capture import open_capture
-    from .chain import Chain, Filter
+    from .chain import Chain
+    from .filter import Filter
+    from .publish import serve_filter
     from .replay import Replay, compare
     from .widgets import Workbench
 
@@ -27,16 +29,17 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CaptureError", "Chain", "ConfigError", "Filter", "FilterLoadError", "InterceptError", "Replay", "ReplayError", "Workbench",
-    "WorkbenchError", "compare", "open_capture",
+    "WorkbenchError", "compare", "open_capture", "serve_filter",
 ]  # fmt: skip
 
 _LAZY = {
     "Chain": "chain",
-    "Filter": "chain",
+    "Filter": "filter",
     "Replay": "replay",
     "Workbench": "widgets",
     "compare": "replay",
     "open_capture": "capture",
+    "serve_filter": "publish",
 }
 
 

@@ -18,7 +18,9 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
+from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
@@ -90,8 +92,8 @@ class Replay:
 
     def _view(self, index: int) -> ExchangeView:
         if self.of_connections:
-            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self._connections)
-        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges)
+            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self, self._connections)
+        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges, self)
 
     @property
     def of_connections(self) -> bool:
@@ -123,10 +125,21 @@ class Replay:
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
-        """One row an exchange on which a filter decided, with the reason in words."""
+        """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts)
+        return decisions_table(self.trace, self.facts, self._limits)
+
+    @cached_property
+    def _limits(self) -> Limits:
+        return gather_limits(self.trace, self.facts)
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
+        from .analysis.limits import limits_table
+
+        return limits_table(self.trace, self._limits)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
@@ -172,7 +185,7 @@ class Replay:
 
     @cached_property
     def _found(self) -> Findings:
-        filters = tuple(getattr(self.chain, "filters", ()))
+        filters = tuple(getattr(self.chain, "stages", ()))
 
         def language(place: int) -> str:
             try:
@@ -181,6 +194,20 @@ class Replay:
                 return ""
 
         return find(self.trace, self.facts, filters, language)
+
+    @cached_property
+    def _state(self) -> State:
+        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "filters", ())])
+
+    def state(self) -> State:
+        """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
+        return self._state
+
+    def microscope(self, index: int) -> Any:
+        """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
+        from .widgets import Microscope
+
+        return Microscope(self, selected=self[index].index)
 
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
@@ -249,6 +276,8 @@ class Replay:
 
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if self.chain.successors:
+            raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()
         replayed = frozenset(self.facts.exchange.tolist())
 
