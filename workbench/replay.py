@@ -20,6 +20,7 @@ from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
@@ -93,8 +94,8 @@ class Replay:
 
     def _view(self, index: int) -> ExchangeView:
         if self.of_connections:
-            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self._connections)
-        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges)
+            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self, self._connections)
+        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges, self)
 
     @property
     def of_connections(self) -> bool:
@@ -196,6 +197,20 @@ class Replay:
                 return ""
 
         return find(self.trace, self.facts, filters, language)
+
+    @cached_property
+    def _state(self) -> State:
+        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "filters", ())])
+
+    def state(self) -> State:
+        """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
+        return self._state
+
+    def microscope(self, index: int) -> Any:
+        """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
+        from .widgets import Microscope
+
+        return Microscope(self, selected=self[index].index)
 
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
