@@ -30,6 +30,8 @@ from .trace.trace import Trace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .widgets.decision_timeline import DecisionTimeline
+
 __all__ = ["Replay", "compare"]
 
 
@@ -128,10 +130,11 @@ class Replay:
         """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts, self._limits)
+        return decisions_table(self.trace, self.facts, self.limit_columns)
 
     @cached_property
-    def _limits(self) -> Limits:
+    def limit_columns(self) -> Limits:
+        """The same as `limits`, as numpy columns."""
         return gather_limits(self.trace, self.facts)
 
     @cached_property
@@ -139,7 +142,7 @@ class Replay:
         """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
         from .analysis.limits import limits_table
 
-        return limits_table(self.trace, self._limits)
+        return limits_table(self.trace, self.limit_columns)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
@@ -245,6 +248,12 @@ class Replay:
     def problems(self) -> tuple[str, ...]:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
+
+    def decision_timeline(self) -> DecisionTimeline:
+        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
+        from .widgets.decision_timeline import DecisionTimeline
+
+        return DecisionTimeline(self)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
