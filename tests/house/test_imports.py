@@ -68,6 +68,8 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "cryptography": frozenset({"envoy", "host"}),
     "cel_expr_python": frozenset({"host", "services", "config"}),
     "zlib_ng": frozenset({"host"}),
+    "brotli": frozenset({"capture"}),
+    "zstandard": frozenset({"capture"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""
