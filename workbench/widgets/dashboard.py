@@ -35,12 +35,16 @@ class Workbench(ChainAnswers):
 
     _esm = script("dashboard", "dashboardView")
     _css = style(
-        *("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list"),
-        *("chain_pane", "config_editor", "changes_strip", "dashboard"),
+        *("flow_table", "exchange_details", "call_tree"),
+        *("timing_table",),
+        *("chain_pane", "config_editor"),
+        *("findings_list", "changes_strip", "dashboard"),
     )
     _answers = (
-        *("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel"),
-        *("runs", "changes", "chain", "edit", "apply", "modules"),
+        *("rows", "locate", "detail", "body"),
+        *("timing",),
+        *("chain", "edit", "apply", "modules"),
+        *("findings", "run", "cancel", "runs", "changes"),
     )
 
     capture_name = traitlets.Unicode("").tag(sync=True)
