@@ -113,7 +113,9 @@ class Lanes:
             said.append(f"{words.count(limited)} of {words.count(total)} decided requests limited{by}{tail}")
         else:
             said.append(f"None of {words.count(total)} decided requests limited")
-        said += [f"{words.count(self.decided[name])} {name}" for name in ("denied", "error let through", "error refused") if self.decided[name]]
+        said += [
+            f"{words.count(self.decided[name])} {name}" for name in ("denied", "error let through", "error refused") if self.decided[name]
+        ]
         return "; ".join(said) + "."
 
     def found(self, query: str, sort: str) -> list[int]:

@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from .arguments import port
 
 if TYPE_CHECKING:
+    from ..services.calls import LimitState
     from ..services.ratelimit.server import Answered
     from .arguments import Commands
 
@@ -89,22 +90,20 @@ def _line(one: Answered) -> str:
     """A request as one line; what a client wrote stays visible."""
     from ..analysis.words import visible
 
-    clock = datetime.fromtimestamp(one.time_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
+    clock = datetime.fromtimestamp(one.time_ns / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
     asked = " | ".join(", ".join(f"{key}={value}" for key, value in entries) for entries in one.descriptors)
-    parts = [clock, f"{one.code:<10}", f"{one.method} {one.domain or '(no domain)'}", asked or "(no entries)"]
-    if one.hits > 1:
-        parts.append(f"{one.hits} hits")
-    parts += [
-        f"{state.name}{f' [{state.key}]' if state.key else ''}: {state.count} of {state.limit}{_left(state.end_ns, one.time_ns)}"
-        + (" over" if state.over else "")
-        + (f" ({state.flags})" if state.flags else "")
-        for state in one.limits
-    ] or ([one.problem] if one.problem else ["no limit"])
-    return visible("  ".join(parts))
+    hits = f" ({one.hits} hits)" if one.hits > 1 else ""
+    method = "" if one.method == "ShouldRateLimit" else f" {one.method}"
+    told = "; ".join(_counter(state, one.time_ns) for state in one.limits) or one.problem or "no limit"
+    return visible(f"{clock}  {one.code:<10}  {one.domain or '(no domain)'}{method}  {asked or '(no entries)'}{hits}  → {told}")
 
 
-def _left(end_ns: int, now_ns: int) -> str:
-    return f", resets in {(end_ns - now_ns) / 1e9:.1f} s" if end_ns > now_ns else ""
+def _counter(state: LimitState, now_ns: int) -> str:
+    key = f" [{state.key}]" if state.key else ""
+    count = "unlimited" if state.flags == "unlimited" else f"{state.count}/{state.limit}"
+    left = f"resets in {(state.end_ns - now_ns) / 1e9:.1f} s" if state.end_ns > now_ns else ""
+    over = "over" if state.over else ""
+    return ", ".join(filter(None, (f"{state.name}{key} {count}", over, state.flags.removeprefix("unlimited"), left)))
 
 
 def _json(one: Answered) -> str:

@@ -118,11 +118,14 @@ def test_a_port_that_is_taken(limits: Path) -> None:
 
 
 def test_a_replay_asks_a_real_server(tmp_path: Path, limits: Path) -> None:
-    with _serving(limits) as (port, _, told):
+    with _serving(limits, headers=True) as (port, _, told):
         chain = Chain(_asks(tmp_path, timeout_ms=5000), clusters={"rls": f"grpc://127.0.0.1:{port}"})
         replay = chain.replay(_each_second(5))  # type: ignore[arg-type]
     codes = [RateLimitResponse.FromString(row.fields[2]).overall_code for row in _rows(replay, Event.CALLOUT)]
     assert codes == [OK] * 3 + [OVER_LIMIT] * 2 == [OVER_LIMIT if each.over else OK for each in told]
+    # what it counts is known from its answers
+    assert list(replay.limits["verdict"]) == ["allowed"] * 3 + ["limited"] * 2
+    assert list(replay.limits["remaining"]) == [2, 1, 0, 0, 0] and set(replay.limits["max"]) == {3}
     assert _rows(replay, Event.LIMIT) == [] and any("rls" in note for note in replay.notes)
 
 
@@ -152,12 +155,12 @@ def test_the_command(limits: Path) -> None:
         codes = [_ask(port, message("toys", {"user": "\x1b[31mjane"})).overall_code for _ in range(2)]
         assert codes == [OK, OVER_LIMIT]
         first, second = process.stdout.readline(), process.stdout.readline()
-        assert "OK          ShouldRateLimit toys" in first and "create [user=" in first and "1 of 1, resets in 36" in first
-        assert "OVER_LIMIT" in second and " over" in second and "\x1b" not in first + second
+        assert "Z  OK          toys  user=" in first and "→ create [user=" in first and "] 1/1, resets in 36" in first
+        assert "  OVER_LIMIT  toys" in second and "] 1/1, over, resets in" in second and "\x1b" not in first + second
         limits.write_text("- {namespace: toys}")
         assert "has no max_value" in (told := process.stderr.readline()) and "goes on" in told
         limits.write_text(LIMITS % 5)
-        assert "has changed: <Limitador, 1 limits>" in process.stderr.readline()
+        assert "has changed: <Limitador, 1 limit>" in process.stderr.readline()
         assert _ask(port, message("toys", {"user": "\x1b[31mjane"})).overall_code == OK
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=10)

@@ -118,7 +118,7 @@ class Limitador(RateLimits):
         return LimitadorCounting(self.limits, self.headers, counters)
 
     def __repr__(self) -> str:
-        return f"<Limitador, {len(self.limits)} limits>"
+        return f"<Limitador, {len(self.limits)} limit{'s' * (len(self.limits) != 1)}>"
 
 
 @dataclass(slots=True)
