@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ class Item:
         if isinstance(value, Mapping):
             return cls({str(key): cls.of(each, file, str(key)) for key, each in value.items()}, 0, file, name)
         return cls([cls.of(each, file, name) for each in value] if isinstance(value, (list, tuple)) else value, 0, file, name)
+
+    def with_value(self, value: Any) -> Item:
+        """Another value in its place."""
+        return replace(self, value=value)
 
     @property
     def where(self) -> str:
