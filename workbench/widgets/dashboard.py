@@ -13,7 +13,7 @@ import traitlets
 from workbench.analysis.words import count, duration, visible
 from workbench.errors import WorkbenchError
 
-from .replay_view import ReplayView
+from .microscope import MicroscopeAnswers
 from .view import Answer, script, style
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ReplayView):
+class Workbench(MicroscopeAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns and Cancel works; `wait()` waits for it. `replay` is the result, `selected` the
@@ -36,8 +36,8 @@ class Workbench(ReplayView):
     """
 
     _esm = script("dashboard", "dashboardView")
-    _css = style("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list", "dashboard")
-    _answers = ("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel")
+    _css = style("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list", "microscope", "dashboard")
+    _answers = ("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel", *MicroscopeAnswers.KINDS)
 
     capture_name = traitlets.Unicode("").tag(sync=True)
     captured = traitlets.Int(0).tag(sync=True)
