@@ -20,6 +20,7 @@ from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
@@ -28,7 +29,11 @@ from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
+
+    from .widgets.decision_timeline import DecisionTimeline
 
 __all__ = ["Replay", "compare"]
 
@@ -66,6 +71,22 @@ class Replay:
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
         return gather_facts(self.trace)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
+        return Searcher(self.trace, self.capture, self.facts)
+
+    def where(self, query: str) -> npt.NDArray[np.int64]:
+        """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
+
+        Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
+        alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        """
+        search = self.searcher.search(query)
+        search.advance()
+        return self.facts.exchange[search.hit]
 
     @cached_property
     def judges(self) -> Judges:
@@ -128,10 +149,11 @@ class Replay:
         """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts, self._limits)
+        return decisions_table(self.trace, self.facts, self.limit_columns)
 
     @cached_property
-    def _limits(self) -> Limits:
+    def limit_columns(self) -> Limits:
+        """The same as `limits`, as numpy columns."""
         return gather_limits(self.trace, self.facts)
 
     @cached_property
@@ -139,7 +161,7 @@ class Replay:
         """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
         from .analysis.limits import limits_table
 
-        return limits_table(self.trace, self._limits)
+        return limits_table(self.trace, self.limit_columns)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
@@ -245,6 +267,12 @@ class Replay:
     def problems(self) -> tuple[str, ...]:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
+
+    def decision_timeline(self) -> DecisionTimeline:
+        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
+        from .widgets.decision_timeline import DecisionTimeline
+
+        return DecisionTimeline(self)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
