@@ -11,6 +11,7 @@ from workbench.analysis.words import visible
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
+from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
 from .runs import Run
 from .view import Answer, script, style
 
@@ -24,7 +25,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers):
+class Workbench(ChainAnswers, DecisionAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -35,12 +36,13 @@ class Workbench(ChainAnswers):
 
     _esm = script("dashboard", "dashboardView")
     _css = style(
-        *("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list"),
+        *("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list", "decision_timeline"),
         *("chain_pane", "config_editor", "changes_strip", "dashboard"),
     )
     _answers = (
         *("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel"),
         *("runs", "changes", "chain", "edit", "apply", "modules"),
+        *DECISION_ANSWERS,
     )
 
     capture_name = traitlets.Unicode("").tag(sync=True)
