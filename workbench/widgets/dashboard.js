@@ -1,5 +1,6 @@
 // The workbench: what is replayed through what, then the views on it. One selection runs through all of them.
 import { ARROW, channel, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
+import { decisionsPane } from "./decision_timeline.js";
 import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
 import { microscopePane } from "./microscope.js";
@@ -10,6 +11,7 @@ import { timingTable } from "./timing_table.js";
 const PANES = [
   { id: "exchanges", label: (model) => (model.get("noun") === "connection" ? "Connections" : "Exchanges"), count: (model) => int(model.get("total")), make: exchangesPane },
   { id: "microscope", label: () => "Microscope", make: microscopePane },
+  { id: "decisions", label: () => "Decisions", make: decisionsPane },
   { id: "timing", label: () => "Timing", make: timingTable },
 ];
 
