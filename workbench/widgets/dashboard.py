@@ -36,7 +36,7 @@ class Workbench(ReplayView):
     """
 
     _esm = script("dashboard", "dashboardView")
-    _css = style("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list", "dashboard")
+    _css = style("flow_table", "exchange_details", "call_tree", "timing", "timing_details", "findings_list", "dashboard")
     _answers = ("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel")
 
     capture_name = traitlets.Unicode("").tag(sync=True)
