@@ -7,14 +7,13 @@ the filter's allocator took in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NO_FILTER, NONE, Kind, Schema
+from ..trace.records import NO_FILTER, NONE, Kind
 from ..trace.trace import Records, Trace
 
 __all__ = ["START_CALLBACKS", "CallTimes", "call_times"]
@@ -92,5 +91,3 @@ def _joined(parts: list[CallTimes]) -> CallTimes:
         return CallTimes(small, small, words, words, words, np.empty(0, bool), small)
     names = CallTimes.__dataclass_fields__
     return CallTimes(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
-
-

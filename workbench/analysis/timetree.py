@@ -64,8 +64,8 @@ def time_tree(trace: Trace, calls: tuple[CallTimes, CallTimes] | None = None) ->
 
 
 def _over(kind: str, name: str, filter_: int, children: list[TimeNode]) -> TimeNode:
-    sums = [sum(getattr(child, column) for child in children) for column in ("count", "ns", "host_ns")]
-    return TimeNode(kind, name, filter_, *sums, tuple(sorted(children, key=lambda child: (child.kind == "filter" and child.filter))))
+    count, ns, host = (sum(getattr(child, column) for child in children) for column in ("count", "ns", "host_ns"))
+    return TimeNode(kind, name, filter_, count, ns, host, tuple(children))
 
 
 def _sums(calls: CallTimes, start: bool, code: Callable[[CallTimes], Any]) -> dict[int, tuple[int, int, int]]:

@@ -94,12 +94,12 @@ class Axis:
 
     def edges(self, bins: int = BINS) -> Floats:
         """Edges of its bins."""
-        return np.geomspace(self.low, self.high, bins + 1)
+        return np.asarray(np.geomspace(self.low, self.high, bins + 1))
 
     def bins(self, values: npt.NDArray[Any], bins: int = BINS) -> Ints:
         """The bin of each value; what lies outside counts to the first or last."""
         along = np.log(np.maximum(values, 1).astype(np.float32)) - np.float32(np.log(self.low))
-        return np.clip((along * np.float32(bins / np.log(self.high / self.low))).astype(np.int64), 0, bins - 1)
+        return np.asarray(np.clip((along * np.float32(bins / np.log(self.high / self.low))).astype(np.int64), 0, bins - 1))
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,13 @@ class _Measured:
     """Of each group: the filter's place, the name, whether it is a start."""
 
     @cached_property
-    def total(self) -> npt.NDArray[np.int64]:
-        return self.own.astype(np.int64) + self.host
+    def total(self) -> Ints:
+        return np.asarray(self.own.astype(np.int64) + self.host)
 
     @cached_property
     def order(self) -> Ints:
         # numpy sorts 16 bits by radix, in a tenth of the time
-        return np.argsort(self.group.astype(np.uint16), kind="stable")
+        return np.asarray(np.argsort(self.group.astype(np.uint16), kind="stable"))
 
     @cached_property
     def bounds(self) -> Ints:
@@ -185,12 +185,12 @@ class Timing:
     @cached_property
     def own(self) -> Ints:
         """Own time of all filters for each exchange."""
-        return self._by_filter[0].sum(axis=1)
+        return np.asarray(self._by_filter[0].sum(axis=1))
 
     @cached_property
     def host(self) -> Ints:
         """The host's time for each exchange."""
-        return self._by_filter[1].sum(axis=1)
+        return np.asarray(self._by_filter[1].sum(axis=1))
 
     def groups(self, dimension: Dimension) -> tuple[TimeGroup, ...]:
         """The distributions of a dimension: callbacks and hostcalls by filter in the chain's order and then in that of the first call,

@@ -1,5 +1,5 @@
 // Each exchange's time over the capture: the filters' in one strip, the host's in another, on one logarithmic axis and one clock.
-import { channel, duration, durations, h, int, plain, plural, text } from "./fw.js";
+import { channel, duration, h, int, plain, plural, text } from "./fw.js";
 import { along, palette } from "./timing_scale.js";
 
 const LEFT = 56;

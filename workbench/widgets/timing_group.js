@@ -1,5 +1,5 @@
 // What is behind one row of the timing table: its distribution functions, and the exchanges that were slowest in it.
-import { channel, duration, durations, h, int, plain, plural, svg, text, timeBar } from "./fw.js";
+import { duration, durations, h, int, plain, svg, text, timeBar } from "./fw.js";
 import { along, percent, tickLabels } from "./timing_scale.js";
 
 const TALL = 132;
@@ -91,5 +91,5 @@ export const timingGroup = (ask, dimension, row, table, doors) => {
     if (error) return cell.replaceChildren(h("span.del", text(error)));
     cell.replaceChildren(ecdf(data, row, table.axis, table.baseline), slowest(data, doors));
   });
-  return h("div.group", { role: "row", "aria-level": 2, "aria-label": `${doors.name}: distribution and ${plural(10, "slowest exchange")}` }, cell);
+  return h("div.group", { role: "row", "aria-level": 2, "aria-label": `${doors.name}: distribution and slowest exchanges` }, cell);
 };

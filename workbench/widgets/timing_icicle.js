@@ -4,14 +4,14 @@ import { percent } from "./timing_scale.js";
 
 const ROW = 26;
 const NARROWEST = 0.0008;
-const LEAST_FOR_TEXT = 0.035;
+const LEAST_FOR_TEXT = 52; // pixels
 
 const title = (node) => ({ all: "All", traffic: "Exchanges and ticks", start: "Starting the filters", filter: `${node.filter + 1} ${node.name}` })[node.kind] ?? node.name;
 
-/** `timingIcicle()` gives its root and `show(tree)`. */
-export const timingIcicle = () => {
+/** `timingIcicle(signal)` gives its root and `show(tree)`. */
+export const timingIcicle = (signal) => {
   const say = h("span.muted.cut.icicle-say");
-  const back = h("button.btn", { type: "button", hidden: true, onclick: () => zoom(node(path.slice(0, -1)) ? path.slice(0, -1) : []) }, "Zoom out");
+  const back = h("button.btn", { type: "button", hidden: true, onclick: () => zoom(path.slice(0, -1)) }, "Zoom out");
   const rows = h("div.icicle-rows", { role: "tree", "aria-label": "Where the time goes" });
   const root = h("section.timing-part.icicle", h("div.section", h("span.strong", "Where the time goes"), say, h("span.grow"), back), rows);
   let tree = null;
@@ -30,12 +30,12 @@ export const timingIcicle = () => {
   };
 
   const draw = (focus = false) => {
-    const shown = node(path);
     const boxes = [];
+    const room = rows.clientWidth || 1000;
     const put = (one, steps, left, wide, level) => {
       if (wide < NARROWEST) return;
       const id = steps.join(".");
-      const label = `${title(one)}, ${duration(one.ns)}${level && wide > 0.16 && tree.ns ? `, ${share(one.ns / tree.ns)}` : ""}`;
+      const label = `${title(one)}, ${duration(one.ns)}${level && wide * room > 180 && tree.ns ? `, ${share(one.ns / tree.ns)}` : ""}`;
       boxes.push(
         h(
           "div.part",
@@ -51,7 +51,7 @@ export const timingIcicle = () => {
             title: plain(words(steps, one)),
             style: `left:${percent(left)};width:calc(${percent(wide)} - 1px);top:${level * ROW}px`,
           },
-          h("span.cut", wide < LEAST_FOR_TEXT ? "" : text(label)),
+          h("span.cut", wide * room < LEAST_FOR_TEXT ? "" : text(label)),
         ),
       );
       if (steps.length < path.length) return put(one.children[path[steps.length]], path.slice(0, steps.length + 1), 0, 1, level + 1);
@@ -71,7 +71,6 @@ export const timingIcicle = () => {
     const at = boxes.find((box) => box.dataset.at === current) ?? boxes.find((box) => box.dataset.at === path.join(".")) ?? boxes[0];
     at.tabIndex = 0;
     if (focus) at.focus();
-    return shown;
   };
 
   const steps = (box) => (box.dataset.at === "" ? [] : box.dataset.at.split(".").map(Number));
@@ -115,6 +114,14 @@ export const timingIcicle = () => {
     all.forEach((one) => (one.tabIndex = one === target ? 0 : -1));
     target.focus();
   });
+
+  let drawn = 0;
+  const sized = new ResizeObserver(() => {
+    if (tree?.ns && rows.clientWidth !== drawn) draw(rows.contains(document.activeElement));
+    drawn = rows.clientWidth;
+  });
+  sized.observe(rows);
+  signal.addEventListener("abort", () => sized.disconnect());
 
   const show = (data) => {
     tree = data;

@@ -6,7 +6,7 @@ import { timingCapture } from "./timing_capture.js";
 
 const facts = (data) => [
   ...data.facts.map((fact) => h("div", h("div.fact-name", fact.label), h("div.fact-value", duration(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
-  h("div", h("div.fact-name", "Empty hostcall"), h("div.fact-value", duration(data.baseline.ns), h("small", ` p50 of ${int(data.baseline.calls)}, this machine`))),
+  h("div", h("div.fact-name", "Empty hostcall"), h("div.fact-value", duration(data.baseline.ns), h("small.on-wide", ` p50 of ${int(data.baseline.calls)}, this machine`))),
 ];
 
 /** A pane of the dashboard: draws into `el` when first shown. */
@@ -28,7 +28,7 @@ export const timingPane = (model, el, signal, doors = {}) => {
   const blank = h("div.void", h("div.skeleton", { style: "width:30%" }));
   const figures = h("div.facts");
   const sentence = h("p.say");
-  const icicle = timingIcicle();
+  const icicle = timingIcicle(signal);
   const table = timingTable(model, signal, { select, choose: doors.choose, told });
   const capture = timingCapture(model, signal, { select, choose: doors.choose });
   const parts = h("div", { hidden: true }, figures, sentence, icicle.root, table.root, capture.root);

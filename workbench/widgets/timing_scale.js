@@ -5,24 +5,20 @@ import { duration, h } from "./fw.js";
 export const along = (axis, ns) => Math.min(1, Math.max(0, Math.log(ns / axis.from_ns) / Math.log(axis.to_ns / axis.from_ns)));
 export const percent = (x) => `${(100 * x).toFixed(2)}%`;
 
-/** Ticks of an axis as labels above it; those at its ends stay inside, and what comes too near to another is left out. */
+/** Ticks of an axis as labels above it; those at its ends stay inside, and what comes too near to another is left out, sooner where the
+ * view is narrow. `also` are marks of one's own, each `{ ns, label, title }`, which come first. */
 export const tickLabels = (axis, also = []) => {
   const marks = [...also, ...axis.ticks.map((ns) => ({ ns, label: duration(ns) }))];
-  const taken = [];
-  return marks
-    .filter(({ ns }) => {
-      const at = along(axis, ns);
-      const free = taken.every((other) => Math.abs(other - at) > 0.13);
-      if (free) taken.push(at);
-      return free;
-    })
-    .map(({ ns, label, title }) => {
-      const at = along(axis, ns);
-      return h("span", { style: `left:${percent(at)}`, class: at < 0.08 ? "first" : at > 0.92 ? "final" : "", title }, label);
-    });
+  const [wide, narrow] = [[], []];
+  const free = (taken, at, apart) => taken.every((other) => Math.abs(other - at) > apart) && taken.push(at);
+  return marks.map(({ ns, label, title }) => {
+    const at = along(axis, ns);
+    if (!free(wide, at, 0.14)) return null;
+    const ends = at < 0.08 ? "first" : at > 0.92 ? "final" : "";
+    return h("span", { style: `left:${percent(at)}`, class: free(narrow, at, 0.36) ? ends : `${ends} on-wide`, title }, label);
+  });
 };
 
-const REST = 1000;
 /** The outline of a histogram as a CSS polygon, `up` from the bottom edge or down from the top one. The bins take the axis from `low` on.
  * A single slow call stays visible beside a thousand quick ones. */
 export const outline = (bins, axis, most, up) => {

@@ -18,7 +18,7 @@ const total = (rows) => rows.reduce((sum, row) => sum + sumOf(row), 0);
 
 const distribution = (row, axis, baseline) => {
   const most = Math.max(1, ...row.own.histogram, ...row.host.histogram);
-  const marks = (spread, classes) => spread.max > 0 && [h(`i.mark.p50.${classes}`, { style: `left:${percent(along(axis, spread.p50))}` }), h(`i.mark.p99.${classes}`, { style: `left:${percent(along(axis, spread.p99))}` })];
+  const marks = (spread, side) => ["p50", "p99"].map((name) => spread[name] > 0 && h(`i.mark.${name}.${side}`, { style: `left:${percent(along(axis, spread[name]))}` }));
   return h(
     "div.distribution",
     { role: "img", "aria-label": `filter: half within ${duration(row.own.p50)}, 99 of 100 within ${duration(row.own.p99)}; host: half within ${duration(row.host.p50)}, 99 of 100 within ${duration(row.host.p99)}` },

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from workbench.analysis.timing import Dimension
+    from workbench.replay import Replay
 
-    from .timing_plot import FigureKind, Theme
+    from .templates import Theme
+    from .timing_plot import FigureKind
 
-__all__ = ["TimingView"]
+__all__ = ["TimingView", "timing_figure"]
 
 
 class TimingView(ReplayView):
@@ -56,3 +58,10 @@ class TimingView(ReplayView):
         if self._replay is None:
             return super()._story()
         return f"Timing. {timing_sentence(self._replay.times)}".removesuffix(".")
+
+
+def timing_figure(replay: Replay, *, theme: Theme = "any") -> go.Figure:
+    """Time per callback, a bar each: short for `replay.timing().figure()`, without a view."""
+    from .timing_plot import draw
+
+    return draw(replay.times, "sum", "callbacks", theme, replay.baseline)
