@@ -1,132 +1,45 @@
-"""What is replayed: filters with their configuration, and chains of them."""
+"""Chains of filters: what captures are replayed through."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from .errors import ConfigError, InterceptError
-from .host.module import DEFAULT_MEMORY_LIMIT, read_file
+from .filter import Configuration, Filter
 from .services.clusters import Clusters, GivenClusters
-from .trace.records import NO_FILTER, Policy
+from .trace.records import NO_FILTER
 
 if TYPE_CHECKING:
-    from .audit import Inspection
     from .capture import Capture, Connections
+    from .host.driver import Swap
     from .host.foreign import ForeignFunction
     from .host.hook import Hook, HookFunction
     from .replay import Replay
 
 __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
-Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | None"
-"""A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
-
 _MOST_WORKERS = 64
+
+Moment: TypeAlias = int | timedelta | datetime
+"""Of a capture: when that exchange or connection begins, by its index; so long after the first one; or a time of day with its zone."""
 
 Kind: TypeAlias = Literal["http", "tcp"]
 """What a chain's filters are for: HTTP exchanges, or TCP connections."""
 
-_POLICIES = {policy.name.lower(): policy for policy in Policy}
 
+@dataclass(frozen=True)
+class Successor:
+    """A filter that takes the place of the one named `of` at a moment of the capture."""
 
-@dataclass(frozen=True, init=False)
-class Filter:
-    """A Proxy-Wasm filter as a host is told to load it; the fields are those of Envoy's plugin and VM configuration.
-
-    path            the `.wasm`; it is read at each replay, so a new build is taken without more
-    config          plugin configuration
-    name            its name in every view; the file's stem without one
-    root_id         which root context of the module, where it has several
-    vm_config       VM configuration
-    vm_id           filters with the same code, vm_id, vm_config, env and allowed_capabilities share one VM
-    env             environment variables, names to values
-    failure_policy  what a failed filter means: closed (503), open (passed), reload (a fresh VM for a later exchange, one a
-                    second at most, as Envoy), or restart (a fresh VM for the next exchange, ours)
-    fail_open       Envoy's older form of `open`, which lets the failing exchange pass too
-    allow_on_headers_stop_iteration  StopIteration in a headers callback lets body callbacks go on, Envoy's setting of that name
-    memory_limit    bytes of memory it may have, a multiple of 64 KiB
-    allowed_capabilities  names of hostcalls and callbacks it is restricted to, Envoy's `capability_restriction_config`; none: all are
-                    allowed. Another hostcall links and answers InternalFailure, another callback counts as not there
-    """
-
-    path: Path
-    config: bytes
-    name: str
-    root_id: str
-    vm_config: bytes
-    vm_id: str
-    env: tuple[tuple[str, str], ...]
-    failure_policy: str
-    fail_open: bool
-    allow_on_headers_stop_iteration: bool
-    memory_limit: int
-    allowed_capabilities: tuple[str, ...]
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        config: Configuration = None,
-        *,
-        name: str | None = None,
-        root_id: str = "",
-        vm_config: Configuration = None,
-        vm_id: str = "",
-        env: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        failure_policy: str = "closed",
-        fail_open: bool = False,
-        allow_on_headers_stop_iteration: bool = False,
-        memory_limit: int = DEFAULT_MEMORY_LIMIT,
-        allowed_capabilities: Iterable[str] = (),
-    ) -> None:
-        """Raises `ConfigError` for values that cannot be meant; the file itself is looked at when it is replayed."""
-        where = os.fspath(path)
-        if failure_policy not in _POLICIES:
-            raise ConfigError(f"unknown failure_policy {failure_policy!r}", where=where, remedy=f"Give one of {', '.join(_POLICIES)}")
-        if fail_open and failure_policy != "closed":
-            raise ConfigError("fail_open and failure_policy are given both", where=where, remedy="Give one of them")
-        if isinstance(allowed_capabilities, str):
-            raise ConfigError("allowed_capabilities is a text", where=where, remedy="Give a list of names")
-        values = {
-            "path": Path(path),
-            "config": _bytes_of(config, "config", where),
-            "name": Path(path).stem if name is None else name,
-            "root_id": root_id,
-            "vm_config": _bytes_of(vm_config, "vm_config", where),
-            "vm_id": vm_id,
-            "env": tuple(dict(env).items()),
-            "failure_policy": failure_policy,
-            "fail_open": fail_open,
-            "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
-            "memory_limit": memory_limit,
-            "allowed_capabilities": tuple(allowed_capabilities),
-        }
-        for name_, value in values.items():
-            object.__setattr__(self, name_, value)
-        if not self.name:
-            raise ConfigError("the name is empty", where=where, remedy="Leave it out to take the file's")
-
-    @property
-    def policy(self) -> Policy:
-        """The failure policy by its number."""
-        return _POLICIES[self.failure_policy]
-
-    @property
-    def sha256(self) -> str:
-        """Of the file as it is now, in hexadecimal."""
-        return hashlib.sha256(read_file(self.path)).hexdigest()
-
-    def inspect(self) -> Inspection:
-        """What the module is and where it would run; also for modules that no host loads. FilterLoadError for what is no wasm file."""
-        from .audit import inspect_module
-
-        return inspect_module(self.path, self.memory_limit)
+    of: str
+    filter: Filter
+    at: Moment
 
 
 @dataclass(frozen=True, init=False)
@@ -140,6 +53,7 @@ class Chain:
     filters: tuple[Filter, ...]
     kind: Kind | None
     clusters: Clusters = field(hash=False)
+    successors: tuple[Successor, ...]
     _hooks: list[Hook] = field(repr=False, compare=False)
     _foreign: dict[str, ForeignFunction] = field(repr=False, compare=False)
 
@@ -161,17 +75,11 @@ class Chain:
             raise ConfigError(f"a chain of kind {kind!r}", remedy=f"Give one of {', '.join(get_args(Kind))}, or leave it out")
         if len(filters) >= NO_FILTER:
             raise ConfigError(f"{len(filters)} filters in one chain, {NO_FILTER - 1} are the most")
-        taken: set[str] = set()
-        named = []
+        named: list[Filter] = []
         for each in filters:
-            filter_ = each if isinstance(each, Filter) else Filter(each)
-            number, name = 1, filter_.name
-            while name in taken:
-                number += 1
-                name = f"{filter_.name}-{number}"
-            taken.add(name)
-            named.append(filter_ if name == filter_.name else replace(filter_, name=name))
+            named.append(_named_apart(each if isinstance(each, Filter) else Filter(each), named))
         object.__setattr__(self, "filters", tuple(named))
+        object.__setattr__(self, "successors", ())
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "clusters", Clusters.of(clusters))
         object.__setattr__(self, "_hooks", [])
@@ -199,7 +107,7 @@ class Chain:
         return names.index(key)
 
     def with_filter(self, filter: Filter | str | os.PathLike[str], name: str | int | None = None) -> Chain:
-        """A new chain with one filter replaced.
+        """A new chain with one filter replaced, and without swaps.
 
         `name` is the replaced filter's name or place; without it that is the filter of the same name, or the only one there is.
         A path keeps the replaced filter's name and configuration, a `Filter` brings its own.
@@ -207,8 +115,80 @@ class Chain:
         own = filter.name if isinstance(filter, Filter) else Path(filter).stem
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
-        new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter))
+        new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter), expected_sha256="")
         return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters, foreign=self._foreign)
+
+    def with_filters(self, *filters: Filter | str | os.PathLike[str]) -> Chain:
+        """A new chain of these filters with kind, clusters and foreign functions of this one, and the swaps of filters that stay."""
+        made = Chain(*filters, kind=self.kind, clusters=self.clusters, foreign=self._foreign)
+        names, kept = {each.name for each in made}, []
+        for each in self.successors:
+            if each.of in names:
+                kept.append(each)
+                names.add(each.filter.name)
+        object.__setattr__(made, "successors", tuple(kept))
+        return made
+
+    def swap(self, filter: str | int, new: Filter | str | os.PathLike[str], at: Moment, *, expected_sha256: str = "") -> Chain:
+        """A new chain in which another build takes a filter's place at a moment of the capture, as when a mesh gets a new module.
+
+            chain.swap("token_bucket", "token_bucket_v2.wasm", at=50)
+
+        filter           its name or place; one that was swapped before is named by its own name, the successor by its
+        new              a path keeps the filter's configuration, a `Filter` brings its own
+        at               an exchange's index, a `timedelta` from the capture's first, or a `datetime` with its zone
+        expected_sha256  what the new module must have; another one is refused before anything is replayed
+
+        Exchanges under way finish on the old one, those that begin from then on meet the new one, and its limits go on where they are
+        kept outside the filter's memory: in shared data of the same `vm_id`, in a service. Where the new one does not start the old
+        one stays, as where Envoy rejects an update, and a NOTE in the trace says so. The successor has a name of its own in every view.
+
+        Raises `ConfigError` for a filter that is not there, or a moment before its last swap.
+        """
+        every = self.stages
+        names = [each.name for each in every]
+        name = self.filters[self._place(filter)].name if isinstance(filter, int) else filter
+        if name not in names:
+            raise ConfigError(f"no filter named {name!r} in the chain", remedy=f"It has {', '.join(names) or 'none'}")
+        if any(each.of == name for each in self.successors):
+            raise ConfigError(f"filter {name!r} is swapped already", remedy=f"Swap its successor, one of {', '.join(names)}")
+        if isinstance(at, datetime) and at.tzinfo is None:
+            raise ConfigError("the moment has no time zone", where=f"swap of {name}", remedy="Give datetime(…, tzinfo=timezone.utc)")
+        old = every[names.index(name)]
+        filter_ = new if isinstance(new, Filter) else replace(old, path=Path(new), expected_sha256="")
+        if expected_sha256:
+            filter_ = replace(filter_, expected_sha256=expected_sha256)
+        return self._with(successors=(*self.successors, Successor(name, _named_apart(filter_, every), at)))
+
+    @property
+    def stages(self) -> tuple[Filter, ...]:
+        """Every filter that a replay loads, each followed by its successor: their places are those in the trace."""
+        after = {each.of: each.filter for each in self.successors}
+        found: list[Filter] = []
+        for each in self.filters:
+            found.append(each)
+            while found[-1].name in after:
+                found.append(after[found[-1].name])
+        return tuple(found)
+
+    def _with(self, *, successors: tuple[Successor, ...]) -> Chain:
+        made = Chain(*self.filters, kind=self.kind, clusters=self.clusters, foreign=self._foreign)
+        object.__setattr__(made, "successors", successors)
+        return made
+
+    def _swaps(self, capture: Any) -> list[Swap]:
+        from .host.driver import Swap
+
+        names = [each.name for each in self.stages]
+        found: list[Swap] = []
+        for each in self.successors:
+            old = names.index(each.of)
+            swap = Swap(old, old + 1, _time_of(each.at, capture, f"swap of {each.of}"))
+            before = next((one for one in found if one.new == old), None)
+            if before is not None and swap.time_ns < before.time_ns:
+                raise ConfigError("is before the filter's own time begins", where=f"swap of {each.of}", remedy="Give a later moment")
+            found.append(swap)
+        return found
 
     def kind_of(self) -> Kind:
         """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
@@ -219,7 +199,7 @@ class Chain:
         from .host.compose import core_interface
         from .host.module import serves_connections
 
-        files = ((each.path, each.memory_limit) for each in self.filters)
+        files = ((each.path, each.memory_limit) for each in self.stages)
         return "tcp" if serves_connections(files, core_interface()) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
@@ -275,6 +255,7 @@ class Chain:
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
         websocket: bool | None = None,
+        partial: Callable[[Replay], None] | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -294,6 +275,7 @@ class Chain:
         websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
                           word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
+        partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
         `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
@@ -318,12 +300,13 @@ class Chain:
         source = capture.connections if kind == "tcp" else capture
         if kind == "http" and getattr(capture, "connections", None) is capture:
             raise ConfigError("these are TCP connections, and the chain is for HTTP", where=str(capture.path), remedy='Give it kind="tcp"')
+        swaps = self._swaps(source)
         called = self.clusters if clusters is None else Clusters.of(clusters)
         services = called.begin(capture)
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         try:
             trace = replay(
-                self.filters,
+                self.stages,
                 source.batches(),
                 settings,
                 hooks=tuple(self._hooks),
@@ -332,6 +315,8 @@ class Chain:
                 total=len(source),
                 cancel=cancel,
                 clusters=services,
+                swaps=swaps,
+                grown=None if partial is None else lambda trace: partial(Replay(source, self, trace.snapshot(), settings, notes, called)),
             )
         except InterceptError as error:
             error.replay = Replay(source, self, error.trace, settings, notes, called)
@@ -385,16 +370,24 @@ class Interception:
         self._hook = None
 
 
-def _bytes_of(value: Configuration, what: str, where: str) -> bytes:
-    if value is None:
-        return b""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
+def _named_apart(filter_: Filter, others: Sequence[Filter]) -> Filter:
+    """The filter under a name that none of the others has."""
+    taken = {each.name for each in others}
+    number, name = 1, filter_.name
+    while name in taken:
+        number += 1
+        name = f"{filter_.name}-{number}"
+    return filter_ if name == filter_.name else replace(filter_, name=name)
+
+
+def _time_of(moment: Moment, capture: Any, where: str) -> int:
+    """Nanoseconds since the Unix epoch."""
+    if isinstance(moment, timedelta):
+        return int(capture.start_ns) + moment // timedelta(microseconds=1) * 1000
+    if isinstance(moment, datetime):
+        return (moment - datetime.fromtimestamp(0, moment.tzinfo)) // timedelta(microseconds=1) * 1000
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{what} cannot be written as JSON: {error}", where=where, remedy="Give text or bytes for other formats"
-        ) from error
+        found = capture[moment]
+    except IndexError as error:
+        raise ConfigError(str(error), where=where, remedy="Give the index of one that is there") from None
+    return int(getattr(found, "request", found).start_ns)

@@ -18,7 +18,10 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
+from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.query import Searcher
+from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
 from .analysis.verification import Verification
@@ -27,9 +30,12 @@ from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from .host.baseline import Baseline
+    from .widgets.decision_timeline import DecisionTimeline
     from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
@@ -70,6 +76,22 @@ class Replay:
         return gather_facts(self.trace)
 
     @cached_property
+    def searcher(self) -> Searcher:
+        """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
+        return Searcher(self.trace, self.capture, self.facts)
+
+    def where(self, query: str) -> npt.NDArray[np.int64]:
+        """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
+
+        Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
+        alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        """
+        search = self.searcher.search(query)
+        search.advance()
+        return self.facts.exchange[search.hit]
+
+    @cached_property
     def judges(self) -> Judges:
         """The filters that limit or deny somewhere in this replay."""
         return Judges.of(self.facts)
@@ -94,8 +116,8 @@ class Replay:
 
     def _view(self, index: int) -> ExchangeView:
         if self.of_connections:
-            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self._connections)
-        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges)
+            return ConnectionView(self.trace, self._exchanges, index, self.facts, self.judges, self, self._connections)
+        return ExchangeView(self.trace, self._exchanges, index, self.facts, self.judges, self)
 
     @property
     def of_connections(self) -> bool:
@@ -127,10 +149,22 @@ class Replay:
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
-        """One row an exchange on which a filter decided, with the reason in words."""
+        """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts)
+        return decisions_table(self.trace, self.facts, self.limit_columns)
+
+    @cached_property
+    def limit_columns(self) -> Limits:
+        """The same as `limits`, as numpy columns."""
+        return gather_limits(self.trace, self.facts)
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
+        from .analysis.limits import limits_table
+
+        return limits_table(self.trace, self.limit_columns)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
@@ -194,7 +228,7 @@ class Replay:
 
     @cached_property
     def _found(self) -> Findings:
-        filters = tuple(getattr(self.chain, "filters", ()))
+        filters = tuple(getattr(self.chain, "stages", ()))
 
         def language(place: int) -> str:
             try:
@@ -203,6 +237,20 @@ class Replay:
                 return ""
 
         return find(self.trace, self.facts, filters, language)
+
+    @cached_property
+    def _state(self) -> State:
+        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "filters", ())])
+
+    def state(self) -> State:
+        """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
+        return self._state
+
+    def microscope(self, index: int) -> Any:
+        """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
+        from .widgets import Microscope
+
+        return Microscope(self, selected=self[index].index)
 
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
@@ -241,6 +289,12 @@ class Replay:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
 
+    def decision_timeline(self) -> DecisionTimeline:
+        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
+        from .widgets.decision_timeline import DecisionTimeline
+
+        return DecisionTimeline(self)
+
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
@@ -271,6 +325,8 @@ class Replay:
 
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if self.chain.successors:
+            raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()
         replayed = frozenset(self.facts.exchange.tolist())
 

@@ -94,7 +94,7 @@ def test_readme_commands_run(repo: Path, tmp_path: Path) -> None:
 
 
 def test_commands_named_exist(repo: Path) -> None:
-    named = {word for name in (*DOCUMENTS, "CHANGELOG.md") for word in re.findall(r"`workbench ([a-z]+)", _text(repo, name))}
+    named = {word for name in (*DOCUMENTS, "CHANGELOG.md") for word in re.findall(r"`workbench ([a-z-]+)", _text(repo, name))}
     assert named
     for word in sorted(named):
         done = subprocess.run([sys.executable, "-m", "workbench", word, "--help"], cwd=repo, capture_output=True, text=True)

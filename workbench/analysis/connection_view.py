@@ -33,6 +33,9 @@ class ConnectionView(ExchangeView):
         assert self.connections is not None
         return connection_result(self.rows, self.connections, self.judges)
 
+    def _bodies(self) -> tuple[None, None]:
+        return None, None  # what is shown of a connection's bytes is no body
+
     @cached_property
     def request(self) -> tuple[Stage, ...]:
         """What the client sent, and what the upstream got of it."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..trace.records import Event
 from ..trace.trace import Trace
@@ -14,14 +14,23 @@ from .changes import Mutation, mutations
 from .decision import Decision, Judges, decide
 from .facts import Facts, Outcome
 from .headers import HeaderTrack, track_headers
-from .outcome import Exchanges, Result, result_of
+from .moments import Moment, Moments
+from .outcome import Exchanges, Result, body_of, result_of
 from .stages import Stage, request_stages, response_stages, trailer_stages
+from .state import State, gather_state
 from .timeline import Call, call_tree
 
 if TYPE_CHECKING:
     from .connection import ConnectionResult
 
 __all__ = ["ExchangeView"]
+
+
+class Home(Protocol):
+    """What an exchange asks of its replay: what all its exchanges have in common, and to be shown."""
+
+    def state(self) -> State: ...
+    def microscope(self, index: int) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,8 @@ class ExchangeView:
     index: int
     facts: Facts
     judges: Judges
+    home: Home | None = field(default=None, repr=False, compare=False)
+    """The replay that it belongs to, where it belongs to one."""
 
     @cached_property
     def rows(self) -> ExchangeRows:
@@ -72,6 +83,26 @@ class ExchangeView:
     def calls(self) -> tuple[Call, ...]:
         """Callbacks, hostcalls, logs and events in order, as a tree."""
         return call_tree(self.rows)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """The state at every call."""
+        state = self.home.state() if self.home is not None else gather_state(self.trace)
+        return Moments.of(self.rows, state, self._bodies())
+
+    def _bodies(self) -> tuple[bytes | None, bytes | None]:
+        request, response = self.rows.event(Event.REQUEST), self.rows.event(Event.RESPONSE)
+        return tuple(None if event is None else body_of(event, self.capture) for event in (request, response))  # type: ignore[return-value]
+
+    def at(self, seq: int) -> Moment:
+        """The state after row `seq` of the trace (`Call.seq`): headers, bodies, both streams, what was read, shared data and metrics."""
+        return self.moments.at(seq)
+
+    def microscope(self) -> Any:
+        """Every call of this exchange in order, and the state at each, as a view in a notebook."""
+        if self.home is None:
+            raise TypeError("an exchange is shown by its replay: take it from one, as replay[0]")
+        return self.home.microscope(self.index)
 
     @cached_property
     def request(self) -> tuple[Stage, ...]:

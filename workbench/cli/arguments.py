@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from ..chain import Chain, Filter
+    from ..chain import Chain
+    from ..filter import Filter
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-__all__ = ["Parser", "add_filters", "chain_of", "positive", "size"]
+__all__ = ["Parser", "add_filters", "chain_of", "port", "positive", "size"]
 
 _POLICIES = ("closed", "open", "reload", "restart")
 
@@ -60,6 +61,15 @@ def add_filters(command: argparse.ArgumentParser) -> None:
     of.add_argument(
         "--failure-policy", choices=_POLICIES, action=_OfFilter, default=argparse.SUPPRESS, help="what a failed filter means (closed)"
     )
+    of.add_argument("--sha256", metavar="HEX", action=_OfFilter, default=argparse.SUPPRESS, help="what the module must have")
+    of.add_argument(
+        "--swap",
+        metavar="N:NEW.wasm",
+        type=_swap,
+        action=_OfFilter,
+        default=argparse.SUPPRESS,
+        help="from exchange N of the capture on another build takes its place",
+    )
 
 
 def chain_of(args: argparse.Namespace) -> Chain:
@@ -68,11 +78,16 @@ def chain_of(args: argparse.Namespace) -> Chain:
 
     if not args.filters:
         raise ConfigError("no filter is given", remedy="Add --filter F.wasm")
-    return Chain(*map(_filter, args.filters), kind=args.kind, clusters=args.clusters)
+    chain = Chain(*map(_filter, args.filters), kind=args.kind, clusters=args.clusters)
+    for place, given in enumerate(args.filters):
+        if "swap" in given:
+            at, path = given["swap"]
+            chain = chain.swap(place, path, at=at)
+    return chain
 
 
-def _filter(given: dict[str, str]) -> Filter:
-    from ..chain import Filter
+def _filter(given: dict[str, Any]) -> Filter:
+    from ..filter import Filter
 
     return Filter(
         given["path"],
@@ -80,6 +95,7 @@ def _filter(given: dict[str, str]) -> Filter:
         root_id=given.get("root_id", ""),
         vm_config=_configuration("--vm-config", given["vm_config"]) if "vm_config" in given else None,
         failure_policy=given.get("failure_policy", "closed"),
+        expected_sha256=given.get("sha256", ""),
     )
 
 
@@ -97,6 +113,21 @@ def size(text: str) -> int:
     if not 0 <= value < 1 << 31:
         raise argparse.ArgumentTypeError(f"{text} is not a number of bytes")
     return value
+
+
+def port(text: str) -> int:
+    """The type of an argument that is a TCP port, 0 for a free one."""
+    value = int(text)
+    if not 0 <= value < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return value
+
+
+def _swap(text: str) -> tuple[int, str]:
+    at, colon, path = text.partition(":")
+    if not colon or not path or not at.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not an exchange's number, a colon and a module, as in 50:new.wasm")
+    return int(at), path
 
 
 def _configuration(option: str, given: str) -> bytes:

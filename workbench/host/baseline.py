@@ -60,6 +60,7 @@ class _Empty:
     allow_on_headers_stop_iteration: bool = False
     memory_limit: int = DEFAULT_MEMORY_LIMIT
     allowed_capabilities: tuple[str, ...] = ()
+    expected_sha256: str = ""
 
 
 @cache

@@ -30,7 +30,7 @@ from .intercept import Hooks, let_go
 from .module import FilterModule
 from .watchdog import Runs, Verdict, Watchdog
 
-__all__ = ["Batch", "FilterSpec", "Settings", "replay"]
+__all__ = ["Batch", "FilterSpec", "Settings", "Swap", "replay"]
 
 _TRACE_LIMIT = 8 << 20  # bytes that the core gathers before it hands them over
 _PROGRESS_S = 0.1
@@ -66,7 +66,20 @@ class Settings:
     websocket: int = 1  # upgrades that are allowed: 0 none, 1 those of captured WebSockets, 2 all to WebSocket
 
 
+@dataclass(frozen=True)
+class Swap:
+    """At a virtual time, nanoseconds since the Unix epoch, the filter at place `old` makes way for the one at place `new`, behind it.
+
+    Exchanges under way stay with the old one; those that begin from then on meet the new one, which starts at that moment.
+    """
+
+    old: int
+    new: int
+    time_ns: int
+
+
 Progress = Callable[[int, int], None]
+Grown = Callable[[Trace], None]
 
 
 def replay(
@@ -80,13 +93,16 @@ def replay(
     total: int = 0,
     cancel: threading.Event | None = None,
     clusters: Mapping[str, Service] | None = None,
+    swaps: Sequence[Swap] = (),
+    grown: Grown | None = None,
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
     `hooks` step into hostcalls (`host.intercept`), `foreign` are further foreign functions by name. `clusters` are the services that
-    filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `progress` gets the exchanges done and
-    `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main
-    thread, ends the replay early: the trace holds what was done and its `complete` is False.
+    filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `swaps` say when filters make way for
+    others. `progress` gets the exchanges done and `total`, at most ten times a second and once at the end; as often, but before it,
+    `grown` gets the trace, which goes on growing. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends
+    the replay early: the trace holds what was done and its `complete` is False.
 
     Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
     for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
@@ -94,7 +110,7 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {})
+    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, swaps, grown)
     services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
@@ -126,6 +142,13 @@ def _load(filters: Sequence[FilterSpec]) -> list[FilterModule]:
         key = (each.path, each.memory_limit)
         if key not in loaded:
             loaded[key] = FilterModule.load(each.path, interface, each.memory_limit)
+        module = loaded[key]
+        if each.expected_sha256 and each.expected_sha256.lower() != module.sha256:
+            raise FilterLoadError(
+                f"filter {each.name}: its SHA-256 is {module.sha256}, and {shown(each.expected_sha256)} is expected",
+                where=str(each.path),
+                remedy="Take the module that was meant, or change expected_sha256",
+            )
     return [loaded[each.path, each.memory_limit] for each in filters]
 
 
@@ -171,6 +194,8 @@ class _Run:
         progress: Progress | None,
         total: int,
         clusters: Mapping[str, Service],
+        swaps: Sequence[Swap],
+        grown: Grown | None,
     ) -> None:
         self.filters = filters
         self.settings = settings
@@ -188,8 +213,11 @@ class _Run:
             self.hooks.bind,
             workers=settings.workers,
             main_thread=settings.main_thread,
+            successors={each.old: each.new for each in swaps},
         )
+        self._swaps = swaps
         self._progress = progress
+        self._grown = grown
         self._total = total
         self._reported = 0.0
         self._asking = False
@@ -224,6 +252,8 @@ class _Run:
         )
         self.host.call_with("clusters", self.services.names)
         self.homes.start(self)
+        for swap in self._swaps:
+            self.host.call("swap_plan", swap.old, max(swap.time_ns, start))
         while batch is not None:
             self._check()
             following = next(upcoming, None)
@@ -351,6 +381,10 @@ class _Run:
     def report(self, final: bool = False) -> None:
         """Tell the user's callback how far the replay is, unless it has just been told."""
         now = time.monotonic()
-        if self._progress is not None and (final or now - self._reported >= _PROGRESS_S):
-            self._reported = now
+        if not final and now - self._reported < _PROGRESS_S:
+            return
+        self._reported = now
+        if self._grown is not None and not final:
+            self._grown(self.trace)
+        if self._progress is not None:
             self._progress(self.host.call("exchanges_done"), self._total)

@@ -9,7 +9,7 @@ thread and workers start at the same time, in any order; here it is that of Envo
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,8 +24,8 @@ from .watchdog import Runs
 
 __all__ = ["Failed", "FilterSpec", "Homes"]
 
-_RELOAD = 1
-_DEAD, _ABSENT = 1, 2
+_RELOAD, _SWAP = 1, 3
+_DEAD, _ABSENT, _NOT_YET = 1, 2, 3
 
 
 class FilterSpec(Protocol):
@@ -55,6 +55,8 @@ class FilterSpec(Protocol):
     def memory_limit(self) -> int: ...
     @property
     def allowed_capabilities(self) -> tuple[str, ...]: ...
+    @property
+    def expected_sha256(self) -> str: ...
 
 
 class Failed(Exception):
@@ -85,7 +87,8 @@ class Driver(Protocol):
 class Homes:
     """The filters' VMs. Threads are numbered as in the core: workers from 0, then the main thread, then the trial.
 
-    `bind` is told of each new VM, and of the places of the filters that may live in it.
+    `bind` is told of each new VM, and of the places of the filters that may live in it. `successors` are the filters that begin only
+    when another's time is over, by the other's place.
     """
 
     def __init__(
@@ -97,8 +100,10 @@ class Homes:
         *,
         workers: int = 1,
         main_thread: bool = False,
+        successors: Mapping[int, int] | None = None,
     ) -> None:
         self._filters = filters
+        self._successors = dict(successors or {})
         self._modules = modules
         self._host = host
         self._bind = bind
@@ -125,9 +130,15 @@ class Homes:
         main, trial = self._workers, self._workers + 1
         for thread in range(trial + 1 if self._main_thread else self._workers):
             self._host.call("worker_enter", thread)
-            for spec in self._filters:
-                self._add(spec)
-        places = range(len(self._filters))
+            names: list[str] = []
+            for number, spec in enumerate(self._filters):
+                # it is one plugin in the proxy's configuration, whatever its module
+                before = next((old for old, new in self._successors.items() if new == number), None)
+                names.append(spec.name if before is None else names[before])
+                self._add(spec, names[-1])
+                if before is not None:
+                    self._host.call("filter_leave", number, _NOT_YET)
+        places = [place for place in range(len(self._filters)) if place not in self._successors.values()]
         if self._main_thread:
             for number in places:
                 self._try_out(driver, trial, number)
@@ -136,9 +147,9 @@ class Homes:
             for number in places:
                 self._start(driver, worker, number)
 
-    def _add(self, spec: FilterSpec) -> None:
+    def _add(self, spec: FilterSpec, name: str) -> None:
         flags = int(spec.allow_on_headers_stop_iteration) | int(spec.fail_open) << 1
-        texts = (spec.name.encode(), spec.root_id.encode(), spec.config)
+        texts = (name.encode(), spec.root_id.encode(), spec.config)
         self._host.call_with("filter_add", struct.pack("<III", 0, spec.policy, flags) + b"".join(map(pack_str, texts)))
 
     def _try_out(self, driver: Driver, trial: int, number: int) -> None:
@@ -177,6 +188,9 @@ class Homes:
 
     def renew(self, driver: Driver, number: int, thread: int, reason: int) -> None:
         """A fresh VM for the filter that the core names; a restart is for those of its policy that lived with it, too."""
+        if reason == _SWAP:
+            self._swap(driver, number)
+            return
         self._host.call("worker_enter", thread)
         if (thread, number) in self._given_up:
             return
@@ -186,6 +200,38 @@ class Homes:
         ]
         for each in sorted(together) if reason != _RELOAD and together else [number]:
             self._move(driver, thread, each, again=reason == _RELOAD)
+
+    def _swap(self, driver: Driver, number: int) -> None:
+        """A filter's successor starts on every thread, in the order of a start. Where its first start fails the old one stays, as where
+        Envoy rejects an update; a thread on which a later one fails keeps the old one too."""
+        new, main = self._successors[number], self._workers
+        threads = [main + 1, main] if self._main_thread else []
+        for place, thread in enumerate([*threads, *range(self._workers)]):
+            self._host.call("worker_enter", thread)
+            try:
+                vm, fresh = self._vm(driver, thread, new)
+                message = self._start_in(driver, new, vm, boot=fresh)
+            except (VmsUsedUp, FilterLoadError) as error:
+                vm, message = None, str(error)
+            if thread > main:
+                if vm is not None:
+                    self._close(vm)
+            elif not message and vm is not None:
+                self._homes[thread, new] = vm
+                self._retire(driver, number)
+            elif vm is not None and vm not in self._homes.values():
+                self._end(driver, new, vm)
+            if message:
+                names = self._filters[number].name, self._filters[new].name
+                self._host.call_with("note", f"{names[0]} stays: {names[1]} {message}".encode())
+                if place == 0:
+                    return
+
+    def _retire(self, driver: Driver, number: int) -> None:
+        try:
+            driver.enter("filter_retire", number)
+        except Failed as failure:
+            driver.recover(failure)
 
     def _move(self, driver: Driver, thread: int, number: int, *, again: bool) -> None:
         try:

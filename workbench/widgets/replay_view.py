@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import traitlets
+
 from workbench.analysis.words import count, visible
 from workbench.errors import WorkbenchError
 
@@ -21,7 +23,9 @@ __all__ = ["ExchangeDetails", "FlowTable", "ReplayView"]
 
 
 class ReplayView(View):
-    """A view on one replay. `selected` is an index in the capture and can be set from Python."""
+    """A view on one replay. `selected` is an index in the capture and can be set from Python; so can `call`, a row of the trace."""
+
+    call = traitlets.Int(-1, help="Row of the trace that is looked at, -1 for none").tag(sync=True)
 
     def __init__(self, replay: Replay | None = None, **traits: Any) -> None:
         self._replay: Replay | None = None
@@ -35,7 +39,8 @@ class ReplayView(View):
         """The replay that is shown."""
         return self._replay
 
-    def _adopt(self, replay: Replay) -> None:
+    def _adopt(self, replay: Replay, grown: bool = False) -> None:
+        """Show another replay; `grown` where it is only further on than the one that is shown."""
         rows = FlowRows(replay)
         total = len(rows)
         self._replay, self._rows = replay, rows
@@ -44,7 +49,10 @@ class ReplayView(View):
             self.noun = "connection" if replay.of_connections else "exchange"
             if total and self.selected < 0:
                 self.selected = rows.first()
-            self.revision += 1
+            if grown:
+                self.grown += 1
+            else:
+                self.revision += 1
 
     def _shown(self) -> tuple[Replay, FlowRows]:
         if self._replay is None or self._rows is None:

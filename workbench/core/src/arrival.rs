@@ -71,7 +71,7 @@ pub fn enroll(slot: u32, from: u32) {
         state.vm = f.vm;
         if failed {
             state.dead = f.presence == Presence::Dead;
-            state.absent = f.presence == Presence::Absent || f.policy == OPEN || f.fail_open;
+            state.absent = matches!(f.presence, Presence::Absent | Presence::Out) || f.policy == OPEN || f.fail_open;
             state.failure_told = state.absent;
         } else {
             state.ctx = vm.new_context(Ctx::Stream { slot, filter });
@@ -101,8 +101,9 @@ fn begin(slot: u32) {
         });
     }
     for filter in 0..core().filters.len() as u32 {
-        if core().streams[slot as usize].filters[filter as usize].absent {
-            let started = core().filters[filter as usize].presence == Presence::Here;
+        let presence = core().filters[filter as usize].presence;
+        if core().streams[slot as usize].filters[filter as usize].absent && presence != Presence::Out {
+            let started = presence == Presence::Here;
             let why: &[u8] = if started { b"its VM had failed before" } else { b"it did not start in this VM" };
             failure::tell(slot, filter, EARLIER, 2, why, NONE);
         }

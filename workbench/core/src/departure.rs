@@ -260,4 +260,7 @@ pub fn release(slot: u32) {
     c.free.push(slot);
     c.done += 1;
     c.open -= 1;
+    if !c.retiring.is_empty() {
+        crate::swap::end_unused();
+    }
 }

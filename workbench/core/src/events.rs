@@ -15,6 +15,8 @@ pub enum Event {
     CalloutDeadline { vm: u32, token: u32 },
     /// The next message of a captured connection, from one side.
     Piece { slot: u32, life: u32, dir: u32 },
+    /// A filter's successor is to take its place.
+    Swap { filter: u32 },
 }
 
 #[derive(Default)]

@@ -25,6 +25,7 @@ mod root;
 mod shared;
 mod state;
 mod stream;
+mod swap;
 mod trace;
 mod upgrade;
 mod worker;
@@ -110,10 +111,32 @@ pub extern "C" fn worker_enter(worker: u32) {
     worker::enter(worker);
 }
 
-/// A filter that did not start here: 1 fails streams as its policy says, 2 is no part of them.
+/// A filter that does not serve here: 1 fails streams as its policy says, 2 is no part of them, 3 not yet.
 #[no_mangle]
 pub extern "C" fn filter_leave(filter: u32, how: u32) {
-    worker::leave(filter, if how == 1 { worker::Presence::Dead } else { worker::Presence::Absent });
+    use worker::Presence;
+    worker::leave(filter, [Presence::Dead, Presence::Absent, Presence::Out][how as usize - 1]);
+}
+
+/// At this time `needs` names the filter, with reason 3: its successor is to be started.
+#[no_mangle]
+pub extern "C" fn swap_plan(filter: u32, at: u64) {
+    swap::plan(filter, at);
+}
+
+/// A filter's successor has started on this thread.
+#[no_mangle]
+pub extern "C" fn filter_retire(filter: u32) {
+    swap::retire(filter);
+}
+
+/// Something that the user should know.
+#[no_mangle]
+pub extern "C" fn note(at: *const u8, n: u32) {
+    let c = core();
+    c.trace.push(trace::Row::event(trace::Event::Note, c.now), |f| {
+        f.bytes(bytes(at, n));
+    });
 }
 
 /// A filter goes back to an earlier VM: the fresh one did not start.
@@ -134,7 +157,7 @@ pub extern "C" fn vm_close(vm: u32) {
     worker::close(vm, b"its VM was closed");
 }
 
-/// The filter that needs a fresh VM, where, and why (1 reload, 2 restart), as filter | worker << 8 | reason << 16; -1 for none.
+/// The filter that needs a fresh VM, where, and why (1 reload, 2 restart, 3 its successor), as filter | worker << 8 | reason << 16; -1 for none.
 #[no_mangle]
 pub extern "C" fn needs() -> i32 {
     core().needs.pop_front().map_or(-1, |(filter, worker, reason)| (filter | worker << 8 | reason << 16) as i32)
@@ -342,6 +365,7 @@ fn next_event() -> bool {
         Event::QueueReady { filter, root, token } => root::queue_ready(filter, root, token),
         Event::CalloutPart { vm, token } => callouts::part_due(vm, token),
         Event::CalloutDeadline { vm, token } => callouts::deadline(vm, token),
+        Event::Swap { filter } => swap::due(filter),
         _ => {}
     }
     true

@@ -157,6 +157,8 @@ pub struct Core {
     /// Filter, thread and reason.
     pub needs: VecDeque<(u32, u32, u32)>,
     pub input: (u32, u32),
+    /// Thread and filter: retired, with streams that still go through them.
+    pub retiring: Vec<(u32, u32)>,
     /// A stream that is arriving, and the filter that takes part in it next.
     pub arriving: Option<(u32, u32)>,
     pub horizon: u64,

@@ -78,6 +78,8 @@ pub enum Presence {
     Dead,
     /// It is no part of any stream, whatever its policy: so does Envoy where a thread's VM refuses what a first one took.
     Absent,
+    /// It is no part of streams that begin now, and nothing is wrong with it: not its turn yet, or not any more.
+    Out,
 }
 
 /// A filter did not start on this thread.
