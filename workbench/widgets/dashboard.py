@@ -40,7 +40,7 @@ class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
         *("flow_table", "exchange_details", "call_tree"),
         *("microscope",),
         *("decision_timeline",),
-        *("timing_table",),
+        *("timing", "timing_details"),
         *("chain_pane", "config_editor"),
         *("findings_list", "changes_strip", "dashboard"),
     )
