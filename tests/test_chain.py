@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import wasmtime
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from tests.core.wat import Loop, wasm
+from workbench.capture import open_capture
 from workbench.chain import Chain, Filter
 from workbench.errors import ConfigError, FilterLoadError
+from workbench.replay import Replay
 from workbench.trace.records import Policy
 
 
@@ -178,3 +182,21 @@ def test_a_notebook_shows_an_error_in_one_line(tmp_path: Path) -> None:
         )
     assert "ZeroDivisionError" in shown.stdout and "ReplayError" in shown.stdout
     InteractiveShell.clear_instance()
+
+
+def test_other_filters_keep_what_belongs_to_the_chain(sample_filter: Callable[[str], Path]) -> None:
+    chain = Chain(sample_filter("add_header"), kind="http", clusters={"a": "capture"}, foreign={"f": bytes.upper})
+    other = chain.with_filters(sample_filter("token_bucket"), sample_filter("token_bucket"))
+    assert [each.name for each in other] == ["token_bucket", "token_bucket-2"]
+    assert (other.kind, other.clusters, other._foreign) == (chain.kind, chain.clusters, chain._foreign)
+
+
+def test_a_replay_can_be_read_while_it_goes_on(sample_capture: Path, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.wasm"
+    slow.write_bytes(wasm(request_headers=(Loop((), times=5_000_000),)))
+    seen: list[Replay] = []
+    whole = Chain(slow).replay(open_capture(sample_capture), partial=seen.append)
+    assert seen and not seen[0].complete
+    assert 0 < len(seen[0]) < len(whole) == 93
+    first = int(seen[0].facts.exchange[0])
+    assert seen[0][first].result["downstream_response"] == whole[first].result["downstream_response"]

@@ -118,6 +118,17 @@ class Chain:
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter), expected_sha256="")
         return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters, foreign=self._foreign)
 
+    def with_filters(self, *filters: Filter | str | os.PathLike[str]) -> Chain:
+        """A new chain of these filters with kind, clusters and foreign functions of this one, and the swaps of filters that stay."""
+        made = Chain(*filters, kind=self.kind, clusters=self.clusters, foreign=self._foreign)
+        names, kept = {each.name for each in made}, []
+        for each in self.successors:
+            if each.of in names:
+                kept.append(each)
+                names.add(each.filter.name)
+        object.__setattr__(made, "successors", tuple(kept))
+        return made
+
     def swap(self, filter: str | int, new: Filter | str | os.PathLike[str], at: Moment, *, expected_sha256: str = "") -> Chain:
         """A new chain in which another build takes a filter's place at a moment of the capture, as when a mesh gets a new module.
 
@@ -244,6 +255,7 @@ class Chain:
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
         websocket: bool | None = None,
+        partial: Callable[[Replay], None] | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
 
@@ -263,6 +275,7 @@ class Chain:
         websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
                           word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
+        partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
         `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
@@ -303,6 +316,7 @@ class Chain:
                 cancel=cancel,
                 clusters=services,
                 swaps=swaps,
+                grown=None if partial is None else lambda trace: partial(Replay(source, self, trace.snapshot(), settings, notes, called)),
             )
         except InterceptError as error:
             error.replay = Replay(source, self, error.trace, settings, notes, called)

@@ -18,7 +18,9 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
+from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
@@ -27,7 +29,11 @@ from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
+
+    from .widgets.decision_timeline import DecisionTimeline
 
 __all__ = ["Replay", "compare"]
 
@@ -65,6 +71,22 @@ class Replay:
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
         return gather_facts(self.trace)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
+        return Searcher(self.trace, self.capture, self.facts)
+
+    def where(self, query: str) -> npt.NDArray[np.int64]:
+        """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
+
+        Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
+        alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        """
+        search = self.searcher.search(query)
+        search.advance()
+        return self.facts.exchange[search.hit]
 
     @cached_property
     def judges(self) -> Judges:
@@ -124,10 +146,22 @@ class Replay:
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
-        """One row an exchange on which a filter decided, with the reason in words."""
+        """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts)
+        return decisions_table(self.trace, self.facts, self.limit_columns)
+
+    @cached_property
+    def limit_columns(self) -> Limits:
+        """The same as `limits`, as numpy columns."""
+        return gather_limits(self.trace, self.facts)
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
+        from .analysis.limits import limits_table
+
+        return limits_table(self.trace, self.limit_columns)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
@@ -233,6 +267,12 @@ class Replay:
     def problems(self) -> tuple[str, ...]:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
+
+    def decision_timeline(self) -> DecisionTimeline:
+        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
+        from .widgets.decision_timeline import DecisionTimeline
+
+        return DecisionTimeline(self)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""

@@ -67,3 +67,11 @@ def test_real_replays_of_one_capture(replayed: Any) -> None:
     assert {one.outcome for one in found.differences if one.exchange in limited} == {("limited", "changed")}
     assert NONE not in {one.exchange for one in found.differences}
     assert compare(replayed, replayed).differences == ()
+
+
+def test_one_byte_of_a_long_body_or_header_is_found() -> None:
+    for size in (10, 100_000):
+        one, other = b"a" * size, b"a" * (size - 1) + b"b"
+        assert compare(replay(200, own=one), replay(200, own=bytes(one))).differences == ()
+        assert [each.parts for each in compare(replay(200, own=one), replay(200, own=other)).differences] == [("downstream response body",)]
+        assert len(compare(replay(200, 200, header=one), replay(200, 200, header=other)).differences) == 2

@@ -27,6 +27,7 @@ h proxy_log level message
 h proxy_get_property - path,value
 h proxy_send_local_response status_code,grpc_status details,body,headers
 h proxy_set_shared_data cas key,value
+h proxy_get_shared_data cas key,value
 h proxy_get_header_map_value map_type name,value
 h proxy_add_header_map_value map_type name,value,before,after
 h proxy_replace_header_map_value map_type name,value,before,after
@@ -109,6 +110,22 @@ class TraceWriter:
         pairs = ((b":status", str(status).encode()), *pairs)
         args = (body, 0, 1) if own is None else (len(own), 0, 0)
         self.event(Event.DOWNSTREAM_RESPONSE, exchange, args, pack_pairs(pairs), own or b"", pack_pairs(()), result=status)
+
+    def asked(self, exchange: int, message: bytes, answer: bytes = b"", *, filter: int = 0, end: int = 0, status: int = 0,
+              service: bytes = b"envoy.service.ratelimit.v3.RateLimitService") -> int:  # fmt: skip
+        """A unary gRPC call and what came of it; gives the hostcall's row."""
+        call = self.hostcall("proxy_grpc_call", filter, exchange, (100, 5), b"rls", service, b"ShouldRateLimit", b"\0\0\0\0", message)
+        self.event(
+            Event.CALLOUT, exchange, (5, 1, end, 1500), b"rls", b"\0\0\0\0", answer, b"\0\0\0\0", result=status, filter=filter, parent=call
+        )
+        return call
+
+    def limit(self, exchange: int, call: int, names: Sequence[bytes], args: Sequence[int], *, over: bool = False,
+              window: tuple[int, int] = (0, 0), flags: bytes = b"", filter: int = 0) -> None:  # fmt: skip
+        """A LIMIT event: domain, limit and key; maximum, counter, hits and window in seconds."""
+        self.event(
+            Event.LIMIT, exchange, args, *names, struct.pack("<2Q", *window), flags, result=2 if over else 1, filter=filter, parent=call
+        )
 
     def take(self, segment: int = 1 << 20) -> Trace:
         """The trace so far."""

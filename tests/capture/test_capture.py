@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.capture import Batch, open_capture
+from workbench.capture.batch import batches
 from workbench.capture.packing import pack
 from workbench.errors import CaptureError
 
@@ -72,6 +73,26 @@ def test_ties_stay_in_file_order(burst: Path, tmp_path: Path) -> None:
         flow["request"]["timestamp_start"] = 1000.0
     (batch,) = open_capture(write(tmp_path / "ties.mitm", flows)).batches()
     assert indexes(batch) == list(range(15))
+
+
+def test_batches_follow_the_pace_of_whoever_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock moves only where a batch is used: 20 ms, or next to nothing, for each exchange. Takers hold one batch ahead."""
+    now = [0.0]
+    monkeypatch.setattr("workbench.capture.batch.time.perf_counter", lambda: now[0])
+
+    def sizes(each_s: float) -> list[int]:
+        upcoming = batches(((n, b"x") for n in range(5000)), None, 1 << 20)
+        found, ahead = [], next(upcoming, None)
+        while ahead is not None:
+            used, ahead = ahead, next(upcoming, None)
+            found.append(used.count)
+            now[0] += used.count * each_s
+        return found
+
+    slow, quick = sizes(0.02), sizes(1e-6)
+    assert sum(slow) == sum(quick) == 5000
+    assert max(slow) == 16 and set(slow[5:-1]) <= {1, 2}
+    assert max(quick) == 1000 and len(quick) < 15
 
 
 def test_batches_keep_to_their_bytes(sample: Path) -> None:

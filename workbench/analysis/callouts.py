@@ -11,7 +11,7 @@ from ..trace.trace import Row, Trace
 from . import words
 from .calls import abi_pairs, arguments, shown
 
-__all__ = ["CALLS", "Callout", "callout_text", "callouts", "ends_of"]
+__all__ = ["CALLS", "Callout", "callout_text", "callouts", "ends_of", "limit_text"]
 
 CALLS = {"proxy_http_call": "http", "proxy_grpc_call": "grpc", "proxy_grpc_stream": "grpc"}
 """The hostcalls that begin one, and its kind in a result."""
@@ -127,3 +127,11 @@ def callout_text(row: Row) -> str:
         case CalloutEnd.CANCELLED:
             return f"the call to {name} is cancelled{after}"
     return f"{name} never answers"
+
+
+def limit_text(row: Row) -> str:
+    """A LIMIT event in a few words, what services and filters said escaped."""
+    service, name, key, _, flags = (*map(shown, row.fields), "", "", "", "", "")[:5]
+    of = f"{name} of {service}" if name else service
+    state = [f"{row.b} of {row.a}", "over it" if row.result == 2 else "", flags]
+    return f"{of}{', ' + key if key else ''}: {', '.join(filter(None, state))}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ..trace.records import Event, Kind
 from ..trace.trace import Row, Trace
@@ -70,20 +72,28 @@ class Comparison:
         return tuple(np.setdiff1d(left, right).tolist()), tuple(np.setdiff1d(right, left).tolist())
 
     def _find(self) -> Iterator[Difference]:
-        mine, theirs = _messages(self.a.trace), _messages(self.b.trace)
-        for exchange, left, right in zip(*self._common, strict=True):
+        both, left_at, right_at = (np.array(each, np.int64) for each in self._common)
+        mine, theirs = _Messages(self.a.trace, self.a.facts), _Messages(self.b.trace, self.b.facts)
+        unlike = np.zeros(len(both), bool)
+        for column in ("outcome", "status"):
+            unlike |= getattr(self.a.facts, column)[left_at] != getattr(self.b.facts, column)[right_at]
+        for _, event in _MESSAGES:
+            unlike |= mine.prints[event][left_at] != theirs.prints[event][right_at]
+        places = np.flatnonzero(unlike)
+        # only these are read: in most comparisons they are few
+        for exchange, left, right in zip(*(each[places].tolist() for each in (both, left_at, right_at)), strict=True):
             outcome = tuple(Outcome(int(side.facts.outcome[at])).name.lower() for side, at in ((self.a, left), (self.b, right)))
             status = (int(self.a.facts.status[left]), int(self.b.facts.status[right]))
             parts = [name for name, (x, y) in (("outcome", outcome), ("status", status)) if x != y]
             for name, event in _MESSAGES:
-                parts += self._part(name, mine.get((exchange, event)), theirs.get((exchange, event)))
+                parts += self._part(name, int(mine.rows[event][left]), int(theirs.rows[event][right]))
             if parts:
                 yield Difference(exchange, (outcome[0], outcome[1]), status, tuple(parts))
 
-    def _part(self, name: str, left: int | None, right: int | None) -> list[str]:
-        """What differs between two messages, by their rows' numbers."""
-        if left is None or right is None:
-            return [] if left is right else [f"{name} presence"]
+    def _part(self, name: str, left: int, right: int) -> list[str]:
+        """What differs between two messages, by their rows' numbers; -1 for none."""
+        if left < 0 or right < 0:
+            return [] if left == right else [f"{name} presence"]
         a, b = self.a.trace.row(left), self.b.trace.row(right)
         if a.code == Event.CONNECTION_END:
             return _closes(a, b, cast(Connections, self.a.capture))
@@ -146,11 +156,42 @@ def _closes(a: Row, b: Row, captured: Connections) -> list[str]:
     return parts
 
 
-def _messages(trace: Trace) -> dict[tuple[int, int], int]:
-    """Row numbers of what went out, by exchange and event."""
-    found: dict[tuple[int, int], int] = {}
-    for first, records in trace.segments():
-        at = np.flatnonzero((records["kind"] == Kind.EVENT) & np.isin(records["code"], [event for _, event in _MESSAGES]))
-        for row, exchange, code in zip(at.tolist(), records["exchange"][at].tolist(), records["code"][at].tolist(), strict=True):
-            found[exchange, code] = first + row
-    return found
+class _Messages:
+    """What went out, by the exchanges' places in the facts: for each event the row's number (-1: none), and a print of what it says."""
+
+    def __init__(self, trace: Trace, facts: Facts) -> None:
+        self.rows = {event: np.full(len(facts), -1, np.int64) for _, event in _MESSAGES}
+        self.prints = {event: np.zeros(len(facts), np.uint64) for _, event in _MESSAGES}
+        for first, records, blob in trace.blocks():
+            for event, rows in self.rows.items():
+                at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == event))
+                place = np.searchsorted(facts.exchange, records["exchange"][at])
+                rows[place] = at + first
+                self.prints[event][place] = _prints(records[at], np.frombuffer(blob, np.uint8))
+
+
+_PORTION = 4 << 20
+_LONG = 1 << 16
+# anew in each process, so that no filter can make different bytes look alike
+_FACTORS = np.random.default_rng().integers(0, 1 << 64, _LONG + 8, np.uint64)
+
+
+def _prints(records: npt.NDArray[np.void], octets: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """A number of 64 bits for each row, never 0: rows that say the same have the same, others have another."""
+    columns = ("result", "a", "b", "c", "d")
+    found = np.ones(len(records), np.uint64)
+    for place, column in enumerate(columns):
+        found += records[column].astype(np.uint32).astype(np.uint64) * _FACTORS[place]
+    sizes, starts = records["blob_len"].astype(np.int64), records["blob"].astype(np.int64)
+    for row in np.flatnonzero(sizes > _LONG).tolist():
+        long = octets[starts[row] : starts[row] + sizes[row]]
+        found[row] ^= np.uint64(int.from_bytes(hashlib.blake2b(long.tobytes(), digest_size=8).digest(), "little"))
+    short = np.flatnonzero((sizes > 0) & (sizes <= _LONG))
+    # in portions: what is made of each byte takes many
+    for rows in np.split(short, np.flatnonzero(np.diff(np.cumsum(sizes[short]) // _PORTION)) + 1) if len(short) else ():
+        size = sizes[rows]
+        begins = np.cumsum(size) - size
+        within = np.arange(int(size.sum())) - np.repeat(begins, size)
+        terms = (octets[np.repeat(starts[rows], size) + within].astype(np.uint64) + np.uint64(1)) * _FACTORS[within + len(columns)]
+        found[rows] += np.add.reduceat(terms, begins)
+    return found | np.uint64(1)

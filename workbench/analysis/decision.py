@@ -12,22 +12,27 @@ allowed  nobody answered in the upstream's stead, and a filter showed that it ha
          it wrote shared data in the request phase and is one that limits other exchanges of this replay (a counter was drawn);
          it read `authorization` and is one that denies other exchanges of this replay.
 none     otherwise.
+
+`Decision.verdict` tells two more apart: where a filter failed, or the service that it asked for a verdict gave none, the exchange was
+let through all the same (`error let through`) or was not (`error refused`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
+from ..trace.records import NO_FILTER, NONE, Effect, Event, Kind, ResponseSource
 from ..trace.trace import Records, Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, callback_row, shown
 from .facts import Facts, Ints, Outcome, lookup, outcome_of_local
+from .failed_calls import FailedCalls, all_failed_calls, failed_calls
 
 __all__ = ["Decision", "Judges", "all_decisions", "allowed_decision", "answered_decision", "decide", "verdict_calls"]
 
@@ -52,7 +57,8 @@ class Decision:
     """`kind` is limited, allowed, denied, error or none. `seq` is the row that shows it, -1 where none does.
 
     `limit`, `remaining` and `reset` are what the filter said in rate-limit headers (requests, requests, seconds); `status` is what
-    it answered.
+    it answered. `failed` says why a service that was asked gave no verdict, `passed` is True where a filter that failed counts as
+    not there.
     """
 
     exchange: int
@@ -64,6 +70,17 @@ class Decision:
     limit: int | None = None
     remaining: int | None = None
     reset: int | None = None
+    failed: str = ""
+    passed: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """allowed, limited, denied, error let through, error refused, or none."""
+        if self.kind == "error":
+            return "error let through" if self.passed else "error refused"
+        if self.failed and self.kind != "none":
+            return "error let through" if self.kind == "allowed" else "error refused"
+        return self.kind
 
 
 @dataclass(frozen=True)
@@ -85,45 +102,48 @@ class Judges:
 
 def decide(rows: ExchangeRows, judges: Judges) -> Decision:
     """The decision on one exchange."""
+    failures = failed_calls(rows)
     failure, local, closed = rows.failure(), rows.local_response(), rows.event(Event.CONNECTION_END)
     if failure is not None:
         return _of_failure(rows.trace, failure)
     if closed is not None and closed.filter != NO_FILTER:
         return _of_close(rows.trace, closed)
     if local is not None:
-        return _of_local(rows.trace, local)
+        return _of_local(rows.trace, local, failures)
     calls = (row for name, row in rows.hostcalls if name in _SIGNALS)
     weighed = [(weight, row) for row in calls if (weight := _weighed(rows.trace, row, judges)) is not None]
-    return _of_signals(rows.trace, rows.index, weighed)
+    return _of_signals(rows.trace, rows.index, weighed, failures)
 
 
 def all_decisions(trace: Trace, facts: Facts) -> Iterator[Decision]:
     """The decision on every exchange that has one, in the order of capture indexes; those of kind none are left out."""
     judges = Judges.of(facts)
     signals = verdict_calls(trace, judges)
-    for at, exchange in enumerate(facts.exchange.tolist()):
-        if facts.failure[at] >= 0 or facts.local[at] >= 0 or facts.closer[at] != NO_FILTER:
-            found = answered_decision(trace, facts, at)
+    failures = all_failed_calls(trace)
+    answered = (facts.failure >= 0) | (facts.local >= 0) | (facts.closer != NO_FILTER)
+    for at, (exchange, ended) in enumerate(zip(facts.exchange.tolist(), answered.tolist(), strict=True)):
+        if ended:
+            found = answered_decision(trace, facts, at, failures)
         elif exchange in signals:
-            found = allowed_decision(trace, exchange, signals[exchange])
+            found = allowed_decision(trace, exchange, signals[exchange], failures)
         else:
             continue
         if found.kind != "none":
             yield found
 
 
-def answered_decision(trace: Trace, facts: Facts, at: int) -> Decision:
+def answered_decision(trace: Trace, facts: Facts, at: int, failures: FailedCalls) -> Decision:
     """The decision on an exchange, at place `at` of the facts, that failed or was answered in the chain, or a connection closed there."""
     if facts.failure[at] >= 0:
         return _of_failure(trace, trace.row(int(facts.failure[at])))
     if facts.closer[at] != NO_FILTER:
         return _of_close(trace, trace.row(int(facts.closed[at])))
-    return _of_local(trace, trace.row(int(facts.local[at])))
+    return _of_local(trace, trace.row(int(facts.local[at])), failures)
 
 
-def allowed_decision(trace: Trace, exchange: int, calls: Sequence[tuple[int, int]]) -> Decision:
+def allowed_decision(trace: Trace, exchange: int, calls: Sequence[tuple[int, int]], failures: FailedCalls) -> Decision:
     """The decision on an exchange that nobody answered, from what `verdict_calls` found."""
-    return _of_signals(trace, exchange, [(weight, trace.row(seq)) for weight, seq in calls])
+    return _of_signals(trace, exchange, [(weight, trace.row(seq)) for weight, seq in calls], failures)
 
 
 def _of_failure(trace: Trace, row: Row) -> Decision:
@@ -132,7 +152,9 @@ def _of_failure(trace: Trace, row: Row) -> Decision:
     kind, policy = words.failure(row.a), words.policy(row.b)
     where = words.short_name(words.text(row.fields[1])) if len(row.fields) > 1 else ""
     reason = f"{kind} in {words.visible(where)}" if where else kind
-    return Decision(row.exchange, "error", name, f"{reason}: {message} ({policy}: {words.effect(row.c)})", row.seq)
+    return Decision(
+        row.exchange, "error", name, f"{reason}: {message} ({policy}: {words.effect(row.c)})", row.seq, passed=row.c == Effect.PASSED
+    )
 
 
 def _of_close(trace: Trace, row: Row) -> Decision:
@@ -140,11 +162,11 @@ def _of_close(trace: Trace, row: Row) -> Decision:
     return Decision(row.exchange, "denied", name, f"connection closed by {words.visible(name or 'a filter')}", row.seq)
 
 
-def _of_local(trace: Trace, row: Row) -> Decision:
+def _of_local(trace: Trace, row: Row, failures: FailedCalls) -> Decision:
     outcome = outcome_of_local(row.result, row.a, row.b)
     kind = {Outcome.LOCAL: "none"}.get(outcome, outcome.name.lower())
     name = trace.filter_name(row) if row.b != ResponseSource.PROXY else None
-    said = _rate_limit(_given_headers(row))
+    said = _answered_with(row.fields[2]) if len(row.fields) > 2 and row.fields[2] else {}
     grpc = f", gRPC {words.grpc_status(row.a)}" if row.a != NONE else ""
     reason = f"{row.result}{grpc} by {words.visible(name or 'the proxy')}"
     why = [words.shorten(shown(part), 200) for part in (_details(trace, row),) if part]
@@ -152,8 +174,13 @@ def _of_local(trace: Trace, row: Row) -> Decision:
         why = [words.shorten(shown(row.fields[1]), 120)]
     if said.get("remaining") is not None:
         why.append(_left(said))
+    failed = failures.by_filter.get((row.exchange, row.filter), "")
+    if failed:
+        why.append(failed)
     reason += ": " + "; ".join(why) if why else ""
-    return Decision(row.exchange, kind, name, reason, row.seq, row.result, **said)
+    return Decision(
+        row.exchange, kind, name, reason, row.seq, row.result, said.get("limit"), said.get("remaining"), said.get("reset"), failed
+    )
 
 
 def _details(trace: Trace, row: Row) -> bytes:
@@ -166,14 +193,14 @@ def _details(trace: Trace, row: Row) -> bytes:
     return row.fields[0] if row.fields else b""
 
 
-def _given_headers(row: Row) -> list[tuple[str, str]]:
-    if len(row.fields) < 3 or not row.fields[2]:
-        return []
-    pairs, _ = unpack_pairs(row.fields[2])
-    return [(words.text(name).lower(), words.text(value)) for name, value in pairs]
+@lru_cache(maxsize=4096)
+def _answered_with(field: bytes) -> Mapping[str, int | None]:
+    """The rate-limit headers of a local response: few differ among many."""
+    pairs, _ = unpack_pairs(field)
+    return _rate_limit((words.text(name).lower(), words.text(value)) for name, value in pairs)
 
 
-def _left(said: dict[str, int | None]) -> str:
+def _left(said: Mapping[str, int | None]) -> str:
     of = f" of {said['limit']}" if said.get("limit") is not None else ""
     reset = f", full again in {said['reset']} s" if said.get("reset") else ""
     return f"{said['remaining']}{of} left{reset}"
@@ -217,19 +244,32 @@ _ALLOWED = (
 )
 
 
-def _of_signals(trace: Trace, exchange: int, weighed: Sequence[tuple[int, Row]]) -> Decision:
+def _of_signals(trace: Trace, exchange: int, weighed: Sequence[tuple[int, Row]], failures: FailedCalls) -> Decision:
     if not weighed:
         return Decision(exchange, "none")
     weight, row = min(weighed, key=lambda pair: pair[0])
-    given, said = arguments(trace, row), {}
+    given, failed = arguments(trace, row), ""
+    said: Mapping[str, int | None] = {}
     reason = _ALLOWED[weight]
     if weight == 0:
         said = _rate_limit(_written(trace, (each for at, each in weighed if at == 0 and each.filter == row.filter)))
         reason += f", {_left(said)}" if said.get("remaining") is not None else ""
     elif weight == 1:
-        reason = reason.format(service=words.visible(_text(given.get("service", b""))))
+        failed = failures.by_call.get(row.seq, "")
+        reason = f"let pass, though {failed}" if failed else reason.format(service=words.visible(_text(given.get("service", b""))))
     name = trace.filter_name(row)
-    return Decision(exchange, "allowed", name, f"{words.visible(name or '')} {reason}", row.seq, None, **said)
+    return Decision(
+        exchange,
+        "allowed",
+        name,
+        f"{words.visible(name or '')} {reason}",
+        row.seq,
+        None,
+        said.get("limit"),
+        said.get("remaining"),
+        said.get("reset"),
+        failed,
+    )
 
 
 def _written(trace: Trace, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:

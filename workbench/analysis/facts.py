@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..trace.records import INSTEAD, NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
 from ..trace.trace import Records, Trace
 
-__all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "gather_facts", "lookup", "outcome_of_local"]
+__all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "field_spans", "gather_facts", "lookup", "outcome_of_local"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -218,7 +218,7 @@ def changed_rows(schema: Schema, records: Records, blob: memoryview) -> Ints:
             continue
         done = (records["result"] == 0) & (records["flags"] & INSTEAD == 0)
         rows = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & (records["code"] == code) & done)
-        spans = _spans(octets, records, rows, len(call.fields))
+        spans = field_spans(octets, records, rows, len(call.fields))
         if call.name == "proxy_set_buffer_bytes":
             numbers = {name: records["abcd"[place]][rows].astype(np.int64) for place, name in enumerate(call.args)}
             dropped = np.where(numbers["start"] == 0, np.minimum(numbers["size"], numbers["size_before"]), 0)
@@ -236,7 +236,7 @@ def _in_message(records: Records, rows: Ints, spans: list[tuple[Ints, Ints]]) ->
     return rows[mine], [(start[mine], size[mine]) for start, size in spans]
 
 
-def _spans(octets: npt.NDArray[np.uint8], records: Records, rows: Ints, fields: int) -> list[tuple[Ints, Ints]]:
+def field_spans(octets: npt.NDArray[np.uint8], records: Records, rows: Ints, fields: int) -> list[tuple[Ints, Ints]]:
     """Start and length of each field of each row's blob, without a loop over rows. A field that is missing has length 0."""
     at = records["blob"][rows].astype(np.int64)
     end = at + records["blob_len"][rows]

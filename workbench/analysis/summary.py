@@ -23,6 +23,7 @@ from .calls import MUTATION_PARTS, connection_ends
 from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
+from .failed_calls import all_failed_calls
 from .findings import Finding, findings_section
 from .vms import all_vms, thread_name
 
@@ -214,6 +215,7 @@ def _filter(trace: Trace, place: int) -> str:
 def _decisions(trace: Trace, facts: Facts) -> Section:
     """How often each filter decided what, with the words of the first such decision."""
     counts: Counter[tuple[str, int]] = Counter()
+    failures = all_failed_calls(trace)
     reasons: dict[tuple[str, int], str] = {}
     deniers = np.where(facts.closer != NO_FILTER, facts.closer, facts.local_filter)
     for outcome, by in ((Outcome.ERROR, facts.failure_filter), (Outcome.LIMITED, facts.local_filter), (Outcome.DENIED, deniers)):
@@ -221,14 +223,14 @@ def _decisions(trace: Trace, facts: Facts) -> Section:
         for place in np.unique(by[at]).tolist():
             mine = at[by[at] == place]
             counts[outcome.name.lower(), place] = len(mine)
-            reasons[outcome.name.lower(), place] = answered_decision(trace, facts, int(mine[0])).reason
+            reasons[outcome.name.lower(), place] = answered_decision(trace, facts, int(mine[0]), failures).reason
     answered = set(facts.exchange[(facts.local >= 0) | (facts.failure >= 0) | (facts.closer != NO_FILTER)].tolist())
     for exchange, calls in verdict_calls(trace, Judges.of(facts)).items():
         if exchange not in answered:
             place = trace.row(min(calls)[1]).filter
             counts["allowed", place] += 1
             if ("allowed", place) not in reasons:
-                reasons["allowed", place] = allowed_decision(trace, exchange, calls).reason
+                reasons["allowed", place] = allowed_decision(trace, exchange, calls, failures).reason
     rows = [(kind, _filter(trace, place), words.count(n), reasons[kind, place]) for (kind, place), n in counts.most_common(GROUPS)]
     return Section("Decisions", ("decision", "filter", "times", "first"), tuple(rows), frozenset(("times",)), _rest(counts))
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NONE, Event, Kind
+from ..trace.records import NO_FILTER, NONE, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .callouts import CALLS, callouts, ends_of
@@ -21,6 +21,7 @@ from .calls import arguments, callback_row, connection_ends, log_line, spelt
 from .changes import mutation
 from .decision import all_decisions
 from .facts import Facts, Ints, Outcome, changed_rows
+from .limits import Limits, deciding, gather_limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,18 +162,41 @@ def mutations_table(trace: Trace) -> pd.DataFrame:
     return _frame(columns, list(found()), ("filter", "callback", "part", "op", "name"))
 
 
-def decisions_table(trace: Trace, facts: Facts) -> pd.DataFrame:
+def decisions_table(trace: Trace, facts: Facts, limits: Limits | None = None) -> pd.DataFrame:
     """One row an exchange on which a filter decided, its index the row that shows it.
 
-    exchange, time, kind, filter, reason, status, limit, remaining, reset.
+    exchange, time, kind (limited, allowed, denied, error), verdict (the same, errors as `error let through` or `error refused`), filter,
+    reason, status, limit (how many), limit_name and key (where the filter or its service tells), counter after this exchange, remaining,
+    reset in seconds. Of several limits it is the one that limited, else the one with the least left.
     """
-    columns = ("exchange", "time", "kind", "filter", "reason", "status", "limit", "remaining", "reset")
+    import pandas as pd
+
+    columns = ("exchange", "time", "kind", "verdict", "filter", "reason", "status", "limit", "remaining", "reset")
     rows = []
     for one in all_decisions(trace, facts):
         time = int(facts.time[facts.position(one.exchange)])
-        rows.append((one.seq, one.exchange, time, one.kind, one.filter, one.reason, one.status, one.limit, one.remaining, one.reset))
-    frame = _frame(columns, rows, ("kind", "filter"))
-    return frame.astype({name: "Int64" for name in ("status", "limit", "remaining", "reset")})
+        row = (one.seq, one.exchange, time, one.kind, one.verdict, one.filter, one.reason, one.status, one.limit, one.remaining, one.reset)
+        rows.append(row)
+    frame = _frame(columns, rows, ("kind", "verdict", "filter"))
+    frame = frame.astype({name: "Int64" for name in ("status", "limit", "remaining", "reset")})
+    limits = gather_limits(trace, facts) if limits is None else limits
+    places = {name: place for place, name in enumerate(trace.filters)}
+    filters = np.array([places.get(name, NO_FILTER) for name in frame["filter"]], np.int64)
+    at = deciding(limits, frame["exchange"].to_numpy(np.int64), filters)
+    known, place = at >= 0, np.maximum(at, 0)
+
+    def told(values: Ints) -> Any:
+        found = np.where(known, values[place], -1) if len(values) else np.full(len(at), -1)
+        return pd.arrays.IntegerArray(np.maximum(found, 0), found < 0)
+
+    names = [limits.limits[int(limits.limit[one])] if one >= 0 else None for one in at.tolist()]
+    reset = np.where(limits.end < 0, -1, -((limits.time - limits.end) // 10**9))
+    for name, values in (("limit", limits.maximum), ("remaining", limits.remaining), ("reset", np.maximum(reset, -1))):
+        frame[name] = frame[name].fillna(pd.Series(told(values), index=frame.index))
+    frame.insert(8, "limit_name", pd.Series([one and one.name for one in names], frame.index, "category"))
+    frame.insert(9, "key", pd.Series([one and one.key for one in names], frame.index, "category"))
+    frame.insert(10, "counter", told(limits.counter))
+    return frame
 
 
 def logs_table(trace: Trace) -> pd.DataFrame:

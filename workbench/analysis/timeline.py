@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..trace.records import FINISHED, NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Row, Trace
 from . import words
-from .callouts import callout_text
+from .callouts import callout_text, limit_text
 from .calls import ExchangeRows, arguments, log_line, shown, spelt
 from .vms import thread_name
 
@@ -212,6 +212,8 @@ def _event_text(row: Row) -> str:
             return "the exchange is over" + (f": {', '.join(left)}" if left else "")
         case Event.CALLOUT | Event.CALLOUT_PART:
             return callout_text(row)
+        case Event.LIMIT:
+            return limit_text(row)
         case Event.CONNECTION:
             return f"client connects; it sends {words.size(row.a)}, the upstream {words.size(row.b)}"
         case Event.DATA:

@@ -106,10 +106,10 @@ class Capture:
             except CaptureError:
                 continue
 
-    def batches(self, size: int = 1000, max_bytes: int = 8 << 20) -> Iterator[Batch]:
+    def batches(self, size: int | None = None, max_bytes: int = 8 << 20) -> Iterator[Batch]:
         """The exchanges packed for the host in the order of `in_time`, at most `size` and `max_bytes` at a time.
 
-        An exchange of more than `max_bytes` is a batch of its own.
+        An exchange of more than `max_bytes` is a batch of its own. Without a `size` batches grow with the pace at which they are used.
         """
         packed = ((each.request.start_ns, pack((each,))) for each in self.in_time())
         return batches(packed, size, max_bytes)

@@ -144,7 +144,7 @@ class Connections:
             except CaptureError:
                 self._lost[index] = None
 
-    def batches(self, size: int = 1000, max_bytes: int = 8 << 20) -> Iterator[Batch]:
+    def batches(self, size: int | None = None, max_bytes: int = 8 << 20) -> Iterator[Batch]:
         """The connections packed for the host in the order of `in_time`, as `Capture.batches` does."""
         packed = ((each.start_ns, pack_connections((each,))) for each in self.in_time())
         return batches(packed, size, max_bytes)

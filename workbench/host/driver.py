@@ -79,6 +79,7 @@ class Swap:
 
 
 Progress = Callable[[int, int], None]
+Grown = Callable[[Trace], None]
 
 
 def replay(
@@ -93,14 +94,15 @@ def replay(
     cancel: threading.Event | None = None,
     clusters: Mapping[str, Service] | None = None,
     swaps: Sequence[Swap] = (),
+    grown: Grown | None = None,
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
     `hooks` step into hostcalls (`host.intercept`), `foreign` are further foreign functions by name. `clusters` are the services that
     filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `swaps` say when filters make way for
-    others. `progress` gets the exchanges done and
-    `total`, at most ten times a second and once at the end. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main
-    thread, ends the replay early: the trace holds what was done and its `complete` is False.
+    others. `progress` gets the exchanges done and `total`, at most ten times a second and once at the end; as often, but before it,
+    `grown` gets the trace, which goes on growing. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends
+    the replay early: the trace holds what was done and its `complete` is False.
 
     Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
     for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
@@ -108,7 +110,7 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, swaps)
+    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, swaps, grown)
     services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
@@ -193,6 +195,7 @@ class _Run:
         total: int,
         clusters: Mapping[str, Service],
         swaps: Sequence[Swap],
+        grown: Grown | None,
     ) -> None:
         self.filters = filters
         self.settings = settings
@@ -214,6 +217,7 @@ class _Run:
         )
         self._swaps = swaps
         self._progress = progress
+        self._grown = grown
         self._total = total
         self._reported = 0.0
         self._asking = False
@@ -377,6 +381,10 @@ class _Run:
     def report(self, final: bool = False) -> None:
         """Tell the user's callback how far the replay is, unless it has just been told."""
         now = time.monotonic()
-        if self._progress is not None and (final or now - self._reported >= _PROGRESS_S):
-            self._reported = now
+        if not final and now - self._reported < _PROGRESS_S:
+            return
+        self._reported = now
+        if self._grown is not None and not final:
+            self._grown(self.trace)
+        if self._progress is not None:
             self._progress(self.host.call("exchanges_done"), self._total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .calls import NEVER, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Never, Reset, Service, Unreachable
+from .calls import NEVER, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, LimitState, Never, Reset, Service, Unreachable
 from .clusters import Clusters, GivenClusters
 from .function import FunctionService
 from .live import Live
@@ -19,6 +19,7 @@ __all__ = [
     "GrpcResponse",
     "HttpRequest",
     "HttpResponse",
+    "LimitState",
     "Live",
     "Match",
     "Never",

@@ -15,8 +15,8 @@ from ..capture.exchange import Pairs
 from ..errors import ConfigError
 
 __all__ = [
-    "MOST_BYTES", "NEVER", "GrpcAnswer", "GrpcRequest", "GrpcResponse", "HttpAnswer", "HttpRequest", "HttpResponse", "Never", "Part",
-    "Peeking", "Reset", "Service", "Session", "Streaming", "Unreachable",
+    "MOST_BYTES", "NEVER", "GrpcAnswer", "GrpcRequest", "GrpcResponse", "HttpAnswer", "HttpRequest", "HttpResponse", "LimitState", "Never",
+    "Part", "Peeking", "Reset", "Service", "Session", "Streaming", "Unreachable",
 ]  # fmt: skip
 
 MOST_BYTES = 16 << 20
@@ -118,11 +118,33 @@ class HttpResponse(_Answer):
 
 
 @dataclass(frozen=True, slots=True)
+class LimitState:
+    """A counter that a rate-limit service consulted for an answer: the trace's LIMIT row.
+
+    `service` is who keeps it and for which domain, `name` the limit's name or what tells it from others, `key` the values that it is
+    kept for (`name=value, name=value`). `count` is what is kept after this hit of `hits` against `limit`, in a window of `window_s`
+    seconds (0: none) from `start_ns` to `end_ns` (0: unknown). `flags` is "shadow", "unlimited", "check" or "".
+    """
+
+    service: str
+    name: str
+    key: str
+    over: bool
+    limit: int
+    count: int
+    hits: int = 1
+    window_s: int = 0
+    start_ns: int = 0
+    end_ns: int = 0
+    flags: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GrpcResponse(_Answer):
     """The end of a unary call: `message` with status 0, else `status` (0 to 16) with its text.
 
     `metadata` is what comes first (initial), `trailers` what comes last. For a message of a stream: a status other than 0 ends the stream,
-    and so does the filter's own end, with these trailers.
+    and so does the filter's own end, with these trailers. `limits` are the counters that a rate-limit service consulted for it.
     """
 
     message: Text = b""
@@ -131,6 +153,7 @@ class GrpcResponse(_Answer):
     metadata: GivenPairs = ()
     trailers: GivenPairs = ()
     latency_ms: float = 1.0
+    limits: tuple[LimitState, ...] = ()
 
     def __post_init__(self) -> None:
         if type(self.status) is not int or not 0 <= self.status <= 16:
@@ -213,6 +236,7 @@ class Part:
     headers: Pairs = ()
     body: bytes = b""
     trailers: Pairs = ()
+    limits: tuple[LimitState, ...] = ()
 
 
 def _bytes(value: Text) -> bytes:

@@ -3,7 +3,8 @@
     questions := u32 count, count x str of
     question := u32 kind   u32 vm   u32 token   u32 filter   u32 exchange   u32 timeout in ms   u32 end of the filter's side
                 u64 virtual time    str cluster str service  str method     pairs headers       str body       pairs trailers
-    answer   := u32 count, count x (u64 nanoseconds from now, u32 kind, u32 number, pairs, str, pairs)
+    answer   := u32 count, count x (u64 nanoseconds from now, u32 kind, u32 number, pairs, str, pairs, limits)
+    limits   := u32 count, count x (u32 result, u32 a, u32 b, u32 c, u32 d, str fields): the trace's LIMIT rows
 
 `str` and `pairs` are those of `capture.packing`.
 """
@@ -17,7 +18,7 @@ from enum import IntEnum
 
 from ..capture.exchange import Pairs
 from ..capture.packing import pack_pairs, pack_str, unpack_pairs
-from .calls import GrpcAnswer, GrpcResponse, HttpAnswer, HttpResponse, Never, Part, Reset, Unreachable
+from .calls import GrpcAnswer, GrpcResponse, HttpAnswer, HttpResponse, LimitState, Never, Part, Reset, Unreachable
 
 __all__ = [
     "Ask", "PartKind", "Question", "grpc_parts", "http_parts", "message_parts", "pack_names", "pack_parts", "split_questions",
@@ -27,6 +28,11 @@ __all__ = [
 _HEAD = struct.Struct("<7IQ")
 _PART = struct.Struct("<QII")
 _U32 = struct.Struct("<I")
+_LIMIT = struct.Struct("<5I")
+_WINDOW = struct.Struct("<IQQ")
+_MOST = 0xFFFFFFFF
+_MOST_TEXT, _MOST_LIMITS = 4096, 1000
+"""Bytes of a text in a LIMIT row, and such rows of one answer: what they tell comes from filters."""
 
 
 class Ask(IntEnum):
@@ -111,8 +117,29 @@ def pack_parts(parts: Sequence[Part]) -> bytes:
             pack_pairs(part.headers),
             pack_str(part.body),
             pack_pairs(part.trailers),
+            _pack_limits(part.limits),
         )
     return b"".join(out)
+
+
+def _pack_limits(limits: Sequence[LimitState]) -> bytes:
+    if not limits:
+        return _NO_LIMITS
+    out = [_U32.pack(min(len(limits), _MOST_LIMITS))]
+    for each in limits[:_MOST_LIMITS]:
+        window = _WINDOW.pack(16, each.start_ns, each.end_ns)
+        fields = b"".join((_text(each.service), _text(each.name), _text(each.key), window, _text(each.flags)))
+        numbers = (min(number, _MOST) for number in (each.limit, each.count, each.hits, each.window_s))
+        out += (_LIMIT.pack(2 if each.over else 1, *numbers), pack_str(fields))
+    return b"".join(out)
+
+
+_NO_LIMITS = _U32.pack(0)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    return pack_str(data if len(data) <= _MOST_TEXT else data[: _MOST_TEXT - 3] + "…".encode())
 
 
 def http_parts(answer: HttpAnswer) -> list[Part]:
@@ -131,7 +158,8 @@ def grpc_parts(answer: GrpcAnswer) -> list[Part]:
     if isinstance(answer, GrpcResponse):
         after = _ns(answer.latency_ms)
         if answer.status == 0:
-            return [Part(PartKind.MESSAGE, after, 0, _given(answer.metadata), _own(answer.message), _given(answer.trailers))]
+            pairs = _given(answer.metadata), _own(answer.message), _given(answer.trailers)
+            return [Part(PartKind.MESSAGE, after, 0, *pairs, answer.limits)]
         return [_end(PartKind.END_ONLY, answer)]
     return _not_grpc(answer)
 
@@ -144,14 +172,15 @@ def message_parts(answer: GrpcAnswer, *, first: bool, end: bool) -> list[Part]:
         return [_end(PartKind.END_ONLY if first else PartKind.END, answer)]
     after = _ns(answer.latency_ms)
     parts = [Part(PartKind.INITIAL, after, 0, _given(answer.metadata))] if first else []
-    parts.append(Part(PartKind.MESSAGE, after, 0, (), _own(answer.message)))
+    parts.append(Part(PartKind.MESSAGE, after, 0, (), _own(answer.message), (), answer.limits))
     if end:
         parts.append(_end(PartKind.END, answer))
     return parts
 
 
 def _end(kind: PartKind, answer: GrpcResponse) -> Part:
-    return Part(kind, _ns(answer.latency_ms), answer.status, (), answer.status_message.encode(), _given(answer.trailers))
+    limits = answer.limits if answer.status else ()
+    return Part(kind, _ns(answer.latency_ms), answer.status, (), answer.status_message.encode(), _given(answer.trailers), limits)
 
 
 def _not_grpc(answer: HttpResponse | Unreachable | Reset | Never) -> list[Part]:

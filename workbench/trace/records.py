@@ -132,6 +132,14 @@ class Event(IntEnum):
     MEMORY = 21
     """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
     callback; `vm` says whose it is."""
+    LIMIT = 22
+    """A counter that a rate-limit service consulted for a callout, as it is told when the callout is made: the service counts also where
+    its answer comes too late. Services that say nothing of their counters leave no such row. filter, exchange, parent as CALLOUT, `time`
+    when it was consulted. result 1 within the limit or 2 over it, a the limit's maximum, b the counter as kept after this hit, c hits
+    asked for (each the largest number where it is more), d the window in seconds (0: none); service and domain, the limit's name (where
+    it has none what tells it from others), the counter's key (`name=value, name=value`, empty for a counter without), 16 bytes: u64
+    begin and end of the window in virtual time (0: unknown), and what is special: `shadow` (over, and let through), `unlimited`,
+    `check` (asked, not counted), or nothing."""
 
 
 class FailureKind(IntEnum):

@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import IO, Any, NamedTuple, TypeAlias
 
@@ -96,6 +96,10 @@ class Trace:
         whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),)).view(np.ndarray)
         return whole[: len(records)].view(RECORD), whole[len(records) :].data
 
+    def snapshot(self) -> Trace:
+        """What is there now, as a trace of its own that stays as it is; the rows are shared. It is not `complete`."""
+        return replace(self, complete=False, _segments=list(self._segments))
+
     def __len__(self) -> int:
         return self._rows
 
@@ -174,11 +178,15 @@ class Trace:
         return self.filters[row.filter] if row.filter < len(self.filters) else None
 
     def digest(self) -> str:
-        """SHA-256 over everything but real time: the same for two runs of the same replay."""
-        digest = hashlib.sha256()
+        """SHA-256 over everything but real time: the same for two runs of the same replay, whatever segments its rows came in."""
+        digest, bytes_ = hashlib.sha256(), hashlib.sha256()
+        base = 0
         for segment in self._segments:
             rows = segment.records.copy()
-            rows["ns"] = rows["other_ns"] = 0
-            digest.update(rows.tobytes())
-            digest.update(segment.blob)
+            places = rows["blob"].astype("<u8") + base
+            rows["ns"] = rows["other_ns"] = rows["blob"] = 0
+            digest.update(np.column_stack((rows.view("<u8").reshape(len(rows), -1), places)).tobytes())
+            bytes_.update(segment.blob)
+            base += len(segment.blob)
+        digest.update(bytes_.digest())
         return digest.hexdigest()

@@ -39,7 +39,8 @@ class ReplayView(View):
         """The replay that is shown."""
         return self._replay
 
-    def _adopt(self, replay: Replay) -> None:
+    def _adopt(self, replay: Replay, grown: bool = False) -> None:
+        """Show another replay; `grown` where it is only further on than the one that is shown."""
         rows = FlowRows(replay)
         total = len(rows)
         self._replay, self._rows = replay, rows
@@ -48,7 +49,10 @@ class ReplayView(View):
             self.noun = "connection" if replay.of_connections else "exchange"
             if total and self.selected < 0:
                 self.selected = rows.first()
-            self.revision += 1
+            if grown:
+                self.grown += 1
+            else:
+                self.revision += 1
 
     def _shown(self) -> tuple[Replay, FlowRows]:
         if self._replay is None or self._rows is None:

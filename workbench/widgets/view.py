@@ -76,6 +76,7 @@ class View(anywidget.AnyWidget):
     noun = traitlets.Unicode("exchange", help="What one of them is: exchange or connection").tag(sync=True)
     selected = traitlets.Int(-1, help="Index of the selected exchange in the capture, -1 for none").tag(sync=True)
     revision = traitlets.Int(0, help="Goes up when the data behind the view are other ones").tag(sync=True)
+    grown = traitlets.Int(0, help="Goes up when they only became more, while a replay goes on").tag(sync=True)
 
     _answers: ClassVar[tuple[str, ...]] = ()
 

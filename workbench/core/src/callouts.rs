@@ -260,6 +260,15 @@ fn answer(vm: u32, token: u32, data: &[u8]) {
         callout.last = callout.last.max(c.now.saturating_add(after).min(LATEST));
         c.callouts.waiting += part.body.len();
         callout.parts.push_back(part);
+        let of = Row { filter: callout.filter as u8, exchange: callout.exchange, context: callout.root, parent: callout.row, ..Row::event(Event::Limit, c.now) };
+        for _ in 0..r.u32() {
+            // now, not when the answer comes: the service has counted even where nobody waits for the answer any more
+            let row = Row { result: r.u32() as i32, args: [r.u32(), r.u32(), r.u32(), r.u32()], ..of };
+            let fields = r.str();
+            c.trace.push(row, |f| {
+                f.whole(fields);
+            });
+        }
         c.events.plan(callout.last, Planned::CalloutPart { vm, token });
     }
     if c.callouts.waiting > MOST_WAITING {

@@ -34,6 +34,7 @@ pub enum Event {
     ConnectionEnd = 18,
     Intercepted = 19,
     Memory = 21,
+    Limit = 22,
 }
 
 #[derive(Clone, Copy)]
@@ -194,6 +195,11 @@ const LARGE: usize = 8 << 20;
 pub struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Fields<'_> {
+    /// Fields that have their lengths already.
+    pub fn whole(&mut self, fields: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(fields);
+        self
+    }
     pub fn bytes(&mut self, field: &[u8]) -> &mut Self {
         if field.len() > LARGE {
             // a buffer that doubles would soon be more than there is
