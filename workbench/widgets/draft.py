@@ -14,8 +14,7 @@ from workbench.analysis.words import visible
 from workbench.errors import ConfigError, FilterLoadError
 
 if TYPE_CHECKING:
-    from workbench.chain import Chain
-    from workbench.filter import Filter
+    from workbench.chain import Chain, Filter
 
 __all__ = ["LONGEST_CONFIG", "POLICIES", "Draft", "Slot", "Verdict", "judge"]
 
@@ -105,6 +104,11 @@ class Slot:
     def name(self) -> str:
         """The filter's name, which stays."""
         return self.filter.name
+
+    @property
+    def applied(self) -> str:
+        """The configuration's text as it was applied last."""
+        return self._before[0] or ""
 
     @property
     def verdict(self) -> Verdict:

@@ -17,6 +17,8 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
   const view = { query: "", outcome: "", sort: "index", descending: false };
   let pages = new Map();
+  // rows of the data before, shown until those that take their place have come
+  let stale = new Map();
   let asked = new Set();
   let generation = 0;
   let matched = null;
@@ -81,7 +83,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
       frame(answer);
       if (grew) {
         const inOrder = view.sort === "index" && !view.descending;
-        for (const page of pages.values()) page.stale = !inOrder || page.rows.length < PAGE;
+        for (const page of pages.values()) page.stale ||= !inOrder || page.rows.length < PAGE;
         draw();
       }
       if (answer.searched >= answer.total) return;
@@ -224,11 +226,14 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     if (answer.searched < answer.total) lookOn();
     if (chosen != null && chosen >= 0) select(chosen);
   };
-  const grow = () => {
-    for (const page of pages.values()) page.stale = true;
+  /** Other data for the same question: what is in sight stays until the new rows have come. */
+  const refresh = async () => {
+    if (matched == null) return reload();
     generation += 1;
     asked = new Set();
-    lookOn().then(() => draw());
+    for (const page of pages.values()) page.stale = true;
+    await lookOn();
+    draw();
   };
   const clear = () => {
     box.clear();
@@ -262,11 +267,10 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   });
   const sizes = new ResizeObserver(() => draw(columns.fit(scroller.clientWidth)));
   sizes.observe(scroller);
-  model.on("change:grown", grow);
-  signal.addEventListener("abort", () => (sizes.disconnect(), model.off("change:grown", grow)));
+  signal.addEventListener("abort", () => sizes.disconnect());
 
   reload();
-  return { select, reload, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
+  return { select, reload, refresh, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
 };
 
 /** A flow table on its own: the selection is the trait `selected`. */

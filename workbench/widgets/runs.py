@@ -133,7 +133,7 @@ class RunningView(ReplayView):
         try:
             chain = self._chain
             assert chain is not None
-            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.filters}
+            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.stages}
             replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial)
             spent = duration(1e9 * (time.monotonic() - began))
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
@@ -188,8 +188,7 @@ class RunningView(ReplayView):
         if len(self.runs) < 2:
             return None
         found = self.compare()
-        both = len(np.intersect1d(found.a.facts.exchange, found.b.facts.exchange, assume_unique=True))
-        return {"with": self.runs[-2].number, "count": len(found.differences), "both": both}
+        return {"with": self.runs[-2].number, "count": len(found.differences), "both": _common(found)}
 
     @traitlets.observe("watch")
     def _watch(self, _change: object) -> None:
@@ -210,10 +209,10 @@ class RunningView(ReplayView):
         super().close()
 
     def _modules(self) -> list[Path]:
-        return [Path(each.path) for each in self._chain.filters] if self._chain is not None and self.replayable else []
+        return [Path(each.path) for each in self._chain.stages] if self._chain is not None and self.replayable else []
 
     def _sound(self, path: Path) -> bool:
-        for each in self._chain.filters if self._chain is not None else ():
+        for each in self._chain.stages if self._chain is not None else ():
             if Path(each.path) == path:
                 try:
                     return each.inspect().verdict("this-workbench").runs != "no"
@@ -259,6 +258,7 @@ class RunningView(ReplayView):
             "number": last.number,
             "why": list(last.why[:_WORDS_SHOWN]),
             "count": len(differences),
+            "both": _common(found),
             "only": [len(one) for one in found.only],
             "parts": Counter(part for one in differences for part in one.parts).most_common(),
             "rows": [
@@ -266,3 +266,8 @@ class RunningView(ReplayView):
                 for one in differences[:_DIFFERENCES_SHOWN]
             ],
         }
+
+
+def _common(found: Comparison) -> int:
+    """How many exchanges both sides replayed."""
+    return len(np.intersect1d(found.a.facts.exchange, found.b.facts.exchange, assume_unique=True))
