@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,6 @@ class Item:
             return cls({str(key): cls.of(each, file, str(key)) for key, each in value.items()}, 0, file, name)
         return cls([cls.of(each, file, name) for each in value] if isinstance(value, (list, tuple)) else value, 0, file, name)
 
-    def with_value(self, value: Any) -> Item:
-        """Another value in its place."""
-        return replace(self, value=value)
-
     @property
     def where(self) -> str:
         """Its place in words."""
@@ -45,9 +41,8 @@ class Item:
 
     def fault(self, what: str, remedy: str = "") -> ConfigError:
         """An error at this place; `what` is said of it."""
-        return ConfigError(
-            f"{self.name}{what}" if what.startswith(":") else f"{self.name} {what}".lstrip(), where=self.where, remedy=remedy
-        )
+        text = self.name + what if what.startswith(":") else f"{self.name} {what}".lstrip()
+        return ConfigError(text, where=self.where, remedy=remedy)
 
     def mapping(self, known: Collection[str] | None = None, required: Collection[str] = ()) -> dict[str, Item]:
         """It as a mapping whose keys are among `known` (None: any), with all that are `required`."""

@@ -56,9 +56,10 @@ class Limit:
             if type(value) is not int or not 0 <= value < 1 << 64:
                 raise ConfigError(f"{what} is a whole number from 0, not {value!r}")
         for each in ("conditions", "variables"):
-            if isinstance(getattr(self, each), str):
-                raise ConfigError(f"{each} are a list of texts, not one text")
-            object.__setattr__(self, each, tuple(getattr(self, each)))
+            texts = getattr(self, each)
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+                raise ConfigError(f"{each} are a list of texts, not {texts!r}")
+            object.__setattr__(self, each, tuple(texts))
         _ = self.made
 
     @cached_property

@@ -12,7 +12,7 @@ from ..calls import GrpcAnswer, GrpcRequest, GrpcResponse, HttpAnswer, HttpReque
 from .faults import Fault, Faults
 from .messages import DecodeError, RateLimitRequest
 
-__all__ = ["Counting", "Decision", "Descriptor", "RateLimits", "Request", "Service", "compact"]
+__all__ = ["Counting", "Decision", "Descriptor", "RateLimitService", "RateLimits", "Request", "compact"]
 
 _UNIMPLEMENTED, _INTERNAL = 12, 13
 _MOST_PLANS, _LARGEST_PLAN = 10_000, 4096
@@ -78,7 +78,7 @@ class Counting(ABC):
         """How this request is decided, at whatever time it comes."""
 
 
-class Service:
+class RateLimitService:
     """Answers the callouts of one replay. `latency_ms` is what each answer takes, `faults` where it fails."""
 
     def __init__(self, counting: Counting, latency_ms: float, faults: Sequence[Fault]) -> None:
@@ -161,8 +161,8 @@ class RateLimits(ABC):
     def counting(self, before: Any = None) -> Counting:
         """Fresh counters, or those that `before`, a counting of the same kind, has kept, under these limits."""
 
-    def begin(self, capture: object = None) -> Service:
+    def begin(self, capture: object = None) -> RateLimitService:
         """The service of one replay."""
         if self._kept is None or not self.carry_on:
             self._kept = self.counting()
-        return Service(self._kept, self.latency_ms, self.faults)
+        return RateLimitService(self._kept, self.latency_ms, self.faults)
