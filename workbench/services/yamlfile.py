@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Item:
             raise self._wanted("a mapping")
         for key, item in self.value.items():
             if known is not None and key not in known:
-                raise item.fault("is no key that is known here", f"Known are {', '.join(known)}")
+                meant = "".join(f". Did you mean {close}?" for close in get_close_matches(key, known, 1))
+                raise item.fault("is no key that is known here", f"Known are {', '.join(known)}{meant}")
         missing = [key for key in required if key not in self.value]
         if missing:
             raise self.fault(f"has no {' and no '.join(missing)}", f"Add {' and '.join(missing)}")
