@@ -164,7 +164,8 @@ class EnvoyCounting(Counting):
         for (limit, entries), each in zip(found, request.descriptors, strict=True):
             hits = max(request.hits, 1) if each.hits is None else each.hits
             standing = limit if limit is None or limit.unlimited or not limit.name or limit.name not in replaced else None
-            key = compact((request.domain, entries, standing.unit if standing is not None else 0))
+            # windows of different units that begin together have one counter, as there
+            key = compact((request.domain, entries))
             asked.append(_Asked(standing, key, ", ".join(f"{name}={value}" for name, value in entries), _group(each), hits))
         service = f"ratelimit {request.domain}"
         return lambda time_ns: self._decide(asked, service, time_ns)
