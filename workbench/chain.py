@@ -116,11 +116,18 @@ class Chain:
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter), expected_sha256="")
-        return self.with_filters(*self.filters[:at], new, *self.filters[at + 1 :])
+        return Chain(*self.filters[:at], new, *self.filters[at + 1 :], kind=self.kind, clusters=self.clusters, foreign=self._foreign)
 
     def with_filters(self, *filters: Filter | str | os.PathLike[str]) -> Chain:
-        """A new chain of these filters, with what belongs to this one: its kind, its clusters and its foreign functions."""
-        return Chain(*filters, kind=self.kind, clusters=self.clusters, foreign=self._foreign)
+        """A new chain of these filters with kind, clusters and foreign functions of this one, and the swaps of filters that stay."""
+        made = Chain(*filters, kind=self.kind, clusters=self.clusters, foreign=self._foreign)
+        names, kept = {each.name for each in made}, []
+        for each in self.successors:
+            if each.of in names:
+                kept.append(each)
+                names.add(each.filter.name)
+        object.__setattr__(made, "successors", tuple(kept))
+        return made
 
     def swap(self, filter: str | int, new: Filter | str | os.PathLike[str], at: Moment, *, expected_sha256: str = "") -> Chain:
         """A new chain in which another build takes a filter's place at a moment of the capture, as when a mesh gets a new module.

@@ -20,6 +20,7 @@ from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.verification import Verification
@@ -28,6 +29,8 @@ from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from .widgets.decision_timeline import DecisionTimeline
@@ -68,6 +71,22 @@ class Replay:
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
         return gather_facts(self.trace)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
+        return Searcher(self.trace, self.capture, self.facts)
+
+    def where(self, query: str) -> npt.NDArray[np.int64]:
+        """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
+
+        Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
+        alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        """
+        search = self.searcher.search(query)
+        search.advance()
+        return self.facts.exchange[search.hit]
 
     @cached_property
     def judges(self) -> Judges:

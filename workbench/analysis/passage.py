@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,17 @@ class Passage:
     responses: tuple[int, ...]
     changed: tuple[int, ...]
     stops: tuple[tuple[Stop, ...], ...]
+
+    def grouped(self, firsts: Sequence[int]) -> Passage:
+        """The same of groups of filters that follow each other, by the place of the first of each group."""
+        gaps = [*firsts, len(self.stops)]
+        parts = [range(begin, end) for begin, end in pairwise(gaps)]
+        return Passage(
+            requests=tuple(self.requests[gap] for gap in gaps),
+            responses=tuple(self.responses[gap] for gap in gaps) if self.responses else (),
+            changed=tuple(sum(self.changed[place] for place in part) for part in parts),
+            stops=tuple(tuple(stop for place in part for stop in self.stops[place]) for part in parts),
+        )
 
 
 def passage(trace: Trace, facts: Facts) -> Passage:

@@ -14,7 +14,8 @@
             cycle: true                   # or from the beginning again
         otherwise: {status: 404}          # where no entry fits
       recorded: {capture: true}           # answered as it was when captured
-      real: {url: "http://127.0.0.1:8080"}   # a real server: such a replay is not the same twice
+      real: {url: "http://127.0.0.1:8080"}   # a real server: such a replay is not the same twice (gRPC too, then also grpc://)
+      limits: {rls: {limitador: limits.yaml}}   # a rate-limit service with these limits: `services.ratelimit.settings`
 
 A gRPC message is `message` (text), `message_base64` or `message_hex`.
 """
@@ -25,13 +26,16 @@ import base64
 import binascii
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..errors import ConfigError
 from .calls import NEVER, GrpcAnswer, GrpcResponse, HttpAnswer, HttpResponse, Reset, Unreachable
 from .live import Live
 from .recorded import Recorded
 from .scripted import Entry, Match, Script
+
+if TYPE_CHECKING:
+    from .ratelimit.service import RateLimits
 
 __all__ = ["read_clusters"]
 
@@ -46,7 +50,7 @@ _MESSAGES: dict[str, Callable[[str], bytes]] = {
 }
 _REMEDY = "See `workbench replay --help` and the documentation of workbench.services.settings"
 
-Source: TypeAlias = Script | Recorded | Live
+Source: TypeAlias = "Script | Recorded | Live | RateLimits"
 Made = TypeVar("Made")
 
 
@@ -73,7 +77,7 @@ def read_clusters(path: Path) -> dict[str, Source]:
     try:
         top = _mapping(found, "the file", ("clusters",))
         clusters = _mapping(top.get("clusters"), "clusters", None)
-        return {_text(name, "clusters"): _cluster(value, f"clusters.{name}") for name, value in clusters.items()}
+        return {_text(name, "clusters"): _cluster(value, f"clusters.{name}", path.parent) for name, value in clusters.items()}
     except ConfigError as error:
         raise ConfigError(
             error.what, where=f"{path}: {error.where}" if error.where else str(path), remedy=error.remedy or _REMEDY
@@ -103,13 +107,17 @@ def _text(value: Any, where: str) -> str:
     return value
 
 
-def _cluster(value: Any, where: str) -> Source:
-    given = _mapping(value, where, ("answers", "otherwise", "capture", "url"))
-    ways = [key for key in ("answers", "capture", "url") if key in given]
+def _cluster(value: Any, where: str, folder: Path) -> Source:
+    given = _mapping(value, where, ("answers", "otherwise", "capture", "url", "rls"))
+    ways = [key for key in ("answers", "capture", "url", "rls") if key in given]
     if len(ways) != 1 or ("otherwise" in given and ways != ["answers"]):
-        raise _fault(f"has {' and '.join(given) or 'nothing'}", where, "Give one of answers (with otherwise), capture or url")
+        raise _fault(f"has {' and '.join(given) or 'nothing'}", where, "Give one of answers (with otherwise), capture, url or rls")
     if ways == ["url"]:
         return _made(lambda: Live(_text(given["url"], f"{where}.url")), f"{where}.url")
+    if ways == ["rls"]:
+        from .ratelimit.settings import read_rls
+
+        return read_rls(given["rls"], f"{where}.rls", folder)
     if ways == ["capture"]:
         if given["capture"] is not True:
             raise _fault("is not true", f"{where}.capture", "Write `capture: true`, or give another source")

@@ -3,6 +3,7 @@
 Workbench        the dashboard
 FlowTable        the table of exchanges alone
 ExchangeDetails  one exchange alone
+Microscope       one exchange call by call, with the state at each
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
 """
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dashboard import Workbench
+    from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
     from .timing import timing_figure
     from .verification import VerificationView
 
-__all__ = ["ExchangeDetails", "FlowTable", "VerificationView", "Workbench", "timing_figure"]
+__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "VerificationView", "Workbench", "timing_figure"]
 
 _HOMES = {
     "ExchangeDetails": ".replay_view",
     "FlowTable": ".replay_view",
+    "Microscope": ".microscope",
     "VerificationView": ".verification",
     "Workbench": ".dashboard",
     "timing_figure": ".timing",

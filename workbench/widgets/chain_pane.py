@@ -14,6 +14,7 @@ import traitlets
 from workbench.analysis.passage import Passage, passage
 from workbench.analysis.words import size, visible
 from workbench.errors import WorkbenchError
+from workbench.replay import Replay
 
 from .draft import LONGEST_CONFIG, POLICIES, Draft, Slot
 from .runs import RunningView
@@ -35,7 +36,7 @@ class ChainAnswers(RunningView):
         self._draft: Draft | None = None
         self._facts: dict[tuple[Path, int, int], dict[str, str]] = {}
         self._looking = Lock()
-        self._counted: tuple[int, Passage] | None = None
+        self._counted: tuple[Replay, Passage] | None = None
         super().__init__(*source, **traits)
 
     @property
@@ -84,12 +85,13 @@ class ChainAnswers(RunningView):
         }
 
     def _counts(self) -> Passage | None:
-        """Of what is shown, if it is of the chain that is applied."""
-        if self._replay is None or self._chain is None or self._replay.trace.filters != tuple(each.name for each in self._chain.filters):
+        """Of what is shown, if it is of the chain that is applied. A filter that was swapped counts with its successors."""
+        replay, chain = self._replay, self._chain
+        if replay is None or chain is None or replay.trace.filters != tuple(each.name for each in chain.stages):
             return None
-        key = id(self._replay)
-        if self._counted is None or self._counted[0] != key:
-            self._counted = key, passage(self._replay.trace, self._replay.facts)
+        if self._counted is None or self._counted[0] is not replay:
+            names = replay.trace.filters
+            self._counted = replay, passage(replay.trace, replay.facts).grouped([names.index(each.name) for each in chain])
         return self._counted[1]
 
     def _key(self, slot: Slot) -> tuple[Path, int, int]:

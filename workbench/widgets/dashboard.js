@@ -3,12 +3,14 @@ import { ARROW, channel, h, icon, int, ordinal, plain, plural, tabList, text } f
 import { decisionsPane } from "./decision_timeline.js";
 import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
+import { microscopePane } from "./microscope.js";
 import { timingTable } from "./timing_table.js";
 
 // A pane is `make(model, el, signal, { select, choose, openTab, opened })` and gives `reload()` for other data, `show(index)` for another
 // selection and `shown()` for when its tab is opened: what takes long waits for that. `label` and `count` are functions of the model.
 const PANES = [
   { id: "exchanges", label: (model) => (model.get("noun") === "connection" ? "Connections" : "Exchanges"), count: (model) => int(model.get("total")), make: exchangesPane },
+  { id: "microscope", label: () => "Microscope", make: microscopePane },
   { id: "decisions", label: () => "Decisions", make: decisionsPane },
   { id: "timing", label: () => "Timing", make: timingTable },
 ];

@@ -11,7 +11,8 @@ from workbench.analysis.words import visible
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
-from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
+from .decision_timeline import DecisionAnswers
+from .microscope import MicroscopeAnswers
 from .runs import Run
 from .view import Answer, script, style
 
@@ -25,7 +26,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers, DecisionAnswers):
+class Workbench(ChainAnswers, MicroscopeAnswers, DecisionAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -36,13 +37,20 @@ class Workbench(ChainAnswers, DecisionAnswers):
 
     _esm = script("dashboard", "dashboardView")
     _css = style(
-        *("flow_table", "exchange_details", "call_tree", "timing_table", "findings_list", "decision_timeline"),
-        *("chain_pane", "config_editor", "changes_strip", "dashboard"),
+        *("flow_table", "exchange_details", "call_tree"),
+        *("microscope",),
+        *("decision_timeline",),
+        *("timing_table",),
+        *("chain_pane", "config_editor"),
+        *("findings_list", "changes_strip", "dashboard"),
     )
     _answers = (
-        *("rows", "locate", "detail", "body", "timing", "findings", "run", "cancel"),
-        *("runs", "changes", "chain", "edit", "apply", "modules"),
-        *DECISION_ANSWERS,
+        *("rows", "locate", "detail", "body"),
+        *MicroscopeAnswers.KINDS,
+        *DecisionAnswers.DECISION_KINDS,
+        *("timing",),
+        *("chain", "edit", "apply", "modules"),
+        *("findings", "run", "cancel", "runs", "changes"),
     )
 
     capture_name = traitlets.Unicode("").tag(sync=True)

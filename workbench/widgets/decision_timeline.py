@@ -17,9 +17,7 @@ from .view import Answer, script, style
 if TYPE_CHECKING:
     from workbench.replay import Replay
 
-__all__ = ["DECISION_ANSWERS", "DecisionAnswers", "DecisionTimeline"]
-
-DECISION_ANSWERS = ("decisions", "decision_lanes", "decision_rows", "decision_step")
+__all__ = ["DecisionAnswers", "DecisionTimeline"]
 
 _OVERVIEW_BINS = 240
 _MOST_LANES = 40
@@ -30,6 +28,8 @@ _LONGEST_TEXT = 300
 
 class DecisionAnswers(ReplayView):
     """Answers about decisions. The lanes are laid out when they are first asked for."""
+
+    DECISION_KINDS = ("decisions", "decision_lanes", "decision_rows", "decision_step")
 
     _lanes: tuple[Replay, Lanes] | None = None
 
@@ -119,4 +119,4 @@ class DecisionTimeline(DecisionAnswers):
 
     _esm = script("decision_timeline", "decisionTimelineView")
     _css = style("decision_timeline")
-    _answers = DECISION_ANSWERS
+    _answers = DecisionAnswers.DECISION_KINDS

@@ -14,8 +14,7 @@ from workbench.analysis.words import visible
 from workbench.errors import ConfigError, FilterLoadError
 
 if TYPE_CHECKING:
-    from workbench.chain import Chain
-    from workbench.filter import Filter
+    from workbench.chain import Chain, Filter
 
 __all__ = ["LONGEST_CONFIG", "POLICIES", "Draft", "Slot", "Verdict", "judge"]
 

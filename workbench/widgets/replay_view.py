@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import traitlets
+
 from workbench.analysis.words import count, visible
 from workbench.errors import WorkbenchError
 
@@ -21,7 +23,9 @@ __all__ = ["ExchangeDetails", "FlowTable", "ReplayView"]
 
 
 class ReplayView(View):
-    """A view on one replay. `selected` is an index in the capture and can be set from Python."""
+    """A view on one replay. `selected` is an index in the capture and can be set from Python; so can `call`, a row of the trace."""
+
+    call = traitlets.Int(-1, help="Row of the trace that is looked at, -1 for none").tag(sync=True)
 
     def __init__(self, replay: Replay | None = None, **traits: Any) -> None:
         self._replay: Replay | None = None

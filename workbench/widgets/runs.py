@@ -133,7 +133,7 @@ class RunningView(ReplayView):
         try:
             chain = self._chain
             assert chain is not None
-            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.filters}
+            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.stages}
             replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial)
             spent = duration(1e9 * (time.monotonic() - began))
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
@@ -210,10 +210,10 @@ class RunningView(ReplayView):
         super().close()
 
     def _modules(self) -> list[Path]:
-        return [Path(each.path) for each in self._chain.filters] if self._chain is not None and self.replayable else []
+        return [Path(each.path) for each in self._chain.stages] if self._chain is not None and self.replayable else []
 
     def _sound(self, path: Path) -> bool:
-        for each in self._chain.filters if self._chain is not None else ():
+        for each in self._chain.stages if self._chain is not None else ():
             if Path(each.path) == path:
                 try:
                     return each.inspect().verdict("this-workbench").runs != "no"
