@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
 
-__all__ = ["Item", "load", "load_all", "parse_all"]
+__all__ = ["Item", "load", "load_all", "parse", "parse_all"]
 
 _MOST_FILE, _MOST_ITEMS, _MOST_SHOWN = 16 << 20, 200_000, 120
 
@@ -33,6 +33,10 @@ class Item:
         if isinstance(value, Mapping):
             return cls({str(key): cls.of(each, file, str(key)) for key, each in value.items()}, 0, file, name)
         return cls([cls.of(each, file, name) for each in value] if isinstance(value, (list, tuple)) else value, 0, file, name)
+
+    def with_value(self, value: Any) -> Item:
+        """Another value in its place."""
+        return replace(self, value=value)
 
     @property
     def where(self) -> str:
@@ -109,7 +113,15 @@ class Item:
 
 def load(path: Path) -> Item:
     """The one document of a file. Raises ConfigError as `load_all`, and for more than one."""
-    documents = load_all(path)
+    return _only(load_all(path))
+
+
+def parse(data: bytes | str, file: str) -> Item:
+    """The one document of a text. Raises ConfigError as `parse_all`, and for more than one."""
+    return _only(parse_all(data, file))
+
+
+def _only(documents: list[Item]) -> Item:
     if len(documents) > 1:
         raise documents[1].fault("begins a second document where one is wanted", "Take it into a file of its own")
     return documents[0]

@@ -17,7 +17,9 @@ from .view import Answer, script, style
 if TYPE_CHECKING:
     from workbench.replay import Replay
 
-__all__ = ["DecisionAnswers", "DecisionTimeline"]
+__all__ = ["DECISION_ANSWERS", "DecisionAnswers", "DecisionTimeline"]
+
+DECISION_ANSWERS = ("decisions", "decision_lanes", "decision_rows", "decision_step")
 
 _OVERVIEW_BINS = 240
 _MOST_LANES = 40
@@ -28,8 +30,6 @@ _LONGEST_TEXT = 300
 
 class DecisionAnswers(ReplayView):
     """Answers about decisions. The lanes are laid out when they are first asked for."""
-
-    DECISION_KINDS = ("decisions", "decision_lanes", "decision_rows", "decision_step")
 
     _lanes: tuple[Replay, Lanes] | None = None
 
@@ -119,4 +119,4 @@ class DecisionTimeline(DecisionAnswers):
 
     _esm = script("decision_timeline", "decisionTimelineView")
     _css = style("decision_timeline")
-    _answers = DecisionAnswers.DECISION_KINDS
+    _answers = DECISION_ANSWERS

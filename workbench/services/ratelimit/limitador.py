@@ -17,7 +17,7 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..calls import LimitState
-from ..yamlfile import Item, load, parse_all
+from ..yamlfile import Item, load, parse
 from .conditions import Condition, Unanswerable, Variable
 from .faults import Fault
 from .messages import CHECK, OK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
@@ -78,7 +78,7 @@ class Limit:
 
 
 class Limitador(RateLimits):
-    """A Limitador with these limits, in virtual time.
+    """A Limitador with these limits, in virtual time; a limit may be a mapping with the keys of the file.
 
     With `headers="draft03"` its answers bring `X-RateLimit-*`, as a server started with that switch; `latency_ms`, `faults` and `carry_on`
     are as for `RateLimits`. Raises ConfigError for limits that contradict each other.
@@ -86,7 +86,7 @@ class Limitador(RateLimits):
 
     def __init__(
         self,
-        limits: Iterable[Limit],
+        limits: Iterable[Limit | Mapping[str, Any]],
         *,
         headers: str = "none",
         latency_ms: float = 1.0,
@@ -97,7 +97,7 @@ class Limitador(RateLimits):
         if headers not in HEADERS:
             raise ConfigError(f"headers {headers!r} are none that Limitador knows", remedy=f"Give one of {', '.join(HEADERS)}")
         self.headers = headers
-        self.limits = tuple(limits)
+        self.limits = tuple(each if isinstance(each, Limit) else _limit(Item.of(each, "limits")) for each in limits)
         for each, other in _twice(self.limits):
             raise ConfigError(_contradiction(each, other, "another"))
 
@@ -109,7 +109,7 @@ class Limitador(RateLimits):
     @classmethod
     def parse(cls, text: str, name: str = "limits", **settings: Any) -> Limitador:
         """Read limits from a text; `name` is what errors call it."""
-        return cls(_read(parse_all(text, name)[0]), **settings)
+        return cls(_read(parse(text, name)), **settings)
 
     def counting(self, before: Any = None) -> LimitadorCounting:
         """Fresh counters, or what `before` has kept of those that these limits have too."""
@@ -118,7 +118,7 @@ class Limitador(RateLimits):
         return LimitadorCounting(self.limits, self.headers, counters)
 
     def __repr__(self) -> str:
-        return f"<Limitador, {len(self.limits)} limits>"
+        return f"<Limitador, {len(self.limits)} limit{'s' * (len(self.limits) != 1)}>"
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ class Service:
     """Answers the callouts of one replay. `latency_ms` is what each answer takes, `faults` where it fails."""
 
     def __init__(self, counting: Counting, latency_ms: float, faults: Sequence[Fault]) -> None:
-        self._counting = counting
+        self.counting = counting
         self._latency_ms = latency_ms
         self._faults = Faults(faults)
         self._plans: dict[tuple[str, bytes], tuple[Request, Plan]] = {}
@@ -87,11 +87,11 @@ class Service:
 
     def peek(self, request: GrpcRequest) -> GrpcAnswer:
         """Whether there is such a method; nothing is counted."""
-        return self._none(request) if (request.service, request.method) not in self._counting.methods else GrpcResponse()
+        return self._none(request) if (request.service, request.method) not in self.counting.methods else GrpcResponse()
 
     def grpc(self, request: GrpcRequest) -> GrpcAnswer:
         """The decision, or the fault that is due."""
-        how = self._counting.methods.get((request.service, request.method))
+        how = self.counting.methods.get((request.service, request.method))
         if how is None:
             return self._none(request)
         try:
@@ -109,7 +109,7 @@ class Service:
         found = self._plans.get((how, body))
         if found is None:
             asked = Request.parse(body)
-            found = asked, self._counting.plan(how, asked)
+            found = asked, self.counting.plan(how, asked)
             if len(body) <= _LARGEST_PLAN:
                 if len(self._plans) >= _MOST_PLANS:
                     self._plans.pop(next(iter(self._plans)))
