@@ -28,7 +28,9 @@ ALGORITHMS = ("fixed window", "sliding window log", "sliding window counter", "t
 _WIDEST = 1 << 62
 
 
-def limited_by(algorithm: str, times: Ints, starts: Ints, limits: Ints, window: int, *, burst: int | None = None, aligned: bool = True) -> Bools:
+def limited_by(
+    algorithm: str, times: Ints, starts: Ints, limits: Ints, window: int, *, burst: int | None = None, aligned: bool = True
+) -> Bools:
     """Whether each request is limited.
 
     `starts` are the places at which groups begin and `limits` each group's limit; `window` is in nanoseconds. `burst` is taken of a token
