@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import CaptureError, ConfigError, FilterLoadError, InterceptError, ReplayError, WorkbenchError
 
 if TYPE_CHECKING:
+    from . import config
     from .capture import open_capture
     from .chain import Chain
     from .filter import Filter
@@ -29,7 +30,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CaptureError", "Chain", "ConfigError", "Filter", "FilterLoadError", "InterceptError", "Replay", "ReplayError", "Workbench",
-    "WorkbenchError", "compare", "open_capture", "serve_filter",
+    "WorkbenchError", "compare", "config", "open_capture", "serve_filter",
 ]  # fmt: skip
 
 _LAZY = {
@@ -38,6 +39,7 @@ _LAZY = {
     "Replay": "replay",
     "Workbench": "widgets",
     "compare": "replay",
+    "config": "config",
     "open_capture": "capture",
     "serve_filter": "publish",
 }
@@ -46,7 +48,8 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    module = import_module(f".{_LAZY[name]}", __name__)
+    value = module if _LAZY[name] == name else getattr(module, name)
     globals()[name] = value
     return value
 

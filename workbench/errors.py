@@ -4,6 +4,7 @@ WorkbenchError            something the user can mend; the text names the file, 
 ├── CaptureError          a capture that cannot be read
 ├── FilterLoadError       a module that no host could load, or that refuses its configuration
 ├── ConfigError           a chain description, JSON or YAML that is wrong
+├── QueryError            a query for exchanges that is wrong, with the place in it
 ├── EnvoyError            real Envoy is missing, does not start or stops
 └── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
     └── InterceptError    a function that intercepts a hostcall raised: the replay stopped there
@@ -14,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "ReplayError", "WorkbenchError"]
+__all__ = [
+    "CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "QueryError", "ReplayError", "WorkbenchError",
+]  # fmt: skip
 
 
 class WorkbenchError(Exception):
@@ -49,6 +52,14 @@ class FilterLoadError(WorkbenchError):
 
 class ConfigError(WorkbenchError):
     """A chain, a configuration file or a JSON text that is wrong."""
+
+
+class QueryError(WorkbenchError):
+    """A query for exchanges that is wrong from character `at` (from 0) to before `end`; `fits` are words that would fit there."""
+
+    def __init__(self, what: str, query: str, at: int, end: int, remedy: str, fits: tuple[str, ...] = ()) -> None:
+        self.query, self.at, self.end, self.fits = query, at, end, fits
+        super().__init__(what, where=f"query, character {at + 1}", remedy=remedy)
 
 
 class EnvoyError(WorkbenchError):

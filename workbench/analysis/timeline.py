@@ -14,6 +14,13 @@ from .vms import thread_name
 
 __all__ = ["Call", "call_tree"]
 
+_TONES = (
+    ("ends", ("send_local_response", "close_")),
+    ("write", ("add_", "replace_", "remove_", "set_", "enqueue_", "increment_", "record_", "define_", "register_")),
+    ("control", ("continue_", "http_call", "grpc_", "dispatch_", "done", "clear_", "call_foreign")),
+)
+_NOTHING = ("NotFound", "Empty")
+
 _ROOT_ROWS = 2000
 """Rows of a root context's callback that are read to show what it did for an exchange."""
 
@@ -47,6 +54,19 @@ class Call:
     level: str = ""
     message: str = ""
     children: tuple[Call, ...] = ()
+
+    @property
+    def tone(self) -> str:
+        """What a hostcall does: read, write, control (streams, callouts and the like), ends (answers or closes the stream); else empty."""
+        if self.kind != "hostcall":
+            return ""
+        name = words.short_name(self.name)
+        return next((tone for tone, starts in _TONES if name.startswith(starts)), "read")
+
+    @property
+    def refused(self) -> bool:
+        """True for a call that was not answered as asked. That there is nothing to read is an answer."""
+        return not self.ok and not (self.finished and self.tone == "read" and self.result in _NOTHING)
 
     @property
     def title(self) -> str:

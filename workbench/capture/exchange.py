@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from .websocket import WebSocket
 
-__all__ = ["Exchange", "Pairs", "Request", "Response"]
+__all__ = ["NO_RESPONSE", "Exchange", "Pairs", "Request", "Response"]
+
+NO_RESPONSE = "no response was recorded"
+"""`Exchange.error` where the capture has no response and does not say why."""
 
 Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Header fields or trailers in their order, repeats kept, names as captured (case too)."""
@@ -16,7 +19,10 @@ Pairs: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the client sent. `body` is as it was on the wire, still compressed, without transfer coding."""
+    """What the client sent. `body` is as it was on the wire, still compressed, without transfer coding.
+
+    `host` is where the recording proxy sent it, without a port: for a reverse proxy its upstream, whatever `authority` says.
+    """
 
     method: bytes
     scheme: bytes
@@ -28,6 +34,7 @@ class Request:
     trailers: Pairs
     start_ns: int
     end_ns: int
+    host: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

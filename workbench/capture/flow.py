@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import layout
 from .attributes import Ends, attributes, connection_attributes
 from .connection import Connection, Ending, TcpMessage
-from .exchange import Exchange, Pairs, Request, Response
+from .exchange import NO_RESPONSE, Exchange, Pairs, Request, Response
 from .tnetstring import DICT, entries, span
 from .websocket import Opcode, WebSocket, close_payload, frame
 
@@ -27,7 +27,6 @@ CURRENT_VERSION = 21
 
 _NO_REQUEST_BODY = "the request's body was not recorded"
 _NO_RESPONSE_BODY = "the response's body was not recorded"
-_NO_RESPONSE = "no response was recorded"
 _NULL = ord("~")
 _MOST_VALUES = 2_000_000
 
@@ -81,6 +80,7 @@ def _read(raw: bytes, where: layout.Layout, index: int, connection: int, start_n
         layout.fields(raw[trailers[0] : trailers[1]]),
         start_ns,
         end_ns,
+        where.host,
     )
     response = None
     if where.response is not None:
@@ -99,7 +99,7 @@ def _read(raw: bytes, where: layout.Layout, index: int, connection: int, start_n
             _time(response_end) or first_ns,
         )
     (first, last), client, server = where.error, where.client, where.server
-    error = (layout.error_text(raw[first:last]) if first < last else "") or ("" if response else _NO_RESPONSE)
+    error = (layout.error_text(raw[first:last]) if first < last else "") or ("" if response else NO_RESPONSE)
     ends = layout.ends(raw[client[0] : client[1]], raw[server[0] : server[1]])
     return Exchange(index, request, response, connection, attributes(ends, connection, version), error), lost
 
@@ -132,7 +132,7 @@ def decode_by_mitmproxy(raw: bytes, index: int, connection: int, start_ns: int) 
         lost.append(_NO_RESPONSE_BODY)
     error = flow.error.msg if flow.error else ""
     if flow.response is None and not error:
-        error = _NO_RESPONSE
+        error = NO_RESPONSE
     request = _request(flow.request, start_ns)
     response = None if flow.response is None else _response(flow.response, request.end_ns)
     websocket = None
@@ -272,6 +272,7 @@ def _request(message: http.Request, start_ns: int) -> Request:
         trailers=_fields(data.trailers),
         start_ns=start_ns,
         end_ns=nanoseconds(data.timestamp_end) or start_ns,
+        host=data.host.encode(errors="surrogateescape"),
     )
 
 

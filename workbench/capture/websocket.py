@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from .connection import Ending, TcpMessage
 
-__all__ = ["MASK", "Opcode", "WebSocket", "close_payload", "frame"]
+__all__ = ["MASK", "Opcode", "WebSocket", "close_payload", "frame", "payload"]
 
 MASK = b"\x37\xfa\x21\x3d"
 """The key that masks every frame of a client: the one of the examples in RFC 6455."""
@@ -50,6 +50,14 @@ def frame(opcode: int, payload: bytes, *, from_client: bool) -> bytes:
     else:
         head = struct.pack(">BBQ", _FINAL | opcode, bit | 127, size)
     return head + MASK + _masked(payload) if from_client else head + payload
+
+
+def payload(frame: bytes) -> bytes:
+    """What was said in a frame that `frame` made."""
+    long = {126: 2, 127: 8}.get(frame[1] & 0x7F, 0)
+    if frame[1] & _MASKED:
+        return _masked(frame[6 + long :])
+    return frame[2 + long :]
 
 
 def _masked(payload: bytes) -> bytes:

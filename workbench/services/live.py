@@ -42,7 +42,7 @@ _NOT_SENT = (b"content-length", b"host", b"transfer-encoding", b"connection")
 
 @dataclass(frozen=True)
 class Live:
-    """The server at `url`, `http://host:port` or `https://…`; gRPC goes there over HTTP/2, without TLS for `http`.
+    """The server at `url`, `http://host:port` or `https://…`; gRPC goes there over HTTP/2, without TLS for `http` (or `grpc`).
 
     Answers have no trailers over HTTP: Python's client drops them. gRPC needs the optional package grpcio.
     Raises ConfigError for what is no such address.
@@ -53,7 +53,7 @@ class Live:
     def __post_init__(self) -> None:
         try:
             parts = urlsplit(self.url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            good = parts.scheme in ("http", "https", "grpc") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         except ValueError:
             good = False
         if not good or parts.path.strip("/") or parts.query:

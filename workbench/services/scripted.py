@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .calls import GrpcAnswer, GrpcRequest, GrpcResponse, HttpAnswer, HttpRequest, HttpResponse
 
-__all__ = ["Entry", "Match", "Script"]
+__all__ = ["Entry", "Match", "Script", "fits"]
 
 _UNIMPLEMENTED = 12
 
@@ -40,10 +40,10 @@ class Match:
 
     def _all(self, values: dict[str, str]) -> bool:
         wanted = {"method": self.method, "authority": self.authority, "path": self.path, "service": self.service}
-        return all(text is None or (name in values and _fits(text, values[name])) for name, text in wanted.items())
+        return all(text is None or (name in values and fits(text, values[name])) for name, text in wanted.items())
 
 
-def _fits(pattern: str, text: str) -> bool:
+def fits(pattern: str, text: str) -> bool:
     """Whether `text` is `pattern`, in which `*` is anything: in time that grows with the text, whatever a filter asks for."""
     first, *rest = pattern.split("*")
     if not rest:

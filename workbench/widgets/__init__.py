@@ -3,6 +3,8 @@
 Workbench        the dashboard
 FlowTable        the table of exchanges alone
 ExchangeDetails  one exchange alone
+Microscope       one exchange call by call, with the state at each
+TimingView       where the time goes
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
 """
@@ -14,18 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dashboard import Workbench
+    from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
-    from .timing import timing_figure
+    from .timing_view import TimingView, timing_figure
     from .verification import VerificationView
 
-__all__ = ["ExchangeDetails", "FlowTable", "VerificationView", "Workbench", "timing_figure"]
+__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "TimingView", "VerificationView", "Workbench", "timing_figure"]
 
 _HOMES = {
     "ExchangeDetails": ".replay_view",
     "FlowTable": ".replay_view",
+    "Microscope": ".microscope",
     "VerificationView": ".verification",
     "Workbench": ".dashboard",
-    "timing_figure": ".timing",
+    "TimingView": ".timing_view",
+    "timing_figure": ".timing_view",
 }
 
 

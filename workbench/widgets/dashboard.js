@@ -2,17 +2,21 @@
 import { ARROW, channel, fill, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
 import { chainPane } from "./chain_pane.js";
 import { changesStrip } from "./changes_strip.js";
+import { decisionsPane } from "./decision_timeline.js";
 import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
+import { microscopePane } from "./microscope.js";
 import { runBar } from "./run_bar.js";
-import { timingTable } from "./timing_table.js";
+import { timingPane } from "./timing_pane.js";
 
 // A pane is `make(model, el, signal, { select, choose, openTab, opened, compare })` and gives `reload()` for other data, `show(index)` for
 // another selection and `shown()` for when its tab is opened: what takes long waits for that. While a replay goes on, `grow()` tells a pane
 // that has it of further exchanges. `label` and `count` are functions of the model; `always` is for a pane that needs no replay.
 const PANES = [
   { id: "exchanges", label: (model) => (model.get("noun") === "connection" ? "Connections" : "Exchanges"), count: (model) => int(model.get("total")), make: exchangesPane },
-  { id: "timing", label: () => "Timing", make: timingTable },
+  { id: "microscope", label: () => "Microscope", make: microscopePane },
+  { id: "decisions", label: () => "Decisions", make: decisionsPane },
+  { id: "timing", label: () => "Timing", make: timingPane },
   { id: "chain", label: () => "Chain", count: (model) => plural(model.get("filters").length, "filter"), make: chainPane, always: true },
 ];
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import traitlets
+
 from workbench.analysis.words import count, visible
 from workbench.errors import WorkbenchError
 
 from .bodies import bodies
 from .details import detail
 from .rows import FlowRows
-from .timing import timing_data
+from .timing import timing_answer
 from .view import Answer, View, script, style
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ __all__ = ["ExchangeDetails", "FlowTable", "ReplayView"]
 
 
 class ReplayView(View):
-    """A view on one replay. `selected` is an index in the capture and can be set from Python."""
+    """A view on one replay. `selected` is an index in the capture and can be set from Python; so can `call`, a row of the trace."""
+
+    call = traitlets.Int(-1, help="Row of the trace that is looked at, -1 for none").tag(sync=True)
 
     def __init__(self, replay: Replay | None = None, **traits: Any) -> None:
         self._replay: Replay | None = None
@@ -69,8 +73,8 @@ class ReplayView(View):
         replay, _ = self._shown()
         return {}, bodies(replay[int(question["index"])], str(question.get("form", "")))
 
-    def _answer_timing(self, _question: Mapping[str, Any]) -> Answer:
-        return {}, timing_data(self._shown()[0])
+    def _answer_timing(self, question: Mapping[str, Any]) -> Answer:
+        return {}, timing_answer(self._shown()[0], question)
 
     def _story(self) -> str:
         if self._replay is None:

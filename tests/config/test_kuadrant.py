@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import workbench as wb
+from tests.config.objects import FIVE_V1, GATEWAY, ROUTE, Load, policy
+from workbench.cli import main
+from workbench.errors import ConfigError
+
+REPO = Path(__file__).resolve().parents[2]
+SAMPLE = REPO / "sample_filters" / "rls_shim"
+
+
+def test_the_sample_files_mean_the_same() -> None:
+    new = wb.config.kuadrant.load(SAMPLE / "policy.yaml", SAMPLE / "route.yaml")
+    old = wb.config.kuadrant.load(SAMPLE / "policy_v1beta2.yaml", SAMPLE / "route.yaml")
+    for release in ("0.4", "0.6", "0.8", "0.11", "0.13"):
+        texts = [json.dumps(each.filter_config(release)) for each in (new, old)]
+        assert texts[0].replace("fb82c51a", "88f990c6") == texts[1]
+    assert repr(new) == "<Kuadrant istio-system/istio-ingressgateway: 1 policies, 1 routes, 1 limits>"
+
+
+def test_documents_in_any_order_and_file(read: Load) -> None:
+    texts = [GATEWAY, policy(FIVE_V1), ROUTE, "apiVersion: v1\nkind: Service\nmetadata: {name: toystore}\n"]
+    together = read("---\n".join(texts))
+    apart = read(*reversed(texts))
+    assert together.filter_config() == apart.filter_config()
+    assert together.ignored == ("Service",)
+
+
+def test_a_chain(read: Load) -> None:
+    found = read(policy(FIVE_V1), ROUTE)
+    chain = found.chain("some/shim.wasm", "0.4", failure_mode="allow", name="shim")
+    assert json.loads(chain[0].config) == found.filter_config("0.4", failure_mode="allow")
+    assert chain[0].name == "shim"
+    assert found.cluster("0.4") == "kuadrant-rate-limiting-service" and found.cluster() == "kuadrant-ratelimit-service"
+
+
+def test_several_gateways(read: Load) -> None:
+    route = ROUTE.replace("[{name: gw, namespace: mesh}]", "[{name: gw, namespace: mesh}, {name: edge}]")
+    with pytest.raises(ConfigError, match="several gateways: mesh/gw, default/edge"):
+        read(policy(FIVE_V1), route)
+    assert str(read(policy(FIVE_V1), route, gateway="edge").gateway.key) == "default/edge"
+    with pytest.raises(ConfigError, match="no limit holds behind a gateway default/none"):
+        read(policy(FIVE_V1), route, gateway="none")
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ((ROUTE,), "no RateLimitPolicy in these files"),
+        ((policy(FIVE_V1), ROUTE, ROUTE), "a second HTTPRoute default/toystore"),
+        ((policy("limits: {}"), ROUTE), "no limit holds for any route"),
+        ((policy(FIVE_V1), ROUTE.replace("k8s.io/v1", "k8s.io/v1alpha2")), "unknown version 'v1alpha2' of HTTPRoute"),
+        ((policy(FIVE_V1), "kind: HTTPRoute"), "'apiVersion' is missing"),
+    ],
+)
+def test_what_cannot_be_used(read: Load, texts: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        read(*texts)
+
+
+def test_the_command_prints_both(capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(SAMPLE / "policy.yaml"), str(SAMPLE / "route.yaml")]
+    assert main(["kuadrant", *files, "--release", "0.4"]) == 0
+    config, limits = capsys.readouterr().out.split("\n---\n")
+    found = wb.config.kuadrant.load(*files)
+    assert json.loads(config) == found.filter_config("0.4")
+    assert limits == found.limits_yaml("0.4")
+
+
+def test_the_command_writes_limits_to_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text("---\n".join([policy(FIVE_V1), ROUTE, "kind: ConfigMap\napiVersion: v1\n"]))
+    assert main(["kuadrant", str(tmp_path / "all.yaml"), "--limits", str(tmp_path / "limits.yaml"), "--failure-mode", "deny"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["services"]["ratelimit-service"]["failureMode"] == "deny"
+    assert (tmp_path / "limits.yaml").read_text().startswith("- namespace: default/toystore\n")
+    assert err == "workbench: not read: ConfigMap\n"
+
+
+def test_the_command_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text("---\n".join([policy(FIVE_V1), ROUTE]))
+    for words, told in (
+        (["--limits", str(tmp_path / "all.yaml")], "would overwrite what was read"),
+        (["--limits", str(tmp_path / "none" / "l.yaml")], "cannot be written"),
+        (["--release", "0.1"], "unknown release '0.1'"),
+        ([str(tmp_path / "missing.yaml")], "missing.yaml: cannot be read"),
+    ):
+        assert main(["kuadrant", str(tmp_path / "all.yaml"), *words]) == 2
+        assert told in capsys.readouterr().err

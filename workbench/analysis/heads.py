@@ -1,0 +1,73 @@
+"""Method, host and path of many exchanges at once, read out of the trace without an object a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..trace.records import Event
+from ..trace.trace import Records, Trace
+from .calls import connection_ends
+from .facts import Facts, Ints
+
+__all__ = ["HEADS", "heads"]
+
+HEADS = ("method", "authority", "path")
+"""What can be read: the request's pseudo-headers as the first filter is shown them. A connection's are TCP and its two addresses."""
+
+_PSEUDO = {ord("m"): "method", ord("a"): "authority", ord("p"): "path"}
+_SIZES = {"method": 7, "authority": 10, "path": 5}
+_FIRST_PAIRS = 4
+
+
+def heads(trace: Trace, facts: Facts, places: Ints, names: Sequence[str] = HEADS) -> dict[str, list[bytes]]:
+    """For each of `places` in the facts' columns the values of `names`, of `HEADS`; empty where there is none."""
+    rows = np.maximum(facts.request[places], facts.connection[places])
+    found: dict[str, list[bytes]] = {name: [b""] * len(places) for name in names}
+    for first, records, blob in trace.blocks():
+        here = np.flatnonzero((rows >= first) & (rows < first + len(records)))
+        if not len(here):
+            continue
+        spans = _pseudo_headers(np.frombuffer(blob, np.uint8), records, rows[here] - first)
+        for name in names:
+            values = found[name]
+            start, size = spans[name]
+            for at, begin, end in zip(here.tolist(), start.tolist(), (start + size).tolist(), strict=True):
+                values[at] = bytes(blob[begin:end])
+    for at in np.flatnonzero(facts.connection[places] >= 0).tolist():
+        client, upstream = connection_ends(trace.row(int(rows[at])))
+        for name, value in zip(HEADS, ("TCP", upstream, client), strict=True):
+            if name in found:
+                found[name][at] = value.encode(errors="surrogateescape")
+    return found
+
+
+def _pseudo_headers(octets: npt.NDArray[np.uint8], records: Records, rows: Ints) -> dict[str, tuple[Ints, Ints]]:
+    """Start and size of each pseudo-header's value in the blob: they are the first pairs of a REQUEST event's first field."""
+    begin = records["blob"][rows].astype(np.int64) + 4
+    usable = (records["code"][rows] == Event.REQUEST) & (records["blob_len"][rows] >= 8)
+    begin = np.where(usable, begin, 0)
+    count = np.where(usable, _u32(octets, begin), 0)
+    at = begin + 4 + 8 * count
+    found = {name: (np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)) for name in HEADS}
+    for pair in range(_FIRST_PAIRS):
+        there = count > pair
+        sizes = np.where(there, begin + 4 + 8 * pair, 0)
+        name_size, value_size = (np.where(there, _u32(octets, sizes + more), 0) for more in (0, 4))
+        head = np.where(there & (name_size > 1), at, 0)
+        letter = np.where((octets[head] == ord(":")) & (head > 0), octets[head + 1], 0)
+        for code, name in _PSEUDO.items():
+            mine = (letter == code) & (name_size == _SIZES[name])
+            start, size = found[name]
+            start[mine], size[mine] = (at + name_size)[mine], value_size[mine]
+        at = at + name_size + value_size
+    return found
+
+
+def _u32(octets: npt.NDArray[np.uint8], at: Ints) -> Ints:
+    """Numbers at any place, little-endian."""
+    if not len(at):
+        return np.zeros(0, np.int64)
+    return np.asarray(sum(octets[at + byte].astype(np.int64) << (8 * byte) for byte in range(4)), np.int64)

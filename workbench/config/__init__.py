@@ -1,0 +1,7 @@
+"""From the files that configure a mesh to a chain: each kind of file in a module of its own."""
+
+from __future__ import annotations
+
+from . import kuadrant
+
+__all__ = ["kuadrant"]
