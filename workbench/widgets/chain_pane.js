@@ -285,6 +285,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   });
   return {
     reload: stale,
+    grow: () => (el.hidden ? (fresh = false) : load()),
     show() {},
     shown,
     /** Open the filter at this place of the chain. */
