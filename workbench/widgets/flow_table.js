@@ -11,7 +11,7 @@ const KEPT_PAGES = 40;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
 
-/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen()` that Enter was pressed. Gives {select, step, reload}. */
+/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen()` that Enter was pressed. Gives {select, step, reload, refresh}. */
 export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () => {} } = {}) => {
   const ask = channel(model, signal, (words) => fail(words));
   const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
