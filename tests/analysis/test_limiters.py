@@ -79,7 +79,10 @@ def test_as_the_plainest_implementation(algorithm: str, aligned: bool, seed: int
         groups = int(random.integers(1, 6))
         window = int(random.choice([1, 7, 10, SECOND, 10 * SECOND]))
         # steps are parts of a window, often none and often just one, so that edges are met exactly
-        steps = [random.choice([0, 1, window // 2, window - 1, window, window + 1, 3 * window], int(random.integers(1, 40))) for _ in range(groups)]
+        steps = [
+            random.choice([0, 1, window // 2, window - 1, window, window + 1, 3 * window], int(random.integers(1, 40)))
+            for _ in range(groups)
+        ]
         begin = int(random.choice([0, 1_768_471_200 * SECOND + 5]))
         each = [begin + np.cumsum(one) for one in steps]
         limits = random.choice([0, 1, 2, 5, 100], groups)
@@ -99,7 +102,7 @@ def run(algorithm: str, seconds: list[float], limit: int, window_s: float, **mor
 
 
 def test_the_toystore_example() -> None:
-    """Ten requests one second apart, 5 in 10 s: as Limitador, and as envoyproxy/ratelimit in a clock's window that ends after the fourth."""
+    """Ten requests one second apart, 5 in 10 s: as Limitador, and in a window of the clock that ends after the fourth."""
     seconds = [100.0 + n for n in range(10)]
     assert run("fixed window", seconds, 5, 10, aligned=False) == [False] * 5 + [True] * 5
     late = [106.0 + n for n in range(10)]

@@ -28,7 +28,9 @@ ALGORITHMS = ("fixed window", "sliding window log", "sliding window counter", "t
 _WIDEST = 1 << 62
 
 
-def limited_by(algorithm: str, times: Ints, starts: Ints, limits: Ints, window: int, *, burst: int | None = None, aligned: bool = True) -> Bools:
+def limited_by(
+    algorithm: str, times: Ints, starts: Ints, limits: Ints, window: int, *, burst: int | None = None, aligned: bool = True
+) -> Bools:
     """Whether each request is limited.
 
     `starts` are the places at which groups begin and `limits` each group's limit; `window` is in nanoseconds. `burst` is taken of a token
@@ -41,10 +43,10 @@ def limited_by(algorithm: str, times: Ints, starts: Ints, limits: Ints, window: 
         sizes = np.diff(np.append(starts, len(times)))
         return np.asarray(np.arange(len(times)) - first >= np.repeat(limits, sizes), bool)
     found = np.empty(len(times), bool)
-    for first, last, limit in _groups(times, starts, limits):
-        mine = times[first:last]
+    for begin, end, limit in _groups(times, starts, limits):
+        mine = times[begin:end]
         if limit <= 0:
-            verdicts = [True] * (last - first)
+            verdicts = [True] * (end - begin)
         elif algorithm == "sliding window log":
             verdicts = _log(mine.tolist(), limit, window)
         elif algorithm == "sliding window counter":
@@ -52,7 +54,7 @@ def limited_by(algorithm: str, times: Ints, starts: Ints, limits: Ints, window: 
         else:
             given = (limit if algorithm == "token bucket" else 1) if burst is None else burst
             verdicts = _gcra((mine - mine[0]).tolist(), limit, window, given)
-        found[first:last] = verdicts
+        found[begin:end] = verdicts
     return found
 
 
