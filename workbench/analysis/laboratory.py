@@ -236,7 +236,8 @@ class Laboratory:
             for setting in settings:
                 if cancel is not None and cancel.is_set():
                     break
-                band, mine = self.band(setting), self.run(setting)
+                band = self.band(setting)
+                mine = band.strictest if band.strictest is band.laxest else self.run(setting)
                 found.limited.append(mine.by_key[1])
                 found.strictest.append(max(band.strictest.count, mine.count))
                 found.laxest.append(min(band.laxest.count, mine.count))
