@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .analysis.laboratory import Laboratory, Setting
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
+    from .widgets import FlowTable
     from .widgets.decision_timeline import DecisionTimeline
     from .widgets.timing_view import TimingView
 
@@ -433,6 +434,12 @@ class Replay:
         from .analysis.page import summary_html
 
         return summary_html(self.summary)
+
+    def table(self) -> FlowTable:
+        """The exchanges in a table to scroll, sort and query in a notebook."""
+        from .widgets import FlowTable
+
+        return FlowTable(self)
 
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""

@@ -55,12 +55,14 @@ class Asked:
         view.send = lambda content, buffers=None: self.sent.append((content, buffers))
 
     def __call__(self, kind: str, **question: Any) -> tuple[dict[str, Any], Any]:
-        """The head of the answer, and the data in its buffer."""
+        """The head of the answer, and the data in its buffer, or its buffers as they are."""
         self.sent.clear()
         self.view._handle_custom_msg({"kind": kind, "ask": "7", **question}, [])
         ((head, buffers),) = self.sent
         assert head["ask"] == "7"
         assert head["kind"] == kind
+        if head.get("binary"):
+            return head, buffers
         return head, json.loads(buffers[0]) if buffers else None
 
 

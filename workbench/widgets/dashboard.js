@@ -81,7 +81,7 @@ export const dashboardView = (model, el, signal) => {
       ? filters.flatMap((name, at) => [at ? h("span.muted", ARROW) : null, h("button.link", { type: "button", title: `Configuration of ${plain(name)}`, onclick: () => openFilter(at) }, ordinal(at, name), h("span.cut", text(name)))])
       : [h("span.muted", model.get("replayable") ? "No filter" : "No chain")];
     const replayable = model.get("replayable");
-    const said = running ? "" : [run.number ? `Run ${int(run.number)}` : "", run.words ?? ""].filter(Boolean).join(": ");
+    const said = running ? "" : [run.number ? `Run ${int(run.number)}` : "", run.state === "failed" ? "failed" : (run.words ?? "")].filter(Boolean).join(": ");
     const watch = () => {
       model.set("watch", !model.get("watch"));
       model.save_changes();

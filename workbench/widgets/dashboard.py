@@ -13,6 +13,7 @@ from workbench.replay import Replay
 from .chain_pane import ChainAnswers
 from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
 from .microscope import MicroscopeAnswers
+from .replay_view import FLOWS
 from .runs import Run
 from .view import Answer, script, style
 
@@ -45,7 +46,8 @@ class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
         *("findings_list", "changes_strip", "dashboard"),
     )
     _answers = (
-        *("rows", "locate", "detail", "body"),
+        *FLOWS,
+        *("detail", "body"),
         *MicroscopeAnswers.KINDS,
         *DECISION_ANSWERS,
         *("timing",),
