@@ -23,6 +23,7 @@ from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
+from .analysis.timing import Timing
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
 from .errors import ConfigError, ReplayError, WorkbenchError
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from .host.baseline import Baseline
     from .widgets.decision_timeline import DecisionTimeline
+    from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
 
@@ -204,6 +207,24 @@ class Replay:
         from .analysis.vms import vms_table
 
         return vms_table(self.trace)
+
+    @cached_property
+    def times(self) -> Timing:
+        """Where the time went, as columns and distributions (`analysis.timing`)."""
+        return Timing(self.trace, self.facts)
+
+    @property
+    def baseline(self) -> Baseline:
+        """What an empty hostcall costs on this machine: measured when first asked for, once a process."""
+        from .host.baseline import empty_hostcall
+
+        return empty_hostcall()
+
+    def timing(self) -> TimingView:
+        """The Timing view alone: distributions, where the time goes, and over the capture; `figure()` draws each with plotly."""
+        from .widgets.timing_view import TimingView
+
+        return TimingView(self)
 
     @cached_property
     def _found(self) -> Findings:

@@ -181,7 +181,7 @@ def test_every_tab_shows_its_part(workbench: tuple[Page, Any]) -> None:
     view.get_by_text("000000  ").first.wait_for()
     view.get_by_role("tab", name="Logs").click()
     view.get_by_role("tab", name="Timing").click()
-    timing = view.get_by_role("grid", name="Time per callback")
+    timing = view.get_by_role("treegrid", name="Time per callback")
     timing.get_by_text("on_request_headers").first.wait_for()
     assert view.get_by_text("of real time on this machine").count() == 1
 

@@ -37,14 +37,15 @@ ROOMS: dict[str, frozenset[str]] = {
 """Room or top-level module -> the rooms it may import, wherever in the file the import stands."""
 
 LAZY: dict[str, frozenset[str]] = {
-    "replay": frozenset({"widgets", "envoy"}),
+    "replay": frozenset({"widgets", "envoy", "host"}),
     "filter": frozenset({"audit"}),
     "chain": frozenset({"widgets"}),
     "config": frozenset({"chain", "filter"}),
     "widgets": frozenset({"chain", "filter"}),
 }
-"""Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to, a filter is inspected when
-asked, files become a chain when one is wanted, the workbench makes a chain where it was given none, and no earlier."""
+"""Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to and measures an empty
+hostcall, a filter is inspected when asked, files become a chain when one is wanted, the workbench makes a chain where it was given none,
+and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),

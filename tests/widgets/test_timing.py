@@ -1,4 +1,4 @@
-"""Real time per callback: the numbers, the figure, the sentence."""
+"""The Timing view: what it is told, its figures, and its sentence."""
 
 from __future__ import annotations
 
@@ -6,35 +6,85 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import plotly.io as pio
 import pytest
 
+from workbench.analysis.timing import DIMENSIONS
 from workbench.capture import Capture
 from workbench.chain import Chain
+from workbench.errors import WorkbenchError
 from workbench.replay import Replay
-from workbench.widgets import Workbench, timing_figure
-from workbench.widgets.timing import callback_times, timing_data, timing_sentence
+from workbench.widgets import TimingView, Workbench, timing_figure
+from workbench.widgets.templates import template
+from workbench.widgets.timing import MOST_POINTS, timing_answer, timing_sentence
+
+KINDS = ("sum", "ecdf", "histogram", "capture", "icicle")
 
 
-def test_the_numbers_are_those_of_the_callbacks(replay: Replay) -> None:
-    table = replay.callbacks
-    table = table[table["filter"].notna()]
-    times = callback_times(replay)
-    assert sum(one.count for one in times) == len(table)
-    assert sum(one.filter_ns for one in times) == table["filter_ns"].sum()
-    assert sum(one.host_ns for one in times) == table["host_ns"].sum()
-    for one in times:
-        mine = table[(table["filter"] == one.filter_name) & (table["callback"] == one.name)]
-        spent = mine["filter_ns"] + mine["host_ns"]
-        assert one.count == len(mine) == sum(one.histogram)
-        assert one.p50 == pytest.approx(np.quantile(spent, 0.5))
-        assert one.max == spent.max()
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_the_view_gets_sums_not_calls(replay: Replay, ask: Callable[[Any], Any], dimension: Any) -> None:
+    _, data = ask(Workbench(replay))("timing", dimension=dimension)
+    groups = replay.times.groups(dimension)
+    assert [row["key"] for row in data["rows"]] == [group.key for group in groups]
+    axis = data["axis"]
+    assert axis["from_ns"] <= axis["low"] < axis["to_ns"]
+    assert axis["from_ns"] < data["baseline"]["ns"] < axis["to_ns"]
+    assert all(axis["from_ns"] <= tick <= axis["to_ns"] * 1.001 for tick in axis["ticks"])
+    for row, group in zip(data["rows"], groups, strict=True):
+        assert row["own"]["sum"] == group.own.sum
+        assert row["host"]["p99"] == group.host.p99
+        assert len(row["own"]["histogram"]) == len(row["host"]["histogram"]) == 60
 
 
-def test_callbacks_stand_in_the_order_of_the_chain(replay: Replay) -> None:
-    places = [one.filter for one in callback_times(replay)]
-    assert places == sorted(places)
-    assert set(places) == {0, 1, 2}
+def test_a_row_opens_onto_its_slowest_exchanges(replay: Replay, ask: Callable[[Any], Any]) -> None:
+    view = ask(replay.timing())
+    key = next(group.key for group in replay.times.groups("callbacks") if group.name == "on_request_headers")
+    _, data = view("timing", part="group", dimension="callbacks", key=key)
+    totals = [one["own_ns"] + one["host_ns"] for one in data["slowest"]]
+    assert totals == sorted(totals, reverse=True) and len(totals) == 10
+    paths = dict(zip(replay.exchanges["index"], replay.exchanges["path"], strict=True))
+    assert all(one["path"] == paths[one["exchange"]][:120] for one in data["slowest"])
+    assert set(data["curves"]) == {"own", "host", "total"}
+
+
+def test_the_tree_and_the_capture(replay: Replay, ask: Callable[[Any], Any]) -> None:
+    view = ask(replay.timing())
+    _, tree = view("timing", part="tree")
+    assert tree["filters"] == list(replay.trace.filters)
+    assert tree["ns"] == replay.times.tree.ns
+    _, over = view("timing", part="capture")
+    assert sorted(over["points"]["exchange"]) == replay.facts.exchange.tolist()
+    assert sum(over["points"]["own"]) == replay.facts.filter_ns.sum()
+    assert over["points"]["ms"] == sorted(over["points"]["ms"])
+    assert "cells" not in over
+
+
+def test_many_exchanges_are_counted_in_cells(sample_filter: Callable[[str], Path], monkeypatch: Any, replay: Replay) -> None:
+    monkeypatch.setattr("workbench.widgets.timing.MOST_POINTS", 10)
+    assert MOST_POINTS > 1000
+    over = timing_answer(replay, {"part": "capture"})
+    cells = over["cells"]
+    assert sum(cells["own"]) == (replay.facts.filter_ns > 0).sum()
+    assert sum(cells["host"]) == (replay.facts.host_ns > 0).sum()
+    assert len(cells["own"]) == cells["columns"] * cells["rows"]
+    points = over["points"]
+    slowest = int(replay.facts.exchange[(replay.facts.filter_ns + replay.facts.host_ns).argmax()])
+    assert slowest in points["exchange"]
+    assert len(points["exchange"]) < len(replay)
+
+
+@pytest.mark.parametrize("question", [{"dimension": "moons"}, {"part": "moons"}, {"part": "group", "key": 9999}, {"part": "group"}])
+def test_a_question_without_sense_is_an_answer(replay: Replay, ask: Callable[[Any], Any], question: Any) -> None:
+    head, data = ask(replay.timing())("timing", **question)
+    assert head["error"] and data is None
+
+
+def test_the_view_says_what_it_shows_without_a_page(replay: Replay) -> None:
+    view = replay.timing()
+    assert isinstance(view, TimingView)
+    text = repr(view)
+    assert text.startswith("Timing. ") and "of real time on this machine" in text and "Run the cell" in text
+    assert "toystore" not in text and "/toys" not in text
 
 
 def test_filter_and_host_stay_apart_in_the_figure(replay: Replay) -> None:
@@ -44,52 +94,68 @@ def test_filter_and_host_stay_apart_in_the_figure(replay: Replay) -> None:
     assert not own.marker.pattern.shape
     assert host.marker.pattern.shape == "/"
     assert own.marker.color != host.marker.color
-    times = callback_times(replay)
-    assert len(own.x) == len(host.x) == len(times)
+    groups = [group for group in replay.times.groups("callbacks") if not group.start]
+    assert len(own.x) == len(host.x) == min(24, len(groups))
     ratio = sum(own.x) / sum(host.x)
-    assert ratio == pytest.approx(sum(one.filter_ns for one in times) / sum(one.host_ns for one in times))
+    assert ratio == pytest.approx(sum(group.own.sum for group in groups) / sum(group.host.sum for group in groups), rel=0.02)
 
 
 @pytest.mark.parametrize("theme", ["any", "light", "dark"])
-def test_the_figure_holds_nothing_captured(hostile_replay: Replay, theme: Any) -> None:
-    text = timing_figure(hostile_replay, theme=theme).to_json()
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_hold_nothing_captured(hostile_replay: Replay, kind: Any, theme: Any) -> None:
+    text = hostile_replay.timing().figure(kind, theme=theme).to_json()
     assert "pwned" not in text
     assert "toystore" not in text
 
 
+@pytest.mark.parametrize("by", DIMENSIONS)
+def test_distributions_name_the_baseline(replay: Replay, by: Any) -> None:
+    for kind in ("ecdf", "histogram"):
+        figure = replay.timing().figure(kind, by)  # type: ignore[arg-type]
+        assert any("empty hostcall" in (note.text or "") for note in figure.layout.annotations)
+        assert figure.layout.shapes[0].x0 == replay.baseline.ns
+        assert len(figure.data) >= 2
+
+
+def test_paths_in_a_figure_are_text(hostile_replay: Replay) -> None:
+    text = hostile_replay.timing().figure("histogram", "paths").to_json()
+    assert "<img" not in text and "<script" not in text
+
+
+def test_a_figure_that_is_not_there(replay: Replay) -> None:
+    with pytest.raises(WorkbenchError, match="Kinds are sum, ecdf, histogram, capture, icicle"):
+        replay.timing().figure("pie")  # type: ignore[arg-type]
+
+
 def test_where_no_figure_is_drawn_the_numbers_stand(replay: Replay) -> None:
     figure = timing_figure(replay)
-    sentence = timing_sentence(callback_times(replay), len(replay))
+    sentence = timing_sentence(replay.times)
     bundle = figure._repr_mimebundle_()
     assert bundle["text/plain"] == repr(figure) == sentence
     assert sentence in bundle["text/html"]
-    assert bundle["text/html"].count("<tr>") == len(callback_times(replay)) + 1
+    assert bundle["text/html"].count("<tr>") == len([g for g in replay.times.groups("callbacks") if not g.start]) + 1
+
+
+def test_templates_are_known_to_plotly() -> None:
+    template("light"), template("dark")
+    assert {"workbench_light", "workbench_dark"} <= set(pio.templates)
+    assert pio.templates["workbench_dark"].layout.colorway[0] == "#2196f3"
 
 
 def test_names_are_no_markup(capture: Capture, sample_filter: Callable[[str], Path]) -> None:
     from workbench.chain import Filter
 
     replay = Chain(Filter(sample_filter("add_header"), name="<img src=x onerror=1>")).replay(capture)
-    figure = timing_figure(replay)
-    assert "<img" not in figure.to_json()
-    assert "<img" not in figure._repr_mimebundle_()["text/html"]
-
-
-def test_the_view_gets_sums_not_exchanges(replay: Replay, ask: Callable[[Any], Any]) -> None:
-    _, data = ask(Workbench(replay))("timing")
-    assert len(data["rows"]) == len(callback_times(replay))
-    assert data["sentence"] == timing_data(replay)["sentence"]
-    axis = data["axis"]
-    assert axis["from_ns"] < axis["to_ns"]
-    assert all(axis["from_ns"] <= tick <= axis["to_ns"] * 1.001 for tick in axis["ticks"])
-    for row in data["rows"]:
-        assert len(row["histogram"]) == 48
-        assert row["p50"] <= row["p90"] <= row["p99"] <= row["max"]
+    for kind in KINDS:
+        figure = replay.timing().figure(kind)  # type: ignore[arg-type]
+        assert "<img" not in figure.to_json()
+        assert "<img" not in figure._repr_mimebundle_()["text/html"]
 
 
 def test_a_replay_without_a_filter_has_no_time(capture: Capture) -> None:
     replay = Chain().replay(capture)
-    assert callback_times(replay) == []
-    assert timing_data(replay)["rows"] == []
-    assert "no time" in timing_data(replay)["sentence"]
-    timing_figure(replay)
+    data = timing_answer(replay, {})
+    assert data["rows"] == [] and data["facts"] == []
+    assert "no time" in data["sentence"]
+    for kind in KINDS:
+        replay.timing().figure(kind)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ Workbench        the dashboard
 FlowTable        the table of exchanges alone
 ExchangeDetails  one exchange alone
 Microscope       one exchange call by call, with the state at each
+TimingView       where the time goes
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
 """
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from .dashboard import Workbench
     from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
-    from .timing import timing_figure
+    from .timing_view import TimingView, timing_figure
     from .verification import VerificationView
 
-__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "VerificationView", "Workbench", "timing_figure"]
+__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "TimingView", "VerificationView", "Workbench", "timing_figure"]
 
 _HOMES = {
     "ExchangeDetails": ".replay_view",
@@ -28,7 +29,8 @@ _HOMES = {
     "Microscope": ".microscope",
     "VerificationView": ".verification",
     "Workbench": ".dashboard",
-    "timing_figure": ".timing",
+    "TimingView": ".timing_view",
+    "timing_figure": ".timing_view",
 }
 
 

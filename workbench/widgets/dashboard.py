@@ -11,6 +11,7 @@ from workbench.analysis.words import visible
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
+from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
 from .microscope import MicroscopeAnswers
 from .runs import Run
 from .view import Answer, script, style
@@ -25,7 +26,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers, MicroscopeAnswers):
+class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -38,13 +39,15 @@ class Workbench(ChainAnswers, MicroscopeAnswers):
     _css = style(
         *("flow_table", "exchange_details", "call_tree"),
         *("microscope",),
-        *("timing_table",),
+        *("decision_timeline",),
+        *("timing", "timing_details"),
         *("chain_pane", "config_editor"),
         *("findings_list", "changes_strip", "dashboard"),
     )
     _answers = (
         *("rows", "locate", "detail", "body"),
         *MicroscopeAnswers.KINDS,
+        *DECISION_ANSWERS,
         *("timing",),
         *("chain", "edit", "apply", "modules"),
         *("findings", "run", "cancel", "runs", "changes"),

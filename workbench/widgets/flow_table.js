@@ -55,6 +55,8 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
   const view = { query: "", outcome: "", sort: "index", descending: false };
   let pages = new Map();
+  // rows of the data before, shown until those that take their place have come
+  let stale = new Map();
   let asked = new Set();
   let generation = 0;
   let matched = null;
@@ -99,7 +101,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     const room = (matched ?? 0) * ROW;
     scroller.scrollTop = room <= TALLEST ? first * ROW : (first * ROW * (TALLEST - scroller.clientHeight)) / Math.max(1, room - scroller.clientHeight);
   };
-  const rowAt = (at) => pages.get(Math.floor(at / PAGE))?.[at % PAGE];
+  const rowAt = (at) => (pages.get(Math.floor(at / PAGE)) ?? stale.get(Math.floor(at / PAGE)))?.[at % PAGE];
 
   const fetchPage = async (page) => {
     if (pages.has(page) || asked.has(page)) return;
@@ -176,8 +178,8 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     for (let at = from; at < to; at += 1) {
       const row = rowAt(at);
       const top = `transform:translateY(${(base + at * ROW).toFixed(1)}px)`;
+      if (!pages.has(Math.floor(at / PAGE))) fetchPage(Math.floor(at / PAGE));
       if (!row) {
-        fetchPage(Math.floor(at / PAGE));
         rows.push(h("div.row.td", { role: "row", "aria-rowindex": at + 2, style: top }, COLUMNS.map(([, , classes]) => h("div", { role: "gridcell", class: classes }, h("div.skeleton", { style: `width:${35 + ((at * 17) % 50)}%` })))));
         continue;
       }
@@ -228,11 +230,21 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   const reload = async () => {
     generation += 1;
     pages = new Map();
+    stale = new Map();
     asked = new Set();
     cursor = -1;
     scroller.scrollTop = 0;
     await fetchPage(0);
     if (chosen != null && chosen >= 0) select(chosen);
+  };
+  /** Other data for the same question: what is in sight stays there. */
+  const refresh = async () => {
+    if (matched == null) return reload();
+    generation += 1;
+    if (pages.size) stale = pages;
+    pages = new Map();
+    asked = new Set();
+    return fetchPage(Math.min(Math.floor(firstInSight() / PAGE), Math.floor(Math.max(0, matched - 1) / PAGE)));
   };
   const clear = () => {
     query.value = view.query = view.outcome = "";
@@ -280,7 +292,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(timer)));
 
   reload();
-  return { select, reload, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
+  return { select, reload, refresh, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
 };
 
 /** A flow table on its own: the selection is the trait `selected`. */

@@ -13,7 +13,7 @@ from workbench.errors import WorkbenchError
 from .bodies import bodies
 from .details import detail
 from .rows import FlowRows
-from .timing import timing_data
+from .timing import timing_answer
 from .view import Answer, View, script, style
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class ReplayView(View):
         replay, _ = self._shown()
         return {}, bodies(replay[int(question["index"])], str(question.get("form", "")))
 
-    def _answer_timing(self, _question: Mapping[str, Any]) -> Answer:
-        return {}, timing_data(self._shown()[0])
+    def _answer_timing(self, question: Mapping[str, Any]) -> Answer:
+        return {}, timing_answer(self._shown()[0], question)
 
     def _story(self) -> str:
         if self._replay is None:

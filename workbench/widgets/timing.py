@@ -1,156 +1,159 @@
-"""Real time per callback: aggregated numbers, their figure and the sentence that says the same. Filter and host are never one number."""
+"""What the Timing view is told: one question, `{"kind": "timing", "part": …}`, and for each part the numbers that it draws.
+
+table    the distributions of a `dimension` (callbacks, hostcalls, filters, paths)
+group    one of them, by its `dimension` and `key`: distribution functions, and the exchanges that are slowest
+tree     the time by filter, callback and hostcall
+capture  each exchange's time over the capture; counted in cells where there are many
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from workbench.analysis.words import count, duration, visible
+from workbench.analysis.facts import Outcome
+from workbench.analysis.timing import Axis, Dimension, Slow, Spread, TimeGroup, Timing
+from workbench.analysis.words import count, duration, shorten, text, visible
+from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from workbench.replay import Replay
 
-__all__ = ["CallbackTime", "Theme", "callback_times", "timing_data", "timing_figure", "timing_sentence"]
+__all__ = ["timing_answer", "timing_sentence"]
 
-Theme: TypeAlias = Literal["any", "light", "dark"]
-
-Places = npt.NDArray[np.intp]
-
-_BINS = 48
-_MOST_ROWS = 200
+MOST_POINTS = 4000
+"""Exchanges that are drawn one by one."""
+_COLUMNS, _ROWS = 180, 36
+_LONGEST_PATH = 120
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackTime:
-    """One callback of one filter over a whole replay; times are real nanoseconds. `filter` is the place in the chain from 0."""
-
-    filter: int
-    filter_name: str
-    name: str
-    count: int
-    p50: float
-    p90: float
-    p99: float
-    max: float
-    filter_ns: int
-    host_ns: int
-    histogram: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """A logarithmic axis of whole decades' thirds, with ticks at powers of ten."""
-
-    from_ns: float
-    to_ns: float
-
-    @classmethod
-    def over(cls, total: npt.NDArray[np.float64]) -> _Axis:
-        seen = total[total > 0]
-        if not len(seen):
-            return cls(100.0, 1000.0)
-        low, high = np.floor(np.log10(seen.min()) * 3) / 3, np.ceil(np.log10(seen.max()) * 3) / 3
-        return cls(float(10**low), float(10 ** max(high, low + 1)))
-
-    @property
-    def ticks(self) -> list[float]:
-        exponents = range(int(np.ceil(np.log10(self.from_ns) - 1e-9)), int(np.floor(np.log10(self.to_ns) + 1e-9)) + 1)
-        return [10.0**exponent for exponent in exponents]
-
-    def edges(self) -> npt.NDArray[np.float64]:
-        return np.geomspace(self.from_ns, self.to_ns, _BINS + 1)
+def timing_answer(replay: Replay, question: Mapping[str, Any]) -> Any:
+    """The answer to one question, ready for JSON; WorkbenchError for one that cannot be meant."""
+    timing, part = replay.times, question.get("part", "table")
+    if part == "tree":
+        return {"filters": list(timing.filters), **timing.tree.as_dict()}
+    if part == "capture":
+        return _over_capture(timing)
+    dimension = question.get("dimension", "callbacks")
+    if dimension not in get_args(Dimension):
+        raise WorkbenchError(f"timing has no dimension {str(dimension)[:40]!r}")
+    if part == "group":
+        return _group(timing, cast(Dimension, dimension), int(question["key"]))
+    if part == "table":
+        return _table(replay, cast(Dimension, dimension))
+    raise WorkbenchError(f"timing has no part {str(part)[:40]!r}")
 
 
-def _times(replay: Replay) -> tuple[list[CallbackTime], _Axis]:
-    table = replay.callbacks
-    # A VM's own start belongs to no filter, and would dwarf what the filters do.
-    table = table[table["filter"].notna()]
-    names = list(replay.trace.filters)
-    total = (table["filter_ns"] + table["host_ns"]).to_numpy(np.float64)
-    axis = _Axis.over(total)
-    edges = axis.edges()
-    own, host = table["filter_ns"].to_numpy(np.int64), table["host_ns"].to_numpy(np.int64)
-    found: list[tuple[int, CallbackTime]] = []
-    groups: dict[Any, Places] = table.groupby(["filter", "callback"], observed=True, sort=False).indices  # type: ignore[assignment]
-    for (filter_name, callback), places in groups.items():
-        spent = total[places]
-        p50, p90, p99 = np.quantile(spent, (0.5, 0.9, 0.99))
-        one = CallbackTime(
-            filter=names.index(filter_name),
-            filter_name=str(filter_name),
-            name=str(callback),
-            count=len(places),
-            p50=float(p50),
-            p90=float(p90),
-            p99=float(p99),
-            max=float(spent.max()),
-            filter_ns=int(own[places].sum()),
-            host_ns=int(host[places].sum()),
-            histogram=tuple(np.histogram(np.clip(spent, edges[0], edges[-1]), edges)[0].tolist()),
-        )
-        found.append((int(places[0]), one))
-    # In the order of the chain, and within a filter in the order in which its callbacks were first called.
-    found.sort(key=lambda pair: (pair[1].filter, pair[0]))
-    return [one for _, one in found][:_MOST_ROWS], axis
-
-
-def callback_times(replay: Replay) -> list[CallbackTime]:
-    """Each callback of each filter, in the order of the chain and of the first call."""
-    return _times(replay)[0]
-
-
-def timing_sentence(times: list[CallbackTime], exchanges: int) -> str:
-    """The figure in words: the whole, filter and host apart, and what costs most."""
-    own, host = sum(one.filter_ns for one in times), sum(one.host_ns for one in times)
+def timing_sentence(timing: Timing) -> str:
+    """The view in words: the whole, filter and host apart, and what costs most."""
+    groups = [group for group in timing.groups("callbacks") if not group.start]
+    own, host = sum(group.own.sum for group in groups), sum(group.host.sum for group in groups)
     if not own + host:
         return "No filter was called, so there is no time to show."
-    calls = sum(one.count for one in times)
-    most = max(times, key=lambda one: one.filter_ns + one.host_ns)
-    share = 100 * (most.filter_ns + most.host_ns) / (own + host)
+    calls = sum(group.count for group in groups)
+    most = max(groups, key=lambda group: group.total.sum)
     return (
-        f"{count(calls)} callbacks in {count(exchanges)} exchanges took {duration(own + host)} of real time on this machine: "
+        f"{count(calls)} callbacks in {count(len(timing.exchange))} exchanges took {duration(own + host)} of real time on this machine: "
         f"{duration(own)} in the filters, {duration(host)} in the host. "
-        f"Most of it, {share:.1f}\u202f%, went to {visible(most.name)} of {visible(most.filter_name)}, "
-        f"half of its calls within {duration(most.p50)}."
+        f"Most of it, {100 * most.total.sum / (own + host):.1f}\u202f%, went to {visible(most.name)} of "
+        f"{visible(timing.filters[most.filter])}, half of its calls within {duration(most.total.p50)}."
     )
 
 
-def timing_data(replay: Replay) -> dict[str, Any]:
-    """What the Timing view draws: aggregated numbers only, no exchange is told apart."""
-    times, axis = _times(replay)
-    table = replay.exchanges
-    spent = (table["filter_ns"] + table["host_ns"]).to_numpy(np.float64)
-    facts: list[dict[str, Any]] = []
-    if len(spent) and spent.sum():
-        own = float(table["filter_ns"].sum())
-        facts = [
-            {"label": "Per exchange, p50", "ns": float(np.quantile(spent, 0.5))},
-            {"label": "p99", "ns": float(np.quantile(spent, 0.99))},
-            {"label": "Filter", "ns": own / len(spent), "note": f"mean, {100 * own / spent.sum():.1f}\u202f%"},
-            {"label": "Host", "ns": (spent.sum() - own) / len(spent), "note": f"mean, {100 - 100 * own / spent.sum():.1f}\u202f%"},
-        ]
+def _table(replay: Replay, dimension: Dimension) -> dict[str, Any]:
+    timing = replay.times
+    axis, baseline = timing.axis(dimension), replay.baseline
+    low = min(axis.low, baseline.ns / 1.5)
     return {
-        "facts": facts,
-        "rows": [asdict(one) for one in times],
-        "axis": {"from_ns": axis.from_ns, "to_ns": axis.to_ns, "ticks": axis.ticks},
-        "filters": list(replay.trace.filters),
-        "exchanges": len(table),
-        "sentence": timing_sentence(times, len(table)),
+        "dimension": dimension,
+        "facts": _facts(timing),
+        "rows": [_row(group) for group in timing.groups(dimension)],
+        # the bins lie between low and high; the axis shown begins earlier where the empty hostcall does
+        "axis": {"from_ns": low, "to_ns": axis.high, "low": axis.low, "ticks": Axis(low, axis.high).ticks},
+        "filters": list(timing.filters),
+        "exchanges": len(timing.exchange),
+        "baseline": asdict(baseline),
+        "paths": bool((replay.facts.request >= 0).any()),
+        "sentence": timing_sentence(timing),
     }
 
 
-def timing_figure(replay: Replay, *, theme: Theme = "any") -> go.Figure:
-    """Time per callback as a plotly figure, one bar each: the filter's own code solid, the host hatched, and the sentence above.
+def _facts(timing: Timing) -> list[dict[str, Any]]:
+    own, host = timing.own, timing.host
+    spent = own + host
+    if not len(spent) or not spent.sum():
+        return []
+    share = 100 * own.sum() / spent.sum()
+    return [
+        {"label": "Per exchange, p50", "ns": float(np.quantile(spent, 0.5))},
+        {"label": "p99", "ns": float(np.quantile(spent, 0.99))},
+        {"label": "Filter", "ns": float(own.mean()), "note": f"mean, {share:.1f}\u202f%"},
+        {"label": "Host", "ns": float(host.mean()), "note": f"mean, {100 - share:.1f}\u202f%"},
+    ]
 
-    It holds aggregated numbers and the names of filters and callbacks, nothing captured. `theme` is light, dark, or any: greys that
-    can be read on both, since a figure in a cell cannot know the page's theme. Where no plotly is shown (exports, terminals) the same
-    numbers stand as a table.
-    """
-    from .timing_plot import draw
 
-    return draw(callback_times(replay), len(replay), theme)
+def _row(group: TimeGroup) -> dict[str, Any]:
+    named = {"key": group.key, "filter": group.filter, "name": group.name, "start": group.start, "count": group.count}
+    return {**named, "own": asdict(group.own), "host": asdict(group.host), "total": _numbers(group.total)}
+
+
+def _numbers(spread: Spread) -> dict[str, float]:
+    return {name: getattr(spread, name) for name in ("p50", "p90", "p99", "max", "sum")}
+
+
+def _group(timing: Timing, dimension: Dimension, key: int) -> dict[str, Any]:
+    slowest = timing.slowest(dimension, key)
+    return {
+        "curves": timing.curves(dimension, key),
+        "slowest": [_slow(timing, each) for each in slowest],
+    }
+
+
+def _slow(timing: Timing, slow: Slow) -> dict[str, Any]:
+    return {**asdict(slow), **_request(timing, int(np.searchsorted(timing.exchange, slow.exchange)))}
+
+
+def _request(timing: Timing, place: int) -> dict[str, str]:
+    methods, paths = timing.request_lines
+    return {"method": shorten(text(methods[place]), 32), "path": shorten(text(paths[place]), _LONGEST_PATH)}
+
+
+def _over_capture(timing: Timing) -> dict[str, Any]:
+    own, host, n = timing.own, timing.host, len(timing.exchange)
+    axis = Axis.over(own, host)
+    begin, end = (int(timing.time.min()), int(timing.time.max())) if n else (0, 0)
+    about: dict[str, Any] = {
+        "exchanges": n,
+        "axis": {"from_ns": axis.low, "to_ns": axis.high, "ticks": axis.ticks},
+        # milliseconds, as the page's clock has them
+        "begin_ms": begin / 1e6,
+        "end_ms": max(end, begin + 1_000_000) / 1e6,
+    }
+    if n <= MOST_POINTS:
+        return {**about, "points": _points(timing, np.arange(n))}
+    column = ((timing.time - begin) * (_COLUMNS / max(1, end - begin + 1))).astype(np.int64)
+    cells = {
+        name: np.bincount(column[values > 0] * _ROWS + axis.bins(values[values > 0], _ROWS), None, _COLUMNS * _ROWS).tolist()
+        for name, values in (("own", own), ("host", host))
+    }
+    # the slowest exchange of each column, and every failure as far as they are few, stand out as points
+    order = np.lexsort((own + host, column))
+    slowest = order[np.append(column[order][1:] != column[order][:-1], True)]
+    failed = np.flatnonzero(timing.outcome == Outcome.ERROR)[:_COLUMNS]
+    return {**about, "cells": {"columns": _COLUMNS, "rows": _ROWS, **cells}, "points": _points(timing, np.union1d(slowest, failed))}
+
+
+def _points(timing: Timing, places: Any) -> dict[str, Any]:
+    order = places[np.argsort(timing.time[places], kind="stable")]
+    requests = [_request(timing, place) for place in order.tolist()]
+    return {
+        "exchange": timing.exchange[order].tolist(),
+        "ms": (timing.time[order] / 1e6).tolist(),
+        "own": timing.own[order].tolist(),
+        "host": timing.host[order].tolist(),
+        "outcome": [Outcome(number).name.lower() for number in timing.outcome[order].tolist()],
+        "request": [f"{each['method']} {each['path']}".strip() for each in requests],
+    }

@@ -1,102 +1,159 @@
-// Real time per callback: a distribution on one shared logarithmic axis, the sum of filter and host, and where the time goes.
-import { channel, duration, h, int, ordinal, plain, plural, share, svg, text, timeBar } from "./fw.js";
+// The distributions of one dimension, a row each: the filter's own time above the line, the host's hatched below it.
+import { channel, choice, duration, h, int, ordinal, plain, plural, share, text, timeBar } from "./fw.js";
+import { along, outline, percent, tickLabels } from "./timing_scale.js";
+import { timingGroup } from "./timing_group.js";
 
-const HEIGHT = 32;
-const TALL = 26;
+const SHOWN_AT_FIRST = 10;
+const DIMENSIONS = [
+  ["callbacks", "Callbacks"],
+  ["hostcalls", "Hostcalls"],
+  ["filters", "Filters"],
+  ["paths", "Paths"],
+];
+const HEADS = { callbacks: "Callback", hostcalls: "Hostcall", filters: "Filter", paths: "Path" };
 
-const along = (axis, ns) => Math.min(1, Math.max(0, Math.log(ns / axis.from_ns) / Math.log(axis.to_ns / axis.from_ns)));
+const both = (own, host) => [h("span", own > 0 ? duration(own) : "0"), h("span.muted", host > 0 ? duration(host) : "0")];
+const sumOf = (row) => row.own.sum + row.host.sum;
+const total = (rows) => rows.reduce((sum, row) => sum + sumOf(row), 0);
 
-const histogram = (row, axis) => {
-  const bins = row.histogram;
-  const most = Math.max(1, ...bins);
-  const wide = 1000 / bins.length;
-  // A single slow call stays visible beside a thousand quick ones.
-  const tall = (n) => Math.max(1.5, (TALL * n) / most);
-  const at = (ns) => (1000 * along(axis, ns)).toFixed(1);
-  return svg(
-    "svg",
-    { class: "histogram", viewBox: `0 0 1000 ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${row.name}: half of the calls within ${duration(row.p50)}, 99 of 100 within ${duration(row.p99)}` },
-    axis.ticks.map((ns) => svg("line", { class: "tick", x1: at(ns), x2: at(ns), y1: 0, y2: HEIGHT })),
-    bins.map((n, i) => n > 0 && svg("rect", { class: "bin", x: (i * wide + 0.5).toFixed(1), y: (HEIGHT - tall(n)).toFixed(1), width: (wide - 1).toFixed(1), height: tall(n).toFixed(1) })),
-    svg("line", { class: "p50", x1: at(row.p50), x2: at(row.p50), y1: 3, y2: HEIGHT }),
-    svg("line", { class: "p99", x1: at(row.p99), x2: at(row.p99), y1: 3, y2: HEIGHT }),
-  );
-};
-
-const facts = (data) =>
-  h(
-    "div.facts",
-    data.facts.map((fact) => h("div", h("div.fact-name", fact.label), h("div.fact-value", duration(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
-  );
-
-const table = (data) => {
-  const { axis } = data;
-  const most = Math.max(1, ...data.rows.map((row) => row.filter_ns + row.host_ns));
-  const head = h(
-    "div.timing-row.heads",
-    { role: "row" },
-    h("div", { role: "columnheader" }, "Callback"),
-    h("div.num", { role: "columnheader" }, "Calls"),
-    h("div.axis", { role: "columnheader", "aria-label": "Distribution of the time of a call, logarithmic" }, axis.ticks.map((ns) => h("span", { style: `left:${(100 * along(axis, ns)).toFixed(2)}%`, class: along(axis, ns) < 0.15 ? "first" : along(axis, ns) > 0.85 ? "final" : "" }, duration(ns)))),
-    ["p50", "p99", "Max"].map((name) => h("div.num", { role: "columnheader", class: name.toLowerCase() }, h("i", { class: `mark-${name.toLowerCase()}` }), name)),
-    h("div", { role: "columnheader" }, h("span.key-f"), "Filter ", h("span.key-h"), "Host, sum"),
-  );
-  const line = (row) =>
-    h(
-      "div.timing-row.callback",
-      { role: "row" },
-      h("div.of", { role: "rowheader" }, row.filter != null && ordinal(row.filter, data.filters[row.filter]), h("span.mono.cut", { title: plain(`${data.filters[row.filter] ?? ""} proxy_${row.name}`) }, text(row.name))),
-      h("div.num.muted", { role: "gridcell" }, int(row.count)),
-      h("div", { role: "gridcell" }, histogram(row, axis)),
-      h("div.num.p50", { role: "gridcell" }, duration(row.p50)),
-      h("div.num.p99", { role: "gridcell" }, duration(row.p99)),
-      h("div.num.muted.max", { role: "gridcell" }, duration(row.max)),
-      h("div.sum", { role: "gridcell" }, timeBar(row.filter_ns, row.host_ns, most), h("span.num", duration(row.filter_ns + row.host_ns))),
-    );
-  return h("div.timing-table", { role: "grid", "aria-label": "Time per callback", "aria-readonly": "true" }, head, data.rows.map(line));
-};
-
-/** Width is time: all callbacks, then filters, callbacks, and in each its own code and the host. */
-const icicle = (data) => {
-  const all = data.rows.reduce((sum, row) => sum + row.filter_ns + row.host_ns, 0);
-  const filters = data.filters.map((name, place) => ({ name, place, rows: data.rows.filter((row) => row.filter === place) })).filter((one) => one.rows.length);
-  const total = (rows) => rows.reduce((sum, row) => sum + row.filter_ns + row.host_ns, 0);
-  const cell = (ns, classes, label) => h("div.part", { class: classes, style: `flex-grow:${Math.max(ns, 1)}`, title: label }, h("span.cut", { "aria-hidden": ns / all < 0.04 }, ns / all < 0.04 ? "" : label));
+const distribution = (row, axis, baseline) => {
+  const most = Math.max(1, ...row.own.histogram, ...row.host.histogram);
+  const marks = (spread, side) => ["p50", "p99"].map((name) => spread[name] > 0 && h(`i.mark.${name}.${side}`, { style: `left:${percent(along(axis, spread[name]))}` }));
   return h(
-    "section.icicle",
-    { "aria-label": "Where the time goes" },
-    h("div.section", h("span.strong", "Where the time goes"), " ", h("span.muted", "filter, callback, then its own code and the host; width is time")),
-    h(
-      "div.icicle-rows",
-      { role: "img", "aria-label": data.sentence },
-      h("div.level-row", cell(all, "whole", `${plural(data.exchanges, "exchange")}, ${duration(all)}`)),
-      h("div.level-row", filters.map((one) => cell(total(one.rows), "by-filter", `${one.place + 1} ${plain(one.name)}, ${duration(total(one.rows))}, ${share(total(one.rows) / all)}`))),
-      h("div.level-row", filters.flatMap((one) => one.rows.map((row) => cell(row.filter_ns + row.host_ns, "by-callback", `${plain(row.name)}, ${duration(row.filter_ns + row.host_ns)}`)))),
-      h("div.level-row", filters.flatMap((one) => one.rows.flatMap((row) => [cell(row.filter_ns, "own", `own code ${duration(row.filter_ns)}`), cell(row.host_ns, "host", `host ${duration(row.host_ns)}`)]))),
-    ),
+    "div.distribution",
+    { role: "img", "aria-label": `filter: half within ${duration(row.own.p50)}, 99 of 100 within ${duration(row.own.p99)}; host: half within ${duration(row.host.p50)}, 99 of 100 within ${duration(row.host.p99)}` },
+    axis.ticks.map((ns) => h("i.tick", { style: `left:${percent(along(axis, ns))}` })),
+    h("i.empty-line", { style: `left:${percent(along(axis, baseline.ns))}` }),
+    row.own.sum > 0 && h("div.own-bins", { style: `clip-path:${outline(row.own.histogram, axis, most, true)}` }),
+    row.host.sum > 0 && h("div.host-bins", { style: `clip-path:${outline(row.host.histogram, axis, most, false)}` }),
+    marks(row.own, "above"),
+    marks(row.host, "below"),
   );
 };
 
-/** Draws into `el` when first shown; gives {shown, show, reload}. */
-export const timingTable = (model, el, signal) => {
-  const ask = channel(model, signal, (words) => panel.replaceChildren(h("div.void", h("span", words))));
-  let fresh = false;
-  const panel = h("div.timing.scroll", { tabindex: 0, "aria-label": "Timing" });
-  el.append(panel);
-  const shown = async () => {
-    if (fresh) return;
-    fresh = true;
-    const answer = await ask("timing");
-    const { data } = answer;
-    if (answer.error || !data.rows.length) {
-      panel.replaceChildren(h("div.void", h("span", text(answer.error ?? "No filter was called, so there is no time to show."))));
+/** `timingTable(model, signal, { select, choose })` gives its root and `load()`, which draws afresh; `told(data)` gets what was drawn. */
+export const timingTable = (model, signal, { select, choose, told }) => {
+  const ask = channel(model, signal);
+  const body = h("div.timing-table", { role: "treegrid", "aria-readonly": "true" });
+  const bar = h("div.section.timing-bar");
+  const root = h("section.timing-part", bar, body);
+  let dimension = "callbacks";
+  let data = null;
+  let all = false;
+  let opened = null;
+
+  const groupName = (row) => (row.filter >= 0 ? `${row.filter + 1} ${plain(data.filters[row.filter])}, ${plain(row.name)}` : plain(row.name));
+
+  const line = (row, most) => {
+    const { axis, baseline } = data;
+    const prefix = dimension === "callbacks" || dimension === "hostcalls" ? "proxy_" : "";
+    const name = dimension === "filters" ? data.filters[row.filter] : row.name;
+    return h(
+      "div.timing-row.callback",
+      { role: "row", tabindex: -1, "data-key": row.key, "aria-expanded": opened === row.key, "aria-level": 1, "aria-label": `${groupName(row)}, ${plural(row.count, unit())}`, onclick: () => toggle(row.key) },
+      h("div.of", { role: "rowheader" }, row.filter >= 0 && ordinal(row.filter, data.filters[row.filter]), h("span.mono.cut", { title: plain(`${row.filter >= 0 ? `${data.filters[row.filter]} ` : ""}${prefix}${row.name}`) }, text(name))),
+      h("div.num.muted.calls", { role: "gridcell" }, int(row.count)),
+      h("div", { role: "gridcell" }, distribution(row, axis, baseline)),
+      h("div.pair.p50", { role: "gridcell" }, both(row.own.p50, row.host.p50)),
+      h("div.pair.p90", { role: "gridcell" }, both(row.own.p90, row.host.p90)),
+      h("div.pair.p99", { role: "gridcell" }, both(row.own.p99, row.host.p99)),
+      h("div.pair.max", { role: "gridcell" }, both(row.own.max, row.host.max)),
+      h("div.sum", { role: "gridcell" }, timeBar(row.own.sum, row.host.sum, most), h("div.pair", both(row.own.sum, row.host.sum))),
+    );
+  };
+
+  const unit = () => (dimension === "callbacks" || dimension === "hostcalls" ? "call" : "exchange");
+
+  const head = () => {
+    const { axis, baseline } = data;
+    const empty = { ns: baseline.ns, label: "empty", title: `An empty hostcall on this machine: ${duration(baseline.ns)}, p50 of ${int(baseline.calls)}. Most of it is reading the clock, as for every call.` };
+    return h(
+      "div.timing-row.heads",
+      { role: "row" },
+      h("div", { role: "columnheader" }, HEADS[dimension]),
+      h("div.num.calls", { role: "columnheader" }, unit() === "call" ? "Calls" : "Exchanges"),
+      h("div.axis", { role: "columnheader", "aria-label": `Distribution of the time of each ${unit()}, logarithmic` }, tickLabels(axis, [empty])),
+      h("div.num.p50", { role: "columnheader" }, h("i.key-p50"), "p50"),
+      h("div.num.p90", { role: "columnheader" }, "p90"),
+      h("div.num.p99", { role: "columnheader" }, h("i.key-p99"), "p99"),
+      h("div.num.max", { role: "columnheader" }, "Max"),
+      h("div.num.sum-head", { role: "columnheader" }, "Sum"),
+    );
+  };
+
+  const draw = () => {
+    const served = data.rows.filter((row) => !row.start);
+    const starts = data.rows.filter((row) => row.start);
+    const most = Math.max(1, ...served.map(sumOf));
+    const inFull = [...served].sort((a, b) => sumOf(b) - sumOf(a)).slice(0, SHOWN_AT_FIRST);
+    const shown = all ? served : served.filter((row) => inFull.includes(row) || row.key === opened);
+    const left = served.length - shown.length;
+    const whole = total(served);
+    const lines = (rows, scale) => rows.flatMap((row) => [line(row, scale), row.key === opened && timingGroup(ask, dimension, row, data, { select, choose, name: groupName(row), model })]);
+    const focused = body.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    body.setAttribute("aria-label", `Time per ${HEADS[dimension].toLowerCase()}`);
+    const parts = [
+      head(),
+      ...lines(shown, most),
+      left > 0 && h("button.more", { type: "button", onclick: () => ((all = true), draw()) }, `Show ${int(left)} more`, h("span.muted", whole ? `, together ${share(1 - total(shown) / whole)} of the time` : "")),
+      all && served.length > SHOWN_AT_FIRST && h("button.more", { type: "button", onclick: () => ((all = false), draw()) }, `Show the ${SHOWN_AT_FIRST} that take most only`),
+      ...(all && starts.length ? [h("div.divider", { role: "row" }, h("span", { role: "gridcell" }, "Starting the filters", h("span.muted", " once each, for no exchange"))), ...lines(starts, Math.max(1, ...starts.map(sumOf)))] : []),
+      ...(served.length ? [] : [h("div.void", h("span", dimension === "paths" ? "Connections have no paths." : "No such call was made."))]),
+    ];
+    body.replaceChildren(...parts.filter(Boolean));
+    const rows = [...body.querySelectorAll(".fw-callback")];
+    const current = rows.find((row) => row.dataset.key === (focused ?? String(opened))) ?? rows[0];
+    if (current) current.tabIndex = 0;
+    if (focused != null) current?.focus();
+  };
+
+  const toggle = (key) => {
+    opened = opened === key ? null : key;
+    draw();
+  };
+
+  body.addEventListener("keydown", (event) => {
+    const row = event.target.closest?.(".fw-callback");
+    if (!row || event.target !== row) {
+      if (event.key === "Escape" && opened != null) {
+        event.preventDefault();
+        const key = opened;
+        toggle(key);
+        body.querySelector(`[data-key="${key}"]`)?.focus();
+      }
       return;
     }
-    panel.replaceChildren(facts(data), table(data), h("p.say", text(data.sentence)), icicle(data));
+    const rows = [...body.querySelectorAll(".fw-callback")];
+    const at = rows.indexOf(row);
+    const target = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
+    if (target != null) {
+      const next = rows[Math.min(rows.length - 1, Math.max(0, target))];
+      rows.forEach((one) => (one.tabIndex = one === next ? 0 : -1));
+      next.focus();
+    } else if (event.key === "Enter" || event.key === " " || (event.key === "Escape" && opened != null)) toggle(event.key === "Escape" ? opened : Number(row.dataset.key));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  const load = async () => {
+    const wanted = dimension;
+    const answer = await ask("timing", { part: "table", dimension });
+    if (wanted !== dimension) return;
+    if (answer.error) return told(answer);
+    data = answer.data;
+    opened = data.rows.some((row) => row.key === opened) ? opened : null;
+    bar.replaceChildren(
+      choice("What is timed", DIMENSIONS.filter(([id]) => id !== "paths" || data.paths), dimension, (id) => {
+        if (id === dimension) return;
+        [dimension, opened, all] = [id, null, false];
+        load();
+      }),
+      h("span.grow"),
+      h("span.legend", h("span.key-f"), "Filter, above", h("span.key-h"), "Host, below"),
+    );
+    draw();
+    told(answer);
   };
-  const reload = () => {
-    fresh = false;
-    if (!el.hidden) shown();
-  };
-  return { shown, reload, show() {} };
+  return { root, load };
 };

@@ -1,0 +1,68 @@
+// The Timing view: the whole in figures, where the time goes, each distribution, and over the capture.
+import { channel, duration, h, int, text } from "./fw.js";
+import { timingTable } from "./timing_table.js";
+import { timingIcicle } from "./timing_icicle.js";
+import { timingCapture } from "./timing_capture.js";
+
+const facts = (data) => [
+  ...data.facts.map((fact) => h("div", h("div.fact-name", fact.label), h("div.fact-value", duration(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
+  h("div", h("div.fact-name", "Empty hostcall"), h("div.fact-value", duration(data.baseline.ns), h("small.on-wide", ` p50 of ${int(data.baseline.calls)}, this machine`))),
+];
+
+/** A pane of the dashboard: draws into `el` when first shown. */
+export const timingPane = (model, el, signal, doors = {}) => {
+  const words = (told) => blank.replaceChildren(h("span", text(told)));
+  const ask = channel(model, signal, words);
+  const select = (index) => {
+    doors.select(index);
+    capture.mark();
+  };
+  const told = ({ data, error }) => {
+    const nothing = error ?? (data.facts.length || data.rows.length ? "" : "No filter was called, so there is no time to show.");
+    blank.hidden = !nothing;
+    parts.hidden = Boolean(nothing);
+    if (nothing) return words(nothing);
+    figures.replaceChildren(...facts(data));
+    sentence.replaceChildren(...text(data.sentence));
+  };
+  const blank = h("div.void", h("div.skeleton", { style: "width:30%" }));
+  const figures = h("div.facts");
+  const sentence = h("p.say");
+  const icicle = timingIcicle(signal);
+  const table = timingTable(model, signal, { select, choose: doors.choose, told });
+  const capture = timingCapture(model, signal, { select, choose: doors.choose });
+  const parts = h("div", { hidden: true }, figures, sentence, icicle.root, table.root, capture.root);
+  el.append(h("div.timing.scroll", { tabindex: 0, "aria-label": "Timing" }, blank, parts));
+  let fresh = false;
+
+  const shown = async () => {
+    if (fresh) return;
+    fresh = true;
+    await table.load();
+    const tree = await ask("timing", { part: "tree" });
+    if (tree.data) icicle.show(tree.data);
+    await capture.load();
+  };
+  const reload = () => {
+    fresh = false;
+    if (!el.hidden) shown();
+  };
+  return { shown, reload, show: () => capture.mark() };
+};
+
+/** The view alone in a cell. */
+export const timingView = (model, el, signal) => {
+  const box = h("div.timing-alone", { role: "region", "aria-label": "Timing of a replay" });
+  el.append(box);
+  const select = (index) => {
+    if (model.get("selected") === index) return;
+    model.set("selected", index);
+    model.save_changes();
+  };
+  const pane = timingPane(model, box, signal, { select });
+  const onSelected = () => pane.show();
+  model.on("change:selected", onSelected);
+  model.on("change:revision", pane.reload);
+  signal.addEventListener("abort", () => (model.off("change:selected", onSelected), model.off("change:revision", pane.reload)));
+  pane.shown();
+};
