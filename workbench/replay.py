@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .analysis.export_perfetto import Clock
+    from .analysis.laboratory import Laboratory, Setting
+    from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
+    from .widgets import FlowTable
     from .widgets.decision_timeline import DecisionTimeline
     from .widgets.timing_view import TimingView
 
@@ -310,6 +313,42 @@ class Replay:
 
         return DecisionTimeline(self)
 
+    def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
+        """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).
+
+        `which` of them count: a query as `where` takes it, indexes in the capture, or a mask with an entry for each exchange; without it
+        those that some limit was asked for, or all where none was. `key` is what shares a limit: a name of `laboratory_requests.KEYS`
+        such as `header:x-user`, a function of the captured exchange, or a column; without it the key that the replay tells of.
+        Raises `ConfigError` for what is none of these, and `QueryError`.
+        """
+        import numpy as np
+
+        from .analysis.laboratory import Laboratory
+        from .analysis.laboratory_requests import default_key, requests_of
+
+        if isinstance(which, str):
+            chosen = self.where(which)
+        elif which is None:
+            asked = np.unique(self.limit_columns.exchange)
+            chosen = asked if len(asked) else self.facts.exchange
+        else:
+            given = np.asarray(which)
+            chosen = self.facts.exchange[given] if given.dtype == bool and len(given) == len(self.facts) else given.astype(np.int64)
+        limits = self.limit_columns
+        requests = requests_of(self.trace, self.facts, self._exchanges, limits, chosen, default_key(limits) if key is None else key)
+        return Laboratory(requests, self._configured)
+
+    @cached_property
+    def _configured(self) -> Setting | None:
+        import numpy as np
+
+        from .analysis.laboratory import recognised
+        from .analysis.laboratory_requests import requests_of
+
+        limits = self.limit_columns
+        asked = np.unique(limits.exchange)
+        return recognised(requests_of(self.trace, self.facts, self._exchanges, limits, asked, "limit"), limits)
+
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
@@ -410,6 +449,12 @@ class Replay:
         from .analysis.page import summary_html
 
         return summary_html(self.summary)
+
+    def table(self) -> FlowTable:
+        """The exchanges in a table to scroll, sort and query in a notebook."""
+        from .widgets import FlowTable
+
+        return FlowTable(self)
 
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""

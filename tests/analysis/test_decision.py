@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.analysis.calls import ExchangeRows
-from workbench.analysis.decision import Decision, Judges, all_decisions, decide
+from workbench.analysis.decision import Decision, Judges, all_decisions, all_verdicts, decide
 from workbench.analysis.facts import gather_facts
 from workbench.trace.records import NONE, Event
 from workbench.trace.trace import Trace
@@ -96,3 +96,5 @@ def test_all_at_once_is_one_by_one(endings: Trace, replayed: Any) -> None:
         each = [one for one in decisions(trace) if one.kind != "none"]
         assert list(all_decisions(trace, gather_facts(trace))) == each
         assert each
+        verdicts = [(one, verdict, trace.filters[place]) for one, verdict, place in all_verdicts(trace, gather_facts(trace))]
+        assert verdicts == [(one.exchange, one.verdict, one.filter) for one in each]

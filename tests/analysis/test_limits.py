@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.analysis.tracewriter import START, TraceWriter, fields
-from workbench.analysis.decision import all_decisions
+from workbench.analysis.decision import all_decisions, all_verdicts
 from workbench.analysis.facts import gather_facts
 from workbench.analysis.limits import gather_limits, limits_table
 from workbench.analysis.tables import decisions_table
@@ -230,6 +230,7 @@ def test_a_service_that_fails_is_let_through_or_refused(answer: bytes, end: int,
     assert [one.verdict for one in found] == ["error let through", "error refused", "allowed"]
     assert [one.kind for one in found] == ["allowed", "denied", "allowed"]
     assert all(why in one.reason for one in found[:2])
+    assert [verdict for _, verdict, _ in all_verdicts(w.take(), gather_facts(w.take()))] == [one.verdict for one in found]
 
 
 def test_a_filter_that_fails_is_let_through_or_refused(endings: Trace) -> None:
@@ -237,6 +238,7 @@ def test_a_filter_that_fails_is_let_through_or_refused(endings: Trace) -> None:
     w.event(Event.FAILURE, 0, (1, 3, 2), b"unreachable", b"proxy_on_request_headers", filter=0, parent=w.callback_row)
     (found,) = all_decisions(w.take(), gather_facts(w.take()))
     assert (found.kind, found.verdict) == ("error", "error let through")
+    assert list(all_verdicts(w.take(), gather_facts(w.take()))) == [(0, "error let through", 0)]
     assert "error refused" in [one.verdict for one in all_decisions(endings, gather_facts(endings))]
 
 

@@ -119,7 +119,7 @@ def test_on_the_command_line(asks: Path, tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "c.yaml").write_text("clusters: {auth: {answer: []}}")
     assert main(["replay", str(CAPTURE), "--filter", str(asks), "--clusters", str(tmp_path / "c.yaml")]) == 2
     error = capsys.readouterr().err
-    assert f"{tmp_path / 'c.yaml'}: clusters.auth: has the unknown key 'answer'" in error and error.count("\n") == 1
+    assert f"{tmp_path / 'c.yaml'}: line 1: answer is no key that is known here" in error and error.count("\n") == 1
 
 
 def test_a_real_server_and_what_is_said_of_it(asks: Path) -> None:

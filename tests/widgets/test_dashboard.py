@@ -123,7 +123,7 @@ def test_start_while_running_does_nothing(capture: Capture) -> None:
     calls = []
 
     class Slow:
-        filters = ()
+        filters = stages = ()
 
         def replay(self, capture: Any, **_options: Any) -> Replay:
             calls.append(1)
@@ -140,7 +140,7 @@ def test_wait_gives_up_in_time(capture: Capture) -> None:
     release = threading.Event()
 
     class Stuck:
-        filters = ()
+        filters = stages = ()
 
         def replay(self, capture: Any, **_options: Any) -> Replay:
             release.wait(30)

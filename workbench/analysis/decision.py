@@ -34,7 +34,9 @@ from .calls import ExchangeRows, arguments, callback_row, shown
 from .facts import Facts, Ints, Outcome, lookup, outcome_of_local
 from .failed_calls import FailedCalls, all_failed_calls, failed_calls
 
-__all__ = ["Decision", "Judges", "all_decisions", "allowed_decision", "answered_decision", "decide", "verdict_calls"]
+__all__ = [
+    "Decision", "Judges", "all_decisions", "all_verdicts", "allowed_decision", "answered_decision", "decide", "verdict_calls",
+]  # fmt: skip
 
 _HEADER = re.compile(r"(?:x-)?ratelimit-(limit|remaining|reset)(?:-\w+)?")
 _SERVICES = re.compile(r"ratelimit|authorization", re.IGNORECASE)
@@ -130,6 +132,30 @@ def all_decisions(trace: Trace, facts: Facts) -> Iterator[Decision]:
             continue
         if found.kind != "none":
             yield found
+
+
+def all_verdicts(trace: Trace, facts: Facts) -> Iterator[tuple[int, str, int]]:
+    """Exchange, verdict and deciding filter (or NO_FILTER) of each of `all_decisions`, without the words that take most of its time."""
+    signals = verdict_calls(trace, Judges.of(facts))
+    failures = all_failed_calls(trace)
+    filters = trace.column("filter")
+    names = [{Outcome.LOCAL: "none"}.get(outcome, outcome.name.lower()) for outcome in Outcome]
+    columns = (facts.exchange, facts.failure, facts.failure_filter, facts.closer, facts.local, facts.local_source, facts.local_filter)
+    rows = zip(*(column.tolist() for column in (*columns, facts.outcome)), strict=True)
+    for exchange, failure, failed, closer, local, source, by, outcome in rows:
+        if failure >= 0:
+            yield exchange, "error let through" if trace.row(failure).c == Effect.PASSED else "error refused", failed
+        elif closer != NO_FILTER:
+            yield exchange, "denied", closer
+        elif local >= 0:
+            kind = names[outcome]
+            if kind == "error" or ((exchange, by) in failures.by_filter and kind != "none"):
+                kind = "error refused"
+            if kind != "none":
+                yield exchange, kind, NO_FILTER if source == ResponseSource.PROXY else by
+        elif exchange in signals:
+            weight, seq = min(signals[exchange])
+            yield exchange, "error let through" if weight == 1 and seq in failures.by_call else "allowed", int(filters[seq])
 
 
 def answered_decision(trace: Trace, facts: Facts, at: int, failures: FailedCalls) -> Decision:

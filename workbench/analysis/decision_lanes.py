@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from os.path import commonprefix
+from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
 
 from . import words
-from .decision import Decision
 from .facts import Facts, Ints
 from .limits import Limit, Limits
 
@@ -54,11 +53,11 @@ class Lane:
 
     @property
     def subject(self) -> str:
-        """The limit that its key belongs to, with its size where known."""
+        """How large the limit is, where known, and what it is called."""
         name = (self.limit.name or self.limit.owner) if self.label else self.limit.owner if self.limit.name else ""
         size = f"{words.count(self.maximum)} per {words.duration(self.window_s * 1e9)}" if self.maximum >= 0 and self.window_s > 0 else ""
         size = size or (f"at most {words.count(self.maximum)}" if self.maximum >= 0 else "")
-        return ", ".join(part for part in (name, size) if part)
+        return ", ".join(part for part in (size, name) if part)
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,9 @@ class Lanes:
             said.append(f"{words.count(limited)} of {words.count(total)} decided requests limited{by}{tail}")
         else:
             said.append(f"None of {words.count(total)} decided requests limited")
-        said += [f"{words.count(self.decided[name])} {name}" for name in ("denied", "error let through", "error refused") if self.decided[name]]
+        said += [
+            f"{words.count(self.decided[name])} {name}" for name in ("denied", "error let through", "error refused") if self.decided[name]
+        ]
         return "; ".join(said) + "."
 
     def found(self, query: str, sort: str) -> list[int]:
@@ -209,25 +210,35 @@ def _marks(lane: Lane) -> str:
     return words.count(lane.last - lane.first)
 
 
-def lanes_of(facts: Facts, limits: Limits, decisions: Iterable[Decision], filters: Sequence[str]) -> Lanes:
-    """Lay out every decision; the busiest lane comes first."""
-    places = {name: place for place, name in enumerate(filters)}
+def lanes_of(facts: Facts, limits: Limits, verdicts: Iterable[tuple[int, str, int]], filters: Sequence[str]) -> Lanes:
+    """Lay out every decision (`decision.all_verdicts`); the busiest lane comes first."""
     explained = set((limits.exchange << 8 | limits.filter).tolist())
     names = dict.fromkeys(limits.limits)
     keys = {limit: place for place, limit in enumerate(names)}
     decided: Counter[str] = Counter()
     bare: list[tuple[int, int, int]] = []
-    for one in decisions:
-        decided[one.verdict] += 1
-        if one.exchange << 8 | places.get(one.filter or "", 255) not in explained:
-            bare.append((one.exchange, MARKS.index(one.verdict), keys.setdefault(Limit(one.filter or "", "", ""), len(keys))))
+    failed: list[tuple[int, int]] = []
+    for exchange, verdict, place in verdicts:
+        decided[verdict] += 1
+        if exchange << 8 | place in explained:
+            # the service counted, and its answer was of no use
+            failed += [(exchange << 8 | place, MARKS.index(verdict))] if verdict.startswith("error") else []
+        else:
+            name = filters[place] if place < len(filters) else ""
+            bare.append((exchange, MARKS.index(verdict), keys.setdefault(Limit(name, "", ""), len(keys))))
+    of = limits.exchange << 8 | limits.filter
+    mark = _FROM_LIMIT[limits.verdict]
+    if failed:
+        pairs = np.array(sorted(failed), np.int64)
+        at = np.minimum(np.searchsorted(pairs[:, 0], of), len(pairs) - 1)
+        mark = np.where(pairs[at, 0] == of, pairs[at, 1], mark)
     more = np.array(bare, np.int64).reshape(-1, 3)
     at = np.searchsorted(facts.exchange, more[:, 0])
     none = np.full(len(more), -1, np.int64)
     columns = {
         "exchange": np.concatenate((limits.exchange, more[:, 0])),
         "time": np.concatenate((limits.time, facts.time[at])),
-        "mark": np.concatenate((_FROM_LIMIT[limits.verdict], more[:, 1])),
+        "mark": np.concatenate((mark, more[:, 1])),
         "counter": np.concatenate((limits.counter, none)),
         "maximum": np.concatenate((limits.maximum, none)),
         "start": np.concatenate((limits.start, none)),
@@ -244,11 +255,11 @@ def lanes_of(facts: Facts, limits: Limits, decisions: Iterable[Decision], filter
     labels = _labels(tuple(keys))
     edges = np.flatnonzero(np.diff(lane, prepend=-1)).tolist()
     found = []
-    for first, last in zip(edges, [*edges[1:], len(lane)], strict=True):
+    for first, last in pairwise((*edges, len(lane))):
         limit = tuple(keys)[int(lane[first])]
         counts = tuple(np.bincount(columns["mark"][first:last], minlength=len(MARKS)).tolist())
-        most = (int(values[first:last].max()) for values in (columns["maximum"], window))
-        found.append(Lane(limit, labels[limit], first, last, *most, counts))
+        maximum, longest = (int(values[first:last].max()) for values in (columns["maximum"], window))
+        found.append(Lane(limit, labels[limit], first, last, maximum, longest, counts))
     return Lanes(tuple(found), **columns, decided=decided)
 
 
@@ -261,7 +272,9 @@ def _labels(limits: Sequence[Limit]) -> dict[Limit, str]:
     labels = {limit: words.shorten(limit.key, _LONGEST_KEY) for limit in limits}
     for group in groups.values():
         if len(group) > 1:
-            common = commonprefix([limit.key for limit in group])
+            # what the first and the last in order share, all share
+            ends = zip(min(limit.key for limit in group), max(limit.key for limit in group), strict=False)
+            common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
             cut = max(common.rfind(mark) for mark in " =/,:") + 1
             labels.update({limit: words.shorten(limit.key[cut:], _LONGEST_KEY) or limit.key for limit in group})
     return labels

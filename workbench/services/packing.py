@@ -30,7 +30,7 @@ _PART = struct.Struct("<QII")
 _U32 = struct.Struct("<I")
 _LIMIT = struct.Struct("<5I")
 _WINDOW = struct.Struct("<IQQ")
-_MOST = 0xFFFFFFFF
+_MOST, _LATEST = 0xFFFFFFFF, (1 << 63) - 1
 _MOST_TEXT, _MOST_LIMITS = 4096, 1000
 """Bytes of a text in a LIMIT row, and such rows of one answer: what they tell comes from filters."""
 
@@ -127,7 +127,7 @@ def _pack_limits(limits: Sequence[LimitState]) -> bytes:
         return _NO_LIMITS
     out = [_U32.pack(min(len(limits), _MOST_LIMITS))]
     for each in limits[:_MOST_LIMITS]:
-        window = _WINDOW.pack(16, each.start_ns, each.end_ns)
+        window = _WINDOW.pack(16, min(each.start_ns, _LATEST), min(each.end_ns, _LATEST))
         fields = b"".join((_text(each.service), _text(each.name), _text(each.key), window, _text(each.flags)))
         numbers = (min(number, _MOST) for number in (each.limit, each.count, each.hits, each.window_s))
         out += (_LIMIT.pack(2 if each.over else 1, *numbers), pack_str(fields))

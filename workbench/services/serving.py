@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..capture.exchange import Pairs
+from ..errors import ConfigError
 from .calls import GrpcAnswer, GrpcResponse, Never, Reset
 from .live import grpc_library
 
@@ -21,8 +22,9 @@ _UNAVAILABLE, _INTERNAL = 14, 13
 
 
 @contextmanager
-def grpc_server(answer: Callable[[str, Pairs, bytes], GrpcAnswer], unknown: str = "") -> Iterator[int]:
-    """A gRPC server; gives its port. `answer` is asked with the method's path, the metadata and a message, in a stream once a message.
+def grpc_server(answer: Callable[[str, Pairs, bytes], GrpcAnswer], unknown: str = "", port: int = 0) -> Iterator[int]:
+    """A gRPC server on `port`, or on a free one (0); gives its port. `answer` is asked with the method's path, the metadata and a message,
+    in a stream once a message, from several threads. Raises ConfigError where the port is taken or grpcio is missing.
 
     Each method takes one message or many, as they come. A method called `unknown` is not there. An answer that is none of gRPC ends a
     call with the status that Envoy would make of it.
@@ -53,9 +55,13 @@ def grpc_server(answer: Callable[[str, Pairs, bytes], GrpcAnswer], unknown: str 
 
             return library.stream_stream_rpc_method_handler(talk)
 
-    server = library.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="service-grpc"))
+    # two servers on one port would share its calls
+    server = library.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="service-grpc"), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((Handler(),))
-    port: int = server.add_insecure_port("127.0.0.1:0")
+    try:
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
+    except RuntimeError:
+        raise ConfigError("cannot be listened on", where=f"port {port}", remedy="Choose another, or 0 for any that is free") from None
     server.start()
     try:
         yield port

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
 
-__all__ = ["Item", "load", "load_all", "parse_all"]
+__all__ = ["Item", "load", "load_all", "parse", "parse_all"]
 
 _MOST_FILE, _MOST_ITEMS, _MOST_SHOWN = 16 << 20, 200_000, 120
 
@@ -41,9 +42,8 @@ class Item:
 
     def fault(self, what: str, remedy: str = "") -> ConfigError:
         """An error at this place; `what` is said of it."""
-        return ConfigError(
-            f"{self.name}{what}" if what.startswith(":") else f"{self.name} {what}".lstrip(), where=self.where, remedy=remedy
-        )
+        text = self.name + what if what.startswith(":") else f"{self.name} {what}".lstrip()
+        return ConfigError(text, where=self.where, remedy=remedy)
 
     def mapping(self, known: Collection[str] | None = None, required: Collection[str] = ()) -> dict[str, Item]:
         """It as a mapping whose keys are among `known` (None: any), with all that are `required`."""
@@ -51,7 +51,8 @@ class Item:
             raise self._wanted("a mapping")
         for key, item in self.value.items():
             if known is not None and key not in known:
-                raise item.fault("is no key that is known here", f"Known are {', '.join(known)}")
+                meant = "".join(f". Did you mean {close}?" for close in get_close_matches(key, known, 1))
+                raise item.fault("is no key that is known here", f"Known are {', '.join(known)}{meant}")
         missing = [key for key in required if key not in self.value]
         if missing:
             raise self.fault(f"has no {' and no '.join(missing)}", f"Add {' and '.join(missing)}")
@@ -109,7 +110,15 @@ class Item:
 
 def load(path: Path) -> Item:
     """The one document of a file. Raises ConfigError as `load_all`, and for more than one."""
-    documents = load_all(path)
+    return _only(load_all(path))
+
+
+def parse(data: bytes | str, file: str) -> Item:
+    """The one document of a text. Raises ConfigError as `parse_all`, and for more than one."""
+    return _only(parse_all(data, file))
+
+
+def _only(documents: list[Item]) -> Item:
     if len(documents) > 1:
         raise documents[1].fault("begins a second document where one is wanted", "Take it into a file of its own")
     return documents[0]

@@ -8,7 +8,8 @@ from functools import cached_property
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
-from workbench.analysis.words import count, duration, short_name, shorten, size, visible
+from workbench.analysis.connection_view import ConnectionView
+from workbench.analysis.words import count, duration, short_name, shorten, size, text, visible
 
 if TYPE_CHECKING:
     from workbench.analysis.exchange import ExchangeView
@@ -65,20 +66,19 @@ class Steps:
 
     def head(self) -> dict[str, Any]:
         """Everything but texts and states: what the strip draws, and in how many steps."""
-        view, result = self.view, self.view.result
-        timing = result["timing_ns"]
-        kinds = "".join(map(_letter, self.calls))
-        target = str(result.get("url", "")).partition("://")[2] or str(result.get("url", ""))
+        view = self.view
+        at = view.facts.position(view.index)
+        method, target = _named(view)
         return {
             "index": view.index,
-            "method": shorten(str(result.get("method", "TCP")), 64),
+            "method": shorten(method, 64),
             "target": shorten(target, _TARGET),
             "outcome": view.outcome,
             "filters": list(view.trace.filters),
-            "sum": self._sum(timing["filter"], timing["host"]),
+            "sum": self._sum(int(view.facts.filter_ns[at]), int(view.facts.host_ns[at])),
             "steps": len(self),
             "left": self.left,
-            "kinds": kinds,
+            "kinds": "".join(map(_letter, self.calls)),
             "levels": "".join(str(min(level, 9)) for level in self.levels),
             "lanes": _runs(-1 if call.filter is None else call.filter for call in self.calls),
             "clocks": _runs(call.clock_ns for call in self.calls),
@@ -86,7 +86,7 @@ class Steps:
             "rows": _runs(row - at for at, row in enumerate(self.rows)),
             "names": [[at, short_name(call.name)] for at, call in enumerate(self.calls) if call.kind == "callback"],
             "spans": [[self._span(span) for span in spans] for spans in view.moments.spans],
-            "directions": ["Request", "Response"] if not getattr(view, "connections", None) else ["From client", "From upstream"],
+            "directions": ["From client", "From upstream"] if isinstance(view, ConnectionView) else ["Request", "Response"],
             "callouts": list(self._callouts()),
             "start": self._start(),
         }
@@ -152,6 +152,14 @@ class Steps:
     @cached_property
     def _texts(self) -> list[str]:
         return [_text(call) for call in self.calls]
+
+
+def _named(view: ExchangeView) -> tuple[str, str]:
+    """Method and target; not from the result, which costs as much as all the rest."""
+    if isinstance(view, ConnectionView):
+        return view.result["method"], view.result["url"].partition("://")[2]
+    exchange = view.capture[view.index]
+    return text(exchange.request.method), exchange.url.partition("://")[2]
 
 
 def _plural(number: int, name: str) -> str:

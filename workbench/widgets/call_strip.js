@@ -1,8 +1,7 @@
 // All calls of an exchange on one strip: a lane a filter, callouts hung on their calls, both streams below, and the playhead.
 import { h, ordinal, plain, svg } from "./fw.js";
 
-const LANE = 38;
-const BOX = 20;
+const LANES = 4;
 const ROW = 19;
 const TOP = 18;
 const LETTER = 6.1;
@@ -75,13 +74,13 @@ const places = (data, axis, width) => {
   return { left, right, slot };
 };
 
-const mark = (kind, x, top, wide) => {
-  const middle = top + BOX / 2;
-  if (kind === "l") return svg("circle", { class: "m-log", cx: x, cy: middle, r: 3.2 });
+const mark = (kind, x, top, wide, box, slot) => {
+  const middle = top + box / 2;
+  if (kind === "l") return svg("circle", { class: "m-log", cx: x, cy: middle, r: Math.min(3.2, Math.max(1, slot * 0.42)) });
   if (kind === "x") return svg("path", { class: "m-refused", d: `M${x - 4} ${middle - 4}l8 8m0-8l-8 8` });
-  if (kind === "s") return svg("rect", { class: "m-ends", x: x - wide / 2, y: top + 2, width: wide, height: BOX - 4 });
-  const tall = kind === "r" ? 5 : 12;
-  return svg("rect", { class: kind === "r" ? "m-read" : "m-write", x: x - wide / 2, y: top + BOX - 1 - tall, width: wide, height: tall });
+  if (kind === "s") return svg("rect", { class: "m-ends", x: x - wide / 2, y: top + 2, width: wide, height: box - 4 });
+  const tall = kind === "r" ? 5 : 0.62 * box;
+  return svg("rect", { class: kind === "r" ? "m-read" : "m-write", x: x - wide / 2, y: top + box - 1 - tall, width: wide, height: tall });
 };
 
 const words = (span, way, data) => {
@@ -94,14 +93,7 @@ const words = (span, way, data) => {
   return ["", ""];
 };
 
-const keys = () =>
-  h(
-    "div.strip-keys",
-    { "aria-hidden": "true" },
-    [["r", "read"], ["w", "write, control"], ["l", "log"], ["x", "refused"], ["s", "ends the stream"]].map(([kind, name]) => h("span", svg("svg", { width: 10, height: BOX, "aria-hidden": "true" }, mark(kind, 5, 0, 3)), name)),
-  );
-
-/** `onmove(step)` is called while a hand is on the strip. Gives {root, load(data, axis), place(step, words), hits(steps), x(step)}. */
+/** `onmove(step)` is called while a hand is on the strip. Gives {root, load(data, axis), place(step, words), hits(steps)}. */
 export const callStrip = (onmove, signal) => {
   const labels = h("div.strip-labels");
   const canvas = h("div.strip-canvas");
@@ -125,7 +117,7 @@ export const callStrip = (onmove, signal) => {
     const { left, right } = laid;
     const wide = Math.max(1, Math.min(3, laid.slot - 1));
     const parts = [];
-    const names = [h("div.strip-clock", "")];
+    const names = [h("div.strip-clock")];
     const seen = new Set();
     for (let i = 0; i < data.steps; i += 1) {
       const lane = at(data.lanes, i);
@@ -133,10 +125,11 @@ export const callStrip = (onmove, signal) => {
       if (seen.size === data.filters.length) break;
     }
     const lanes = [...seen].sort((a, b) => a - b);
-    const top = new Map(lanes.map((lane, row) => [lane, TOP + row * LANE + (LANE - BOX)]));
+    const [high, tall] = lanes.length > LANES ? [31, 14] : [38, 20];
+    const top = new Map(lanes.map((lane, row) => [lane, TOP + (row + 1) * high - tall]));
     for (const lane of lanes) {
-      names.push(h("div.strip-lane", ordinal(lane, data.filters[lane]), h("span.cut", { title: plain(data.filters[lane]) }, plain(data.filters[lane]))));
-      parts.push(svg("line", { class: "base", x1: 0, x2: width, y1: top.get(lane) + BOX + 0.5, y2: top.get(lane) + BOX + 0.5 }));
+      names.push(h("div.strip-lane", { style: `height:${high}px` }, ordinal(lane, data.filters[lane]), h("span.cut", { title: plain(data.filters[lane]) }, plain(data.filters[lane]))));
+      parts.push(svg("line", { class: "base", x1: 0, x2: width, y1: top.get(lane) + tall + 0.5, y2: top.get(lane) + tall + 0.5 }));
     }
     // Callbacks: a box from the callback to the last of its calls, its name above where there is room.
     const boxes = data.names.map(([from, name], place) => {
@@ -158,8 +151,8 @@ export const callStrip = (onmove, signal) => {
       const pixel = Math.floor(box.end);
       if (drawn.get(box.lane) === pixel && box.end - box.x < 1) continue;
       drawn.set(box.lane, pixel);
-      parts.push(svg("rect", { class: data.kinds[box.from] === "x" ? "box failed" : "box", x: (box.x + 0.5).toFixed(1), y: y + 0.5, width: Math.max(1, box.end - box.x - 1.5).toFixed(1), height: BOX - 1, rx: box.end - box.x > 6 ? 1.5 : 0 }));
-      const label = short(box.name, box.room - 4);
+      parts.push(svg("rect", { class: data.kinds[box.from] === "x" ? "box failed" : "box", x: (box.x + 0.5).toFixed(1), y: y + 0.5, width: Math.max(1, box.end - box.x - 1.5).toFixed(1), height: tall - 1, rx: box.end - box.x > 6 ? 1.5 : 0 }));
+      const label = short(box.name, box.room - 10);
       if (label && (label === box.name || box.room > 70)) parts.push(svg("text", { x: box.x + 1, y: y - 5, class: "t" }, label));
     }
     // Hostcalls and logs.
@@ -172,8 +165,9 @@ export const callStrip = (onmove, signal) => {
       const key = lane * 1e5 + Math.round(x / Math.max(1, wide));
       if ((WEIGHT[best.get(key)?.kind] ?? 0) < WEIGHT[kind]) best.set(key, { kind, x, lane });
     }
-    for (const { kind, x, lane } of best.values()) parts.push(mark(kind, Number(x.toFixed(1)), top.get(lane), kind === "s" ? Math.max(wide, 2) : wide));
-    let y = TOP + lanes.length * LANE;
+    for (const { kind, x, lane } of best.values()) parts.push(mark(kind, Number(x.toFixed(1)), top.get(lane), kind === "s" ? Math.max(wide, 2) : wide, tall, laid.slot));
+    let y = TOP + lanes.length * high + 4;
+    names.push(h("div", { style: "height:4px" }));
     // Callouts, as many rows as overlap.
     if (data.callouts.length) {
       const ends = [];
@@ -188,7 +182,7 @@ export const callStrip = (onmove, signal) => {
         ends[row] = inside ? to : to + 6 + Math.min(room, label.length * LETTER);
         const up = y + 4 + row * ROW;
         const lane = top.get(one.filter);
-        if (lane != null) parts.push(svg("path", { class: "hang", d: `M${x.toFixed(1)} ${lane + BOX}V${up + 7}` }));
+        if (lane != null) parts.push(svg("path", { class: "hang", d: `M${x.toFixed(1)} ${lane + tall}V${up + 7}` }));
         parts.push(svg("rect", { class: one.good ? "callout" : "callout failed", x: x.toFixed(1), y: up + 0.5, width: Math.max(4, to - x - 1).toFixed(1), height: 13, fill: `url(#${hatch})` }));
         const shown = plain(short(label, inside ? to - x - 10 : room));
         if (inside && shown) parts.push(svg("rect", { class: "under", x: x + 4, y: up + 2, width: Math.min(to - x - 8, shown.length * LETTER + 4), height: 10 }));
@@ -277,8 +271,6 @@ export const callStrip = (onmove, signal) => {
 
   return {
     root,
-    head,
-    keys,
     load(next, by) {
       data = next;
       axis = by;

@@ -71,6 +71,7 @@ class ChainAnswers(RunningView):
             "file": slot.filter.path.name,
             "path": os.fspath(slot.filter.path),
             "text": slot.text,
+            "applied": slot.applied,
             "form": slot.form,
             "bytes": len(slot.filter.config),
             "verdict": asdict(slot.verdict),
@@ -80,9 +81,16 @@ class ChainAnswers(RunningView):
             "vm_config": len(slot.filter.vm_config),
             "changes": slot.changes,
             "module": self._known(slot) or {},
+            "refused": self._refused(slot),
             "changed": counts.changed[place] if counted and counts and place is not None else 0,
             "stops": [asdict(one) for one in counts.stops[place]] if counted and counts and place is not None else [],
         }
+
+    def _refused(self, slot: Slot) -> str:
+        """Why the last replay did not begin, where this filter's module or configuration is the cause."""
+        if self.run.get("state") != "failed" or self.run.get("where") != visible(os.fspath(slot.filter.path)):
+            return ""
+        return str(self.run["what"])
 
     def _counts(self) -> Passage | None:
         """Of what is shown, if it is of the chain that is applied. A filter that was swapped counts with its successors."""

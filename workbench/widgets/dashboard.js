@@ -1,16 +1,23 @@
 // The workbench: what is replayed through what, then the views on it. One selection runs through all of them.
-import { ARROW, channel, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
+import { ARROW, channel, fill, h, icon, int, ordinal, plain, plural, tabList, text } from "./fw.js";
+import { chainPane } from "./chain_pane.js";
+import { changesStrip } from "./changes_strip.js";
+import { decisionsPane } from "./decision_timeline.js";
 import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
 import { microscopePane } from "./microscope.js";
+import { runBar } from "./run_bar.js";
 import { timingPane } from "./timing_pane.js";
 
-// A pane is `make(model, el, signal, { select, choose, openTab, opened })` and gives `reload()` for other data, `show(index)` for another
-// selection and `shown()` for when its tab is opened: what takes long waits for that. `label` and `count` are functions of the model.
+// A pane is `make(model, el, signal, { select, choose, openTab, opened, compare })` and gives `reload()` for other data, `show(index)` for
+// another selection and `shown()` for when its tab is opened: what takes long waits for that. While a replay goes on, `grow()` tells a pane
+// that has it of further exchanges. `label` and `count` are functions of the model; `always` is for a pane that needs no replay.
 const PANES = [
   { id: "exchanges", label: (model) => (model.get("noun") === "connection" ? "Connections" : "Exchanges"), count: (model) => int(model.get("total")), make: exchangesPane },
   { id: "microscope", label: () => "Microscope", make: microscopePane },
+  { id: "decisions", label: () => "Decisions", make: decisionsPane },
   { id: "timing", label: () => "Timing", make: timingPane },
+  { id: "chain", label: () => "Chain", count: (model) => plural(model.get("filters").length, "filter"), make: chainPane, always: true },
 ];
 
 export const dashboardView = (model, el, signal) => {
@@ -20,11 +27,13 @@ export const dashboardView = (model, el, signal) => {
   const tabs = h("div.tabs.views");
   const view = h("div.view");
   const findings = findingsList((index) => choose(index));
-  const root = h("div.workbench", top, notices, findings.root, tabs, view);
+  const changes = changesStrip(ask, (index) => choose(index));
+  const bar = runBar(() => ask("cancel"));
+  const root = h("div.workbench", top, bar.root, notices, findings.root, changes.root, tabs, view);
   el.append(root);
 
   let tab = PANES[0].id;
-  let panes = null;
+  const panes = PANES.map(() => null);
 
   const boxes = PANES.map(({ id }) => h(`div.${id}-pane`, { hidden: true }));
   const blank = h("div.blank", { hidden: true });
@@ -35,7 +44,7 @@ export const dashboardView = (model, el, signal) => {
       model.set("selected", index);
       model.save_changes();
     }
-    panes?.forEach((pane) => pane.show(index));
+    panes.forEach((pane) => pane?.show(index));
   };
   const openTab = (id) => tabs.querySelector(`[data-id=${id}]`)?.click();
   const opened = (on) => root.classList.toggle("fw-opened", on);
@@ -45,110 +54,166 @@ export const dashboardView = (model, el, signal) => {
     select(index);
     opened(true);
   };
+  const compare = (found) => changes.open(found);
+  const doors = { select, choose, openTab, opened, compare };
 
+  const ready = () => model.get("revision") > 0;
+  const usable = (pane) => ready() || (pane.always && model.get("capture_name"));
   // All panes stay in the document, so that nothing is lost between tabs.
-  const build = () => {
-    if (panes) panes.forEach((pane) => pane.reload());
-    else panes = PANES.map(({ make }, at) => make(model, boxes[at], signal, { select, choose, openTab, opened }));
-  };
+  const build = (fresh) =>
+    PANES.forEach((pane, at) => {
+      if (!usable(pane)) return;
+      if (panes[at]) fresh && panes[at].reload();
+      else panes[at] = pane.make(model, boxes[at], signal, doors);
+    });
 
+  const openFilter = (place) => {
+    openTab("chain");
+    panes[PANES.findIndex(({ id }) => id === "chain")]?.open(place);
+  };
   const drawTop = () => {
     const run = model.get("run");
     const filters = model.get("filters");
     const capture = model.get("capture_name");
     const running = run.state === "running";
+    const watching = model.get("watch");
     const chain = filters.length
-      ? filters.flatMap((name, at) => [at ? h("span.muted", ARROW) : null, h("span.link", ordinal(at, name), h("span", text(name)))])
-      : [h("span.muted", "No chain")];
+      ? filters.flatMap((name, at) => [at ? h("span.muted", ARROW) : null, h("button.link", { type: "button", title: `Configuration of ${plain(name)}`, onclick: () => openFilter(at) }, ordinal(at, name), h("span.cut", text(name)))])
+      : [h("span.muted", model.get("replayable") ? "No filter" : "No chain")];
     const replayable = model.get("replayable");
-    top.replaceChildren(
-      h("span.pick", icon("capture"), h("span.strong.cut", text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), model.get("noun"))) : null),
+    const said = running ? "" : [run.number ? `Run ${int(run.number)}` : "", run.state === "failed" ? "failed" : (run.words ?? "")].filter(Boolean).join(": ");
+    const watch = () => {
+      model.set("watch", !model.get("watch"));
+      model.save_changes();
+    };
+    fill(top,
+      h("span.pick", icon("capture"), h("span.strong.cut", { title: plain(capture) }, text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), model.get("noun"))) : null),
       h("span.muted", ARROW),
-      h("span.pick.cut", icon("chain"), chain),
+      h("span.pick.cut", icon("chain"), h("span.chain-line", chain)),
       h("span.grow"),
-      h("span.muted.wide", { role: "status" }, running ? "" : text(run.words ?? "")),
-      running
-        ? h("button.btn", { type: "button", onclick: () => ask("cancel") }, icon("stop", 14), "Cancel")
-        : h("button.btn", { type: "button", class: replayable ? "primary" : "", "aria-disabled": !replayable, title: replayable ? "" : "Needs a capture and a chain", onclick: () => replayable && ask("run") }, icon("run", 14), "Replay"),
+      h("span.muted.wide.cut.said", { role: "status", title: plain(said) }, text(said)),
+      replayable ? h("button.btn.quiet.toggle", { type: "button", "aria-pressed": watching, "aria-label": "Watch", title: watching ? "Replays again when a module's file changes" : "Replay again when a module's file changes", onclick: watch }, icon("watch"), h("span.wide", watching ? "Watching" : "Watch")) : null,
+      h("button.btn", { type: "button", class: replayable && !running ? "primary" : "", "aria-disabled": !replayable || running, title: replayable ? (running ? "A replay goes on" : "") : "Needs a capture and a chain", onclick: () => replayable && !running && ask("run") }, icon("run", 14), "Replay"),
     );
   };
 
   const drawNotices = () => {
     const run = model.get("run");
     const found = [];
-    if (run.state === "running") {
-      const share = run.total ? run.done / run.total : 0;
+    if (run.state === "failed") {
+      const kept = run.kept ? `What is shown is run ${int(run.kept)}, the last good one. ` : "";
       found.push(
         h(
-          "div.runbar",
-          h("span", "Replaying"),
-          h("div.meter", { role: "progressbar", "aria-label": "Replay", "aria-valuenow": run.done, "aria-valuemin": 0, "aria-valuemax": run.total }, h("i", { style: `width:${(100 * share).toFixed(1)}%` })),
-          h("span", `${int(run.done)} of ${int(run.total)}`),
-          h("span.muted", run.left_s ? `${int(run.left_s)} s left` : ""),
+          "div.banner.is-error",
+          { role: "alert" },
+          icon("error", 16, "del"),
+          h("div.grow", h("div", h("span.strong", text(run.where || "The replay did not run")), " ", text(run.what)), (kept || run.remedy) && h("div.muted", kept, text(run.remedy))),
+          h("button.btn", { type: "button", onclick: () => openTab("chain") }, "Open the chain"),
         ),
       );
-    }
-    if (run.state === "failed") {
-      found.push(h("div.banner.is-error", { role: "alert" }, icon("error", 16, "del"), h("div", h("div", h("span.strong", text(run.where || "The replay did not run")), " ", text(run.what)), run.remedy && h("div.muted", text(run.remedy)))));
     }
     for (const problem of model.get("problems")) {
       found.push(h("div.banner.is-warning", { role: "status" }, icon("error", 16, "chg"), h("div", text(problem))));
     }
-    notices.replaceChildren(...found);
+    fill(notices, ...found);
   };
 
-  const place = (ready) => PANES.forEach(({ id }, at) => (boxes[at].hidden = !ready || tab !== id));
-  const drawView = () => {
-    const ready = model.get("revision") > 0;
+  const place = () => {
+    PANES.forEach((pane, at) => (boxes[at].hidden = !panes[at] || tab !== pane.id));
+    blank.hidden = boxes.some((box) => !box.hidden);
+  };
+  const drawTabs = () => {
+    const focused = tabs.contains(document.activeElement);
+    fill(tabs,
+      tabList("Views", PANES.map(({ id, label, count }) => [id, label(model), count?.(model) ?? null]), tab, (id) => {
+        tab = id;
+        place();
+        panes[PANES.findIndex((pane) => pane.id === id)]?.shown();
+      }),
+    );
+    if (focused) tabs.querySelector('[aria-selected="true"]')?.focus();
+  };
+  const drawView = (fresh) => {
     const run = model.get("run");
-    if (ready) {
-      build();
-      tabs.replaceChildren(
-        tabList("Views", PANES.map(({ id, label, count }) => [id, label(model), count?.(model) ?? null]), tab, (id) => {
-          tab = id;
-          place(true);
-          panes[PANES.findIndex((pane) => pane.id === id)].shown();
-        }),
-      );
-    }
-    root.classList.toggle("fw-bare", !ready && run.state !== "running");
-    tabs.hidden = !ready;
-    place(ready);
-    blank.hidden = ready;
-    if (!ready) blank.replaceChildren(run.state === "running" ? waiting() : nothing(run));
+    const bare = !model.get("capture_name");
+    build(fresh);
+    tabs.hidden = bare;
+    if (!bare) drawTabs();
+    root.classList.toggle("fw-bare", bare);
+    place();
+    if (!ready()) fill(blank, run.state === "running" ? waiting() : nothing(run));
   };
   const waiting = () => h("div.loading", { "aria-busy": "true" }, [64, 48, 72, 40, 58, 66, 36].map((width) => h("div.skeleton", { style: `width:${width}%` })));
-  const nothing = (run) =>
-    run.state === "failed"
-      ? h("div.void", h("span.strong", "No exchange was replayed"), h("span", "Mend what is named above, then press Replay."))
-      : h(
-          "div.void",
-          h("span.strong", model.get("capture_name") ? "Add a chain to see what its filters do" : "Open a capture to see what a filter does to it"),
-          h("span", "The module you deploy runs here, in this kernel. Nothing is sent anywhere."),
-          h("pre", ['capture = wb.open_capture("toystore.mitm")', 'chain = wb.Chain(wb.Filter("add_header.wasm"))', "wb.Workbench(capture, chain)"].join("\n")),
-        );
+  const nothing = (run) => {
+    if (run.state === "failed") return h("div.void", h("span.strong", "No exchange was replayed"), h("span", "Mend what is named above, then press Replay."), h("button.btn", { type: "button", onclick: () => openTab("chain") }, "Open the chain"));
+    const capture = model.get("capture_name");
+    return h(
+      "div.void",
+      h("span.strong", capture ? "Add a chain to see what its filters do" : "Open a capture to see what a filter does to it"),
+      h("span", "The module you deploy runs here, in this kernel. Nothing is sent anywhere."),
+      capture
+        ? h("button.btn", { type: "button", onclick: () => openTab("chain") }, "Open the chain")
+        : h("pre", ['capture = wb.open_capture("toystore.mitm")', 'chain = wb.Chain(wb.Filter("add_header.wasm"))', "wb.Workbench(capture, chain)"].join("\n")),
+    );
+  };
 
-  const drawAll = () => (drawTop(), drawNotices());
   let seen = -1;
+  let sought = -1;
   const drawData = () => {
-    if (seen === model.get("revision")) return;
-    seen = model.get("revision");
-    drawView();
-    const asked = seen;
-    if (asked > 0) ask("findings").then((answer) => asked === seen && findings.show(answer.data ?? []));
+    const revision = model.get("revision");
+    if (seen !== revision) {
+      seen = revision;
+      drawView(true);
+    }
+    // While a replay goes on they would be those of a part, and cost the kernel time.
+    if (!ready() || sought === revision || model.get("run").state === "running") return;
+    sought = revision;
+    ask("findings").then((answer) => sought === revision && findings.show(answer.data ?? []));
   };
+  let state = "";
+  let told = 0;
   const onRun = () => {
-    drawAll();
-    if (!model.get("revision")) drawView();
+    const run = model.get("run");
+    bar.draw(run);
+    if (run.state !== state) {
+      state = run.state;
+      drawTop();
+      drawNotices();
+      if (!ready()) drawView(false);
+    } else if (state !== "running") drawTop();
+    if (run.state === "done" && told !== run.number) {
+      told = run.number;
+      changes.announce(run.changes ? { ...run.changes, number: run.number } : null);
+    }
+    drawData();
   };
-  const onSelected = () => panes?.forEach((pane) => pane.show(model.get("selected")));
-  const watched = { "change:run": onRun, "change:problems": drawNotices, "change:filters": drawTop, "change:revision": () => (drawAll(), drawData()), "change:selected": onSelected };
+  const onGrown = () => {
+    panes.forEach((pane) => pane?.grow?.());
+    drawTabs();
+  };
+  const onSelected = () => panes.forEach((pane) => pane?.show(model.get("selected")));
+  const onFilters = () => {
+    drawTop();
+    drawView(false);
+  };
+  const watched = {
+    "change:run": onRun,
+    "change:problems": drawNotices,
+    "change:filters": onFilters,
+    "change:replayable": onFilters,
+    "change:watch": drawTop,
+    "change:revision": drawData,
+    "change:grown": onGrown,
+    "change:selected": onSelected,
+  };
   for (const [name, act] of Object.entries(watched)) model.on(name, act);
   signal.addEventListener("abort", () => {
     for (const [name, act] of Object.entries(watched)) model.off(name, act);
   });
   root.setAttribute("role", "region");
   root.setAttribute("aria-label", "Filter Workbench");
-  drawAll();
-  drawData();
+  drawTop();
+  drawNotices();
+  drawView(false);
+  onRun();
 };

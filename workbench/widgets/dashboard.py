@@ -11,7 +11,9 @@ from workbench.analysis.words import visible
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
+from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
 from .microscope import MicroscopeAnswers
+from .replay_view import FLOWS
 from .runs import Run
 from .view import Answer, script, style
 
@@ -25,7 +27,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers, MicroscopeAnswers):
+class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -38,13 +40,16 @@ class Workbench(ChainAnswers, MicroscopeAnswers):
     _css = style(
         *("flow_table", "exchange_details", "call_tree"),
         *("microscope",),
+        *("decision_timeline",),
         *("timing", "timing_details"),
         *("chain_pane", "config_editor"),
         *("findings_list", "changes_strip", "dashboard"),
     )
     _answers = (
-        *("rows", "locate", "detail", "body"),
+        *FLOWS,
+        *("detail", "body"),
         *MicroscopeAnswers.KINDS,
+        *DECISION_ANSWERS,
         *("timing",),
         *("chain", "edit", "apply", "modules"),
         *("findings", "run", "cancel", "runs", "changes"),

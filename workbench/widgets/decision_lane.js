@@ -3,7 +3,7 @@ import { h, int, plain, plural, share, svg, text } from "./fw.js";
 
 const MARKS = ["allowed", "limited", "shadow", "denied", "let through", "refused"];
 const BARE = 48;
-const TALL = 92;
+const TALL = 86;
 const MARKS_AT = 18;
 const BASE = 14;
 const NEAR = 9;
@@ -83,8 +83,8 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     { class: "dl-figure", width, height: tall, "aria-hidden": "true" },
     lane.windows.map(([start, end], i) => at(end) - at(start) > 3 && svg("rect", { class: i % 2 ? "dl-window" : "dl-window dl-odd", x: x(start), y: 0, width: (at(end) - at(start)).toFixed(1), height: tall })),
     counted && svg("line", { class: "dl-base", x1: 0, x2: width, y1: y(0), y2: y(0) }),
-    counted && lane.max >= 0 && svg("line", { class: "dl-limit", x1: 0, x2: width, y1: y(lane.max), y2: y(lane.max) }),
     counted && svg("path", { class: "dl-steps", d: bins ? binnedSteps(bins, column, y, width) : steps(lane, x, y, width) }),
+    counted && lane.max >= 0 && svg("line", { class: "dl-limit", x1: 0, x2: width, y1: y(lane.max), y2: y(lane.max) }),
     bins ? [svg("path", { class: "dl-bars", d: bars((i) => bins.n[i]) }), svg("path", { class: "dl-bars dl-bad", d: bars((i) => bins.bad[i]) })] : shapes.map((paths, mark) => paths.length > 0 && svg("path", { class: `dl-m${mark}`, d: paths.join("") })),
     svg("g", { class: "dl-chosen" }),
   );
@@ -117,7 +117,8 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     "div.dl-head",
     h("button.dl-name.cut", { type: "button", "aria-pressed": filtered, title: `${plain(lane.key || lane.title)}\nShow only these in the table`, onclick: filter }, h("span.mono.strong", text(lane.title))),
     h("div.muted.cut.dl-subject", { title: plain(lane.subject) }, text(lane.subject)),
-    h("div.dl-counts", h("span.muted", plural(lane.total, "request")), words, bad.length === 1 && lane.total >= 10 && h("span.muted", share(bad[0][0] / lane.total))),
+    h("div.muted", plural(lane.total, "request")),
+    h("div.dl-counts", words, bad.length === 1 && lane.total >= 10 && h("span.muted", share(bad[0][0] / lane.total))),
   );
   const scale = h("div.dl-scale", { "aria-hidden": "true" }, counted && lane.max >= 0 && h("span.chg", { style: `top:${y(lane.max)}px` }, int(lane.max)), counted && h("span", { style: `top:${y(0)}px` }, "0"));
   const spoken = `${lane.title}: ${plural(lane.total, "request")}${bad.map(([n, mark]) => `, ${int(n)} ${markWords(mark)}`).join("")}${lane.subject ? `, ${lane.subject}` : ""}. Left and right step through them.`;
@@ -139,7 +140,7 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     chosen.append(svg("line", { x1: cx, x2: cx, y1: 0, y2: tall }), svg("circle", { cx, cy: MARKS_AT, r: 6.5 }));
     const label = bins ? `#${index} ${markWords(bins.m[i])}` : said(lane, i);
     const left = cx > width - 6.2 * label.length - 24;
-    chosen.append(svg("text", { x: left ? cx - 10 : cx + 10, y: counted ? MARKS_AT + 22 : MARKS_AT + 20, "text-anchor": left ? "end" : "start" }, label));
+    chosen.append(svg("text", { x: left ? cx - 10 : cx + 10, y: counted ? MARKS_AT + 34 : MARKS_AT + 20, "text-anchor": left ? "end" : "start" }, label));
   };
   return { root, mark };
 };

@@ -38,7 +38,7 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     const answer = await ask("decision_rows", { ...where(), first: page * PAGE, count: PAGE });
     if (mine !== generation) return;
     asked.delete(page);
-    if (answer.error) return layer.replaceChildren(h("div.void", text(answer.error)));
+    if (answer.error) return layer.replaceChildren(h("div.void", h("span", text(answer.error))));
     matched = answer.matched;
     pages.set(page, answer.data);
     if (pages.size > 40) pages.delete(pages.keys().next().value);

@@ -11,7 +11,7 @@ const NAMES = ["allowed", "limited", "shadow", "denied", "error let through", "e
 
 /** Draws into `el` when first shown; gives {shown, show, reload}. `select(index)` makes a selection, `open(index)` shows the exchange. */
 export const decisionTimeline = (model, el, signal, { select, open }) => {
-  const ask = channel(model, signal, (words) => blank(words));
+  const ask = channel(model, signal, (words) => blank(h("span", words)));
   const view = { query: "", sort: "", first: 0, from: 0, to: 0, lane: null };
   let facts = null;
   let fresh = false;
@@ -30,7 +30,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
   const whole = h("button.btn", { type: "button", hidden: true, onclick: () => look(0, facts.span_ms) }, "Whole capture");
   const bar = h("div.dl-bar", h("label.dl-box", icon("search", 14), query), sort, h("span.grow"), whole, h("span.dl-pages", place, back, on));
   const strip = h("div.dl-strip", { tabindex: 0, role: "group", "aria-label": "Part of the capture that is shown. Left and right move it, plus and minus change it, 0 shows all" });
-  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong", "Whole capture"), h("div.muted.dl-length")), h("div"), strip);
+  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
   const list = h("div.dl-lanes", { role: "presentation" });
   const axis = h("div.dl-axis", { "aria-hidden": "true" });
   const bubble = h("div.dl-bubble", { hidden: true, role: "presentation" });
@@ -78,7 +78,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
         zoomed && svg("rect", { class: "dl-brush", x: px(view.from), width: Math.max(2, px(view.to - view.from)), y: 0.5, height: STRIP - 1 }),
       ),
     );
-    overview.querySelector(".fw-dl-length").textContent = zoomed ? `${lasting(view.to - view.from)} of ${lasting(facts.span_ms)} shown` : lasting(facts.span_ms);
+    overview.querySelector(".fw-dl-length").textContent = zoomed ? `${lasting(view.to - view.from)} shown` : lasting(facts.span_ms);
     whole.hidden = !zoomed;
   };
   const drawAxis = () => {
@@ -112,7 +112,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
         filter: () => {
           view.lane = view.lane === lane.lane ? null : lane.lane;
           drawTableHead(found);
-          for (const one of list.children) one.querySelector("button").setAttribute("aria-pressed", Number(one.dataset.lane) === view.lane);
+          press();
           table.reload();
         },
         filtered: view.lane === lane.lane,
@@ -134,12 +134,14 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     }
     drawTableHead(found);
   };
+  const press = () => list.querySelectorAll("[data-lane]").forEach((one) => one.querySelector("button").setAttribute("aria-pressed", Number(one.dataset.lane) === view.lane));
   const drawTableHead = (found) => {
     const lane = found.find((one) => one.lane === view.lane);
+    const all = h("button.btn", { type: "button", hidden: view.lane == null, onclick: () => ((view.lane = null), press(), drawTableHead(found), table.reload()) }, "Show every lane");
     tableHead.replaceChildren(
       h("span.strong", "Decisions"),
-      view.lane != null ? h("span.cut", text(lane ? lane.title : "one lane")) : h("span.muted", "of every lane"),
-      view.lane != null && h("button.btn", { type: "button", onclick: () => ((view.lane = null), list.querySelectorAll("button[aria-pressed]").forEach((one) => one.setAttribute("aria-pressed", "false")), drawTableHead(found), table.reload()) }, "Show every lane"),
+      view.lane != null ? h("span.mono.cut", text(lane ? lane.title : "one lane")) : h("span.muted", "of every lane"),
+      all,
       h("span.grow"),
       table.count,
     );
@@ -152,7 +154,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     const columns = Math.ceil(width / CLOSEST);
     const answer = await ask("decision_lanes", { query: view.query, sort: view.sort, first: view.first, count: LANES, from_ms: view.from, to_ms: view.to, width: columns });
     if (mine !== generation) return;
-    if (answer.error) return blank(text(answer.error));
+    if (answer.error) return blank(h("span", text(answer.error)));
     matched = answer.matched;
     drawLanes(answer.data, columns);
   };
@@ -216,12 +218,12 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
 
   const load = async () => {
     const answer = await ask("decisions");
-    if (answer.error) return blank(text(answer.error));
+    if (answer.error) return blank(h("span", text(answer.error)));
     facts = answer.data;
     Object.assign(view, { first: 0, from: 0, to: facts.span_ms, lane: null });
     if (!facts.lanes) return blank(h("span.strong", "No filter decided on a request here"), h("span", "Lanes appear once a filter limits, denies or counts requests: its local responses, rate-limit headers,"), h("span", "shared data and answers of rate-limit services are what tells."));
     empty.hidden = true;
-    say.replaceChildren(text(facts.sentence));
+    say.replaceChildren(...text(facts.sentence));
     say.title = facts.sentence;
     legend.replaceChildren(...NAMES.map((name, at) => facts.decided[name] > 0 && h("span", { class: markTone(at) }, markSign(at), int(facts.decided[name]), " ", markWords(at))).filter(Boolean));
     await fetchLanes();

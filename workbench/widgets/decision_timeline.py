@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.analysis.calls import ExchangeRows
-from workbench.analysis.decision import all_decisions, decide
+from workbench.analysis.decision import all_verdicts, decide
 from workbench.analysis.decision_lanes import MARKS, Lanes, lanes_of
 from workbench.analysis.words import shorten
 
@@ -36,7 +36,7 @@ class DecisionAnswers(ReplayView):
     def _decision_lanes(self) -> Lanes:
         replay, _ = self._shown()
         if self._lanes is None or self._lanes[0] is not replay:
-            found = lanes_of(replay.facts, replay.limit_columns, all_decisions(replay.trace, replay.facts), replay.trace.filters)
+            found = lanes_of(replay.facts, replay.limit_columns, all_verdicts(replay.trace, replay.facts), replay.trace.filters)
             self._lanes = (replay, found)
         return self._lanes[1]
 
@@ -109,7 +109,8 @@ class DecisionAnswers(ReplayView):
         """The moments of a question, given in milliseconds from the first."""
         since, until = lanes.span
         low = since + int(float(question.get("from_ms") or 0) * 1e6)
-        high = since + int(float(question["to_ms"]) * 1e6) if question.get("to_ms") is not None else until
+        # a page's milliseconds may be rounded down
+        high = since + int(float(question["to_ms"]) * 1e6) + 1000 if question.get("to_ms") is not None else until
         return max(low, since), min(max(high, low + 1), until)
 
 

@@ -106,6 +106,11 @@ class Slot:
         return self.filter.name
 
     @property
+    def applied(self) -> str:
+        """The configuration's text as it was applied last."""
+        return self._before[0] or ""
+
+    @property
     def verdict(self) -> Verdict:
         """On the configuration as it is in the editor."""
         if self.text is None:

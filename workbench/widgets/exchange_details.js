@@ -218,7 +218,7 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
   widths.observe(root);
   signal.addEventListener("abort", () => widths.disconnect());
   show(model.get("selected"));
-  return { show, focus: () => body.focus() };
+  return { show, shows: () => detail != null, focus: () => body.focus() };
 };
 
 /** The details on their own: the trait `selected` says which exchange. */

@@ -54,8 +54,12 @@ export const exchangesPane = (model, el, signal, { select, opened }) => {
   const table = flowTable(model, upper, signal, { onpick: select, onopen: () => opened(true) });
   return {
     reload() {
-      table.reload();
+      table.refresh();
       details.show(model.get("selected"));
+    },
+    grow() {
+      table.refresh();
+      if (!details.shows()) details.show(model.get("selected"));
     },
     show(index) {
       table.select(index);

@@ -22,6 +22,8 @@ const build = (namespace) => (tag, props, ...kids) => {
 export const h = build(null);
 /** The same for SVG. */
 export const svg = build("http://www.w3.org/2000/svg");
+/** Make these all that `node` holds; null and false are nothing. */
+export const fill = (node, ...kids) => node.replaceChildren(...kids.flat(9).filter((kid) => kid != null && kid !== false));
 
 // Control, format (bidi, zero width, tags), private use, unassigned and lone surrogate characters never reach the page as they are.
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/u;
@@ -87,10 +89,15 @@ const ICONS = {
   denied: "M4 7.2h8v6H4zM5.6 7.2V5.4a2.4 2.4 0 0 1 4.8 0v1.8",
   error: "M8 2.2 14.2 13H1.8zM8 6.3v3.2M8 11.2v.6",
   local: "M13 4v3.2a2 2 0 0 1-2 2H3.5M6.5 6.2l-3 3 3 3",
+  compare: "M2.5 3.5h4.5v9H2.5zM9 3.5h4.5v9H9zM4 6.5h1.5M10.5 6.5h1.5M10.5 9h1.5",
+  watch: "M1.8 8S4.2 3.9 8 3.9 14.2 8 14.2 8 11.8 12.1 8 12.1 1.8 8 1.8 8zM8 6.2a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6z",
+  grip: "M6 4v.1M10 4v.1M6 8v.1M10 8v.1M6 12v.1M10 12v.1",
+  plus: "M8 3.5v9M3.5 8h9",
   close: "M4.5 4.5l7 7M11.5 4.5l-7 7",
   up: "M4.8 9.6 8 6.4l3.2 3.2",
   down: "M4.8 6.4 8 9.6l3.2-3.2",
   right: "M6.4 4.8 9.6 8l-3.2 3.2",
+  columns: "M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10",
   left: "M9.6 4.8 6.4 8l3.2 3.2",
 };
 export const icon = (name, size = 16, tone = "") =>
@@ -178,7 +185,7 @@ export const channel = (model, signal, onsilence = () => {}) => {
     const resolve = waiting.get(content?.ask);
     if (!resolve) return;
     waiting.delete(content.ask);
-    const data = buffers?.length ? JSON.parse(new TextDecoder().decode(buffers[0])) : null;
+    const data = content.binary ? buffers : buffers?.length ? JSON.parse(new TextDecoder().decode(buffers[0])) : null;
     resolve({ ...content, data });
   };
   model.on("msg:custom", receive);

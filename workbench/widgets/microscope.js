@@ -228,7 +228,7 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
     if (answer.error || model.get("call") !== call) return;
     onselect(answer.index);
     onopen();
-    load(answer.index, call);
+    if (wanted !== answer.index) load(answer.index, call);
   };
   model.on("change:call", onCall);
   signal.addEventListener("abort", () => {

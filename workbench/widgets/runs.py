@@ -127,8 +127,8 @@ class RunningView(ReplayView):
                 return
             self._take(replay, grown=bool(shown))
             shown = time.monotonic()
-            # what is shown meanwhile may not slow the replay down by more than a fifth
-            due = shown + max(_PARTIAL_S, _PARTIAL_SHARE * (shown - now))
+            # showing may slow the replay down by a fifth; the first time loads what all later ones use
+            due = shown + max(_PARTIAL_S, _PARTIAL_SHARE * (shown - now) if due else 0.0)
 
         try:
             chain = self._chain
@@ -188,8 +188,7 @@ class RunningView(ReplayView):
         if len(self.runs) < 2:
             return None
         found = self.compare()
-        both = len(np.intersect1d(found.a.facts.exchange, found.b.facts.exchange, assume_unique=True))
-        return {"with": self.runs[-2].number, "count": len(found.differences), "both": both}
+        return {"with": self.runs[-2].number, "count": len(found.differences), "both": _common(found)}
 
     @traitlets.observe("watch")
     def _watch(self, _change: object) -> None:
@@ -259,6 +258,7 @@ class RunningView(ReplayView):
             "number": last.number,
             "why": list(last.why[:_WORDS_SHOWN]),
             "count": len(differences),
+            "both": _common(found),
             "only": [len(one) for one in found.only],
             "parts": Counter(part for one in differences for part in one.parts).most_common(),
             "rows": [
@@ -266,3 +266,8 @@ class RunningView(ReplayView):
                 for one in differences[:_DIFFERENCES_SHOWN]
             ],
         }
+
+
+def _common(found: Comparison) -> int:
+    """How many exchanges both sides replayed."""
+    return len(np.intersect1d(found.a.facts.exchange, found.b.facts.exchange, assume_unique=True))

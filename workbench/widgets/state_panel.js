@@ -108,9 +108,12 @@ export const statePanel = (onmove) => {
     if (!span || span.state === "waiting") return h("div.cut", h("span.muted", `${name} not started`));
     const who = span.filter != null && [" ", ordinal(span.filter, data.filters[span.filter]), " ", h("span", text(data.filters[span.filter]))];
     const told = { flowing: "flowing", paused: "paused by", done: name === "Response" ? "with the client" : "with the upstream", answered: "answered by", left: "left paused by" }[span.state];
-    const since = span.state === "paused" ? h("span.muted", ` since call ${int(span.from + 1)}${span.length ? `, for ${span.length}` : ", to the end"}`) : null;
-    const reason = span.state === "paused" && span.action ? h("span.muted", `, ${span.action}`) : null;
-    return h("div.cut", h("span.muted", `${name} `), h("span.strong", { class: span.state === "paused" || span.state === "left" ? "chg" : "" }, told), who, since, reason);
+    const lines = [h("div.cut", h("span.muted", `${name} `), h("span.strong", { class: span.state === "paused" || span.state === "left" ? "chg" : "" }, told), who)];
+    if (span.state === "paused") {
+      const why = [`since call ${int(span.from + 1)}`, span.length ? `for ${span.length}` : "to the end", span.action].filter(Boolean).join(", ");
+      lines.push(h("div.cut.muted.state-why", { title: plain(why) }, why));
+    }
+    return lines;
   };
   const inside = (data, step) => {
     const place = data.names.findLastIndex(([at]) => at <= step);
@@ -131,7 +134,7 @@ export const statePanel = (onmove) => {
     again = () => draw(data, states, step);
     title.textContent = `State after call ${int(step + 1)}`;
     of.textContent = `of ${int(data.steps)}`;
-    say.replaceChildren(...data.spans.map((spans, way) => stream(spans, data.directions[way], data, step)), inside(data, step), ...waits(data, step));
+    say.replaceChildren(...data.spans.flatMap((spans, way) => stream(spans, data.directions[way], data, step)), inside(data, step), ...waits(data, step));
     body.setAttribute("aria-busy", !states);
     if (!states) return;
     const answered = Boolean(upTo(states.maps.response_headers, step));

@@ -9,6 +9,8 @@ import pytest
 
 from tests.services.ratelimit.asking import START_NS, Asking, S, message
 from workbench.errors import ConfigError
+from workbench.services import GrpcResponse
+from workbench.services.packing import grpc_parts, pack_parts
 from workbench.services.ratelimit import Limit, Limitador
 from workbench.services.ratelimit.messages import CHECK, OK, OVER_LIMIT, REPORT, UNKNOWN
 from workbench.services.ratelimit.service import Request
@@ -232,6 +234,22 @@ def test_what_is_wrong_in_a_file(text: str, told: str, tmp_path: Path) -> None:
 def test_an_empty_file_limits_nothing(tmp_path: Path) -> None:
     (tmp_path / "limits.yaml").write_text("# none yet\n")
     assert Limitador.load(tmp_path / "limits.yaml").limits == () == Limitador.parse("[]").limits
+
+
+def test_limits_as_mappings() -> None:
+    given = {"namespace": "a", "max_value": 1, "seconds": 2, "conditions": ["x == 'y'"], "variables": [], "name": None}
+    assert Limitador([given]).limits == (Limit("a", 1, 2, ("x == 'y'",)),)
+    with pytest.raises(ConfigError, match="limits: max is no key that is known here"):
+        Limitador([{**given, "max": 1}])
+    with pytest.raises(ConfigError, match="line 2: begins a second document"):
+        Limitador.parse("[]\n--- []")
+
+
+def test_a_window_without_an_end_in_sight() -> None:
+    ask = Asking(Limitador([Limit("toys", (1 << 64) - 1, (1 << 64) - 1)]))
+    state = ask(0, "toys", hits=0xFFFFFFFF).limits[0]
+    (part,) = grpc_parts(GrpcResponse(limits=(state,)))
+    assert pack_parts([part])
 
 
 def test_what_is_wrong_in_python() -> None:

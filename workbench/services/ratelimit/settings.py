@@ -39,9 +39,8 @@ _FAULT_KEYS = ("fault", "every", "descriptor", "domain", "method", "after_s", "u
 _ANSWER_KEYS = ("code", "response_headers", "request_headers", "raw_body", "dynamic_metadata")
 
 
-def read_rls(value: Any, where: str, folder: Path) -> RateLimits:
-    """The service that `value` describes; `where` is its place in the file, of which errors speak. Raises ConfigError."""
-    item = Item.of(value, where)
+def read_rls(item: Item, folder: Path) -> RateLimits:
+    """The service that a cluster's `rls` describes, with paths in `folder`. Raises ConfigError."""
     given = item.mapping(_KEYS)
     if ("limitador" in given) == ("envoy" in given):
         raise item.fault("gives both or neither of limitador and envoy", "Give the limits of one of them")
