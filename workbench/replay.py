@@ -24,6 +24,7 @@ from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
+from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
 from .errors import ConfigError, ReplayError, WorkbenchError
@@ -249,6 +250,24 @@ class Replay:
     def state(self) -> State:
         """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
         return self._state
+
+    @cached_property
+    def state_tracks(self) -> Tracks:
+        """Shared data, metrics, queues, ticks and memory over time, as the view of `tracks()` draws them."""
+        return gather_tracks(self.trace, self.state())
+
+    @cached_property
+    def state_table(self) -> pd.DataFrame:
+        """One row a write to shared data, a change of a metric or queue, a tick, a growth of a VM's memory."""
+        from .analysis.tracks import state_table
+
+        return state_table(self.state_tracks)
+
+    def tracks(self) -> Any:
+        """State over time as a view in a notebook."""
+        from .widgets import StateTracks
+
+        return StateTracks(self)
 
     def microscope(self, index: int) -> Any:
         """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""

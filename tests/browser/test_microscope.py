@@ -107,7 +107,7 @@ def test_scrubbing_shows_the_state_at_each_call(microscope: tuple[Page, Any]) ->
     assert "removed" in line(scope, "authorization").inner_text()
     assert "fw-hot" in line(scope, "authorization").get_attribute("class")
     assert "session=1; theme=dark" in line(scope, "cookie").inner_text()
-    scope.get_by_text("paused by").wait_for()
+    scope.get_by_text("paused by", exact=True).wait_for()
     slider.press("ArrowRight")
     scope.get_by_text(f"State after call {step + 2}", exact=True).wait_for()
     assert line(scope, "cookie").locator(".fw-mono").last.inner_text() == "theme=dark"
@@ -214,8 +214,16 @@ def test_pauses_callouts_and_refusals_are_drawn(microscope: tuple[Page, Any]) ->
         assert svg.locator(".fw-span.fw-paused").count() == 2
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"])
-@pytest.mark.parametrize("width", [1440, 1000, 760])
+@pytest.mark.parametrize(
+    ("theme", "width"),
+    [
+        ("JupyterLab Light", 1440),
+        ("JupyterLab Dark", 1440),
+        ("JupyterLab Dark High Contrast", 1000),
+        ("JupyterLab Light", 760),
+        ("JupyterLab Dark", 640),
+    ],
+)
 def test_it_can_be_read_in_every_theme_at_every_width(microscope: tuple[Page, Any], theme: str, width: int, tmp_path: Path) -> None:
     page, scope = microscope
     page.page.set_viewport_size({"width": width, "height": 1000})
