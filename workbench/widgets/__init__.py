@@ -4,6 +4,8 @@ Workbench        the dashboard
 FlowTable        the table of exchanges alone
 ExchangeDetails  one exchange alone
 Microscope       one exchange call by call, with the state at each
+DecisionTimeline which limit met which request when
+LaboratoryView   what if the limit were another
 TimingView       where the time goes
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
@@ -16,14 +18,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .dashboard import Workbench
+    from .decision_timeline import DecisionTimeline
+    from .laboratory import LaboratoryView
     from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
     from .timing_view import TimingView, timing_figure
     from .verification import VerificationView
 
-__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "TimingView", "VerificationView", "Workbench", "timing_figure"]
+__all__ = [
+    "DecisionTimeline",
+    "ExchangeDetails",
+    "FlowTable",
+    "LaboratoryView",
+    "Microscope",
+    "TimingView",
+    "VerificationView",
+    "Workbench",
+    "timing_figure",
+]
 
 _HOMES = {
+    "DecisionTimeline": ".decision_timeline",
+    "LaboratoryView": ".laboratory",
     "ExchangeDetails": ".replay_view",
     "FlowTable": ".replay_view",
     "Microscope": ".microscope",
