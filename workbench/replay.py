@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
@@ -24,6 +24,7 @@ from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
+from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
 from .capture.connections import Connections as CapturedConnections
 from .errors import ConfigError, ReplayError, WorkbenchError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from .analysis.export_perfetto import Clock
     from .analysis.laboratory import Laboratory, Setting
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
@@ -250,6 +252,24 @@ class Replay:
         """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
         return self._state
 
+    @cached_property
+    def state_tracks(self) -> Tracks:
+        """Shared data, metrics, queues, ticks and memory over time, as the view of `tracks()` draws them."""
+        return gather_tracks(self.trace, self.state())
+
+    @cached_property
+    def state_table(self) -> pd.DataFrame:
+        """One row a write to shared data, a change of a metric or queue, a tick, a growth of a VM's memory."""
+        from .analysis.tracks import state_table
+
+        return state_table(self.state_tracks)
+
+    def tracks(self) -> Any:
+        """State over time as a view in a notebook."""
+        from .widgets import StateTracks
+
+        return StateTracks(self)
+
     def microscope(self, index: int) -> Any:
         """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
         from .widgets import Microscope
@@ -268,11 +288,25 @@ class Replay:
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        try:
-            with open(path, "w", encoding="ascii", newline="\n") as file:
-                return write_jsonl(self.outcomes(), file)
-        except OSError as error:
-            raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
+        return _written(path, lambda file: write_jsonl(self.outcomes(), file))
+
+    def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
+        """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
+
+        `clock` is virtual, when things happened in the capture, or real, what they cost. ReplayError if the file cannot be written.
+        """
+        from .analysis.export_perfetto import write_perfetto
+
+        return _written(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+
+    def to_speedscope(self, path: str | Path) -> int:
+        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles.
+
+        ReplayError if the file cannot be written.
+        """
+        from .analysis.export_speedscope import write_speedscope
+
+        return _written(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name))
 
     @cached_property
     def summary(self) -> Summary:
@@ -451,6 +485,14 @@ class Replay:
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
+
+
+def _written(path: str | Path, write: Callable[[IO[str]], int]) -> int:
+    try:
+        with open(path, "w", encoding="ascii", newline="\n") as file:
+            return write(file)
+    except OSError as error:
+        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

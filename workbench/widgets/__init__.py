@@ -7,6 +7,7 @@ Microscope       one exchange call by call, with the state at each
 DecisionTimeline which limit met which request when
 LaboratoryView   what if the limit were another
 TimingView       where the time goes
+StateTracks      shared data, metrics, queues, ticks and memory over time
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .laboratory import LaboratoryView
     from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
+    from .state_tracks import StateTracks
     from .timing_view import TimingView, timing_figure
     from .verification import VerificationView
 
@@ -31,6 +33,7 @@ __all__ = [
     "FlowTable",
     "LaboratoryView",
     "Microscope",
+    "StateTracks",
     "TimingView",
     "VerificationView",
     "Workbench",
@@ -43,6 +46,7 @@ _HOMES = {
     "ExchangeDetails": ".replay_view",
     "FlowTable": ".replay_view",
     "Microscope": ".microscope",
+    "StateTracks": ".state_tracks",
     "VerificationView": ".verification",
     "Workbench": ".dashboard",
     "TimingView": ".timing_view",

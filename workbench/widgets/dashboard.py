@@ -16,6 +16,7 @@ from .laboratory import LABORATORY_ANSWERS, LaboratoryAnswers
 from .microscope import MicroscopeAnswers
 from .replay_view import FLOWS
 from .runs import Run
+from .state_tracks import StateAnswers
 from .view import Answer, script, style
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnswers):
+class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnswers, StateAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -40,7 +41,7 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
     _esm = script("dashboard", "dashboardView")
     _css = style(
         *("flow_table", "exchange_details", "call_tree"),
-        *("microscope",),
+        *("microscope", "state_tracks"),
         *("decision_timeline", "laboratory"),
         *("timing", "timing_details"),
         *("chain_pane", "config_editor"),
@@ -49,7 +50,7 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
     _answers = (
         *FLOWS,
         *("detail", "body"),
-        *MicroscopeAnswers.KINDS,
+        *(*MicroscopeAnswers.KINDS, *StateAnswers.STATE_KINDS),
         *DECISION_ANSWERS,
         *LABORATORY_ANSWERS,
         *("timing",),
