@@ -10,6 +10,7 @@ TimingView       where the time goes
 StateTracks      shared data, metrics, queues, ticks and memory over time
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
+sweep_figure     a sweep of the laboratory as a plotly figure
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .dashboard import Workbench
     from .decision_timeline import DecisionTimeline
     from .laboratory import LaboratoryView
+    from .laboratory_plot import sweep_figure
     from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
     from .state_tracks import StateTracks
@@ -37,12 +39,14 @@ __all__ = [
     "TimingView",
     "VerificationView",
     "Workbench",
+    "sweep_figure",
     "timing_figure",
 ]
 
 _HOMES = {
     "DecisionTimeline": ".decision_timeline",
     "LaboratoryView": ".laboratory",
+    "sweep_figure": ".laboratory_plot",
     "ExchangeDetails": ".replay_view",
     "FlowTable": ".replay_view",
     "Microscope": ".microscope",
