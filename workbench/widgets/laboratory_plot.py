@@ -19,6 +19,8 @@ __all__ = ["SweepFigure", "sweep_figure", "sweep_sentence"]
 
 _MOST_KEYS = 8
 _MOST_ROWS = 60
+_APART = 0.045
+"""Shares at which two names stand clear of each other."""
 
 
 class SweepFigure(go.Figure):  # type: ignore[misc]
@@ -128,14 +130,17 @@ def _parts(setting: Setting) -> dict[str, str]:
 
 
 def _line(figure: go.Figure, limits: Sequence[int], shares: Sequence[float], name: str, stroke: str, width: float) -> None:
+    # the first of those that end in one place is named, the others by the pointer
+    ends = [trace.y[-1] for trace in figure.data if trace.mode == "lines+markers+text"]
+    free = bool(limits) and all(abs(end - shares[-1]) >= _APART for end in ends)
     figure.add_scatter(
         x=limits,
         y=shares,
         name=name,
-        mode="lines+markers+text" if limits else "lines",
+        mode="lines+markers+text" if free else "lines+markers",
         marker={"size": 5 if width > 1 else 3},
         line={"width": width, "color": stroke},
-        text=[""] * (len(limits) - 1) + [f" {name}"],
+        text=[""] * (len(limits) - 1) + [f" {name}"] if free else None,
         textposition="middle right",
         textfont={"color": stroke},
         cliponaxis=False,
