@@ -31,7 +31,7 @@ export const outline = (bins, axis, most, up) => {
     const y = (up ? 100 - tall : tall).toFixed(1);
     // a hair of space between bars, so that they read as bars
     const left = begin + i * wide;
-    points.push(`${percent(left)} ${base}%`, `${percent(left)} ${y}%`, `${percent(left + wide * (1 - 80 / REST))} ${y}%`, `${percent(left + wide * (1 - 80 / REST))} ${base}%`);
+    points.push(`${percent(left)} ${base}%`, `${percent(left)} ${y}%`, `${percent(left + wide * 0.92)} ${y}%`, `${percent(left + wide * 0.92)} ${base}%`);
   });
   points.push(`100% ${base}%`);
   return `polygon(${points.join(",")})`;
