@@ -9,6 +9,8 @@ import workbench as wb
 from tests.config.objects import FIVE_V1, GATEWAY, ROUTE, Load, policy
 from workbench.cli import main
 from workbench.errors import ConfigError
+from workbench.services import Script, Unreachable
+from workbench.services.ratelimit import Limitador
 
 REPO = Path(__file__).resolve().parents[2]
 SAMPLE = REPO / "sample_filters" / "rls_shim"
@@ -36,7 +38,17 @@ def test_a_chain(read: Load) -> None:
     chain = found.chain("some/shim.wasm", "0.4", failure_mode="allow", name="shim")
     assert json.loads(chain[0].config) == found.filter_config("0.4", failure_mode="allow")
     assert chain[0].name == "shim"
+    assert list(chain.clusters) == ["kuadrant-rate-limiting-service"]
     assert found.cluster("0.4") == "kuadrant-rate-limiting-service" and found.cluster() == "kuadrant-ratelimit-service"
+
+
+def test_a_limitador_with_the_limits(read: Load) -> None:
+    found = read(policy(FIVE_V1), ROUTE)
+    (limitador,) = found.clusters(headers="draft03", latency_ms=3).values()
+    assert limitador.limits == Limitador.parse(found.limits_yaml()).limits
+    assert limitador.headers == "draft03"
+    chain = found.chain("shim.wasm", clusters={found.cluster(): [Unreachable()], "other": "capture"})
+    assert isinstance(chain.clusters[found.cluster()], Script) and list(chain.clusters) == [found.cluster(), "other"]
 
 
 def test_several_gateways(read: Load) -> None:

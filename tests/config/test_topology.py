@@ -86,4 +86,4 @@ def test_listeners_take_their_hostnames(read: Load) -> None:
 def test_what_is_not_there(read: Load, texts: tuple[str, ...], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(*texts)
-    assert told in str(caught.value) and ".yaml:" in caught.value.where
+    assert told in str(caught.value) and ".yaml: line " in caught.value.where

@@ -217,18 +217,28 @@ def lanes_of(facts: Facts, limits: Limits, verdicts: Iterable[tuple[int, str, in
     keys = {limit: place for place, limit in enumerate(names)}
     decided: Counter[str] = Counter()
     bare: list[tuple[int, int, int]] = []
+    failed: list[tuple[int, int]] = []
     for exchange, verdict, place in verdicts:
         decided[verdict] += 1
-        if exchange << 8 | place not in explained:
+        if exchange << 8 | place in explained:
+            # the service counted, and its answer was of no use
+            failed += [(exchange << 8 | place, MARKS.index(verdict))] if verdict.startswith("error") else []
+        else:
             name = filters[place] if place < len(filters) else ""
             bare.append((exchange, MARKS.index(verdict), keys.setdefault(Limit(name, "", ""), len(keys))))
+    of = limits.exchange << 8 | limits.filter
+    mark = _FROM_LIMIT[limits.verdict]
+    if failed:
+        pairs = np.array(sorted(failed), np.int64)
+        at = np.minimum(np.searchsorted(pairs[:, 0], of), len(pairs) - 1)
+        mark = np.where(pairs[at, 0] == of, pairs[at, 1], mark)
     more = np.array(bare, np.int64).reshape(-1, 3)
     at = np.searchsorted(facts.exchange, more[:, 0])
     none = np.full(len(more), -1, np.int64)
     columns = {
         "exchange": np.concatenate((limits.exchange, more[:, 0])),
         "time": np.concatenate((limits.time, facts.time[at])),
-        "mark": np.concatenate((_FROM_LIMIT[limits.verdict], more[:, 1])),
+        "mark": np.concatenate((mark, more[:, 1])),
         "counter": np.concatenate((limits.counter, none)),
         "maximum": np.concatenate((limits.maximum, none)),
         "start": np.concatenate((limits.start, none)),

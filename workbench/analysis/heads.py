@@ -26,10 +26,11 @@ def heads(trace: Trace, facts: Facts, places: Ints, names: Sequence[str] = HEADS
     """For each of `places` in the facts' columns the values of `names`, of `HEADS`; empty where there is none."""
     rows = np.maximum(facts.request[places], facts.connection[places])
     found: dict[str, list[bytes]] = {name: [b""] * len(places) for name in names}
-    for first, records, blob in trace.blocks():
-        here = np.flatnonzero((rows >= first) & (rows < first + len(records)))
-        if not len(here):
-            continue
+    blocks = list(trace.blocks())
+    segment = np.searchsorted([first for first, _, _ in blocks], rows, "right") - 1
+    for number in np.unique(segment[rows >= 0]).tolist():
+        first, records, blob = blocks[number]
+        here = np.flatnonzero((segment == number) & (rows >= 0))
         spans = _pseudo_headers(np.frombuffer(blob, np.uint8), records, rows[here] - first)
         for name in names:
             values = found[name]

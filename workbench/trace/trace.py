@@ -57,6 +57,10 @@ def _row(seq: int, numbers: tuple[int, ...], data: memoryview) -> Row:
     return Row(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
 
 
+def _exchanges(rows: Records) -> npt.NDArray[np.uint32]:
+    return np.asarray(rows["exchange"][rows["exchange"] != NONE])
+
+
 @dataclass
 class Trace:
     """What a replay left behind. `filters` are the names of the chain's filters in order; a cancelled replay is not `complete`.
@@ -82,8 +86,7 @@ class Trace:
             rows, view = np.frombuffer(records, RECORD), memoryview(blob)
         self._segments.append(_Segment(self._rows, rows, view))
         self._rows += len(rows)
-        for name in ("_order", "_starts"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_spans", None)
 
     def _spill(self, records: Bytes, blob: Bytes) -> tuple[Records, memoryview]:
         if self._file is None:
@@ -134,36 +137,45 @@ class Trace:
         return _row(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
-    def _order(self) -> npt.NDArray[np.intp]:
-        return np.argsort(self.column("exchange"), kind="stable")
-
-    @cached_property
-    def _starts(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
-        exchanges, starts = np.unique(self.column("exchange")[self._order], return_index=True)
-        return exchanges, np.append(starts, self._rows)
+    def _spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """First and last row of each exchange, by its index, -1 where there is none; the last place is for rows of no exchange."""
+        size = 1 + max((int(used.max()) + 1 for _, rows in self.segments() if len(used := _exchanges(rows))), default=0)
+        first, last = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
+        for begin, rows in self.segments():
+            place = np.where(rows["exchange"] == NONE, size - 1, rows["exchange"]).astype(np.int64)
+            number = np.arange(begin, begin + len(rows))
+            last[place] = number  # of several the last one stays
+            fresh = np.flatnonzero(first[place] < 0)[::-1]
+            first[place[fresh]] = number[fresh]
+        return first, last
 
     @property
     def exchanges(self) -> npt.NDArray[np.uint32]:
         """The indexes of the exchanges in the trace, in order."""
-        exchanges, _ = self._starts
-        # rows of no exchange sort last
-        return exchanges[:-1] if len(exchanges) and exchanges[-1] == NONE else exchanges
+        first, _ = self._spans
+        return np.flatnonzero(first[:-1] >= 0).astype(np.uint32)
+
+    def span(self, exchange: int = NONE) -> tuple[int, int]:
+        """Number of the first row of an exchange and of the one behind its last; rows of others may lie between. (0, 0) for none."""
+        first, last = self._spans
+        at = len(first) - 1 if exchange == NONE else exchange
+        if not 0 <= at < len(first) or (exchange != NONE and at == len(first) - 1) or first[at] < 0:
+            return 0, 0
+        return int(first[at]), int(last[at]) + 1
 
     def rows(self, exchange: int = NONE) -> list[Row]:
         """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""
-        exchanges, starts = self._starts
-        # a key of the column's own type: numpy would else convert the column, at every call
-        at = int(np.searchsorted(exchanges, np.uint32(exchange)))
-        if at == len(exchanges) or exchanges[at] != exchange:
-            return []
-        rows, left = [], self._order[starts[at] : starts[at + 1]]
-        while len(left):
-            segment, _ = self._locate(int(left[0]))
-            here = left[: int(np.searchsorted(left, segment.first + len(segment.records)))]
-            numbers = segment.records[here - segment.first].tolist()
-            rows += [_row(seq, row, segment.blob) for seq, row in zip(here.tolist(), numbers, strict=True)]
-            left = left[len(here) :]
-        return rows
+        begin, end = self.span(exchange)
+        found: list[Row] = []
+        at = bisect_right(self._segments, begin, key=lambda segment: segment.first) - 1 if begin < end else len(self._segments)
+        for segment in self._segments[at:]:
+            if segment.first >= end:
+                break
+            begun = max(begin - segment.first, 0)
+            here = np.flatnonzero(segment.records["exchange"][begun : end - segment.first] == exchange) + begun
+            numbers = segment.records[here].tolist()
+            found += [_row(seq, row, segment.blob) for seq, row in zip((here + segment.first).tolist(), numbers, strict=True)]
+        return found
 
     def name(self, row: Row) -> str:
         """The callback's or hostcall's name in the ABI, or the event's."""

@@ -5,6 +5,7 @@ FlowTable        the table of exchanges alone
 ExchangeDetails  one exchange alone
 Microscope       one exchange call by call, with the state at each
 TimingView       where the time goes
+StateTracks      shared data, metrics, queues, ticks and memory over time
 VerificationView a replay beside real Envoy
 timing_figure    time per callback as a plotly figure
 """
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
     from .dashboard import Workbench
     from .microscope import Microscope
     from .replay_view import ExchangeDetails, FlowTable
+    from .state_tracks import StateTracks
     from .timing_view import TimingView, timing_figure
     from .verification import VerificationView
 
-__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "TimingView", "VerificationView", "Workbench", "timing_figure"]
+__all__ = ["ExchangeDetails", "FlowTable", "Microscope", "StateTracks", "TimingView", "VerificationView", "Workbench", "timing_figure"]
 
 _HOMES = {
     "ExchangeDetails": ".replay_view",
     "FlowTable": ".replay_view",
     "Microscope": ".microscope",
+    "StateTracks": ".state_tracks",
     "VerificationView": ".verification",
     "Workbench": ".dashboard",
     "TimingView": ".timing_view",

@@ -8,7 +8,8 @@ from tests.services.ratelimit.asking import Asking, message
 from workbench.errors import ConfigError
 from workbench.services import Clusters, GrpcRequest, GrpcResponse, HttpRequest, Never, Unreachable
 from workbench.services.ratelimit import EnvoyRateLimit, Fault, Limit, Limitador, scripted_answer
-from workbench.services.ratelimit.messages import CHECK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
+from workbench.services.ratelimit.messages import CHECK, OK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
+from workbench.services.ratelimit.service import RateLimits
 
 LIMITS = [Limit("toys", 5, 10)]
 
@@ -51,9 +52,16 @@ def test_for_a_descriptor_a_domain_and_a_method() -> None:
 def test_slow_answers_are_counted() -> None:
     ask = _asking(Fault("slow", latency_ms=300, every=2), Fault("deadline", every=3))
     given = [ask.raw(t, message("toys"), timeout_ms=20) for t in range(4)]
-    assert [each.latency_ms for each in given] == [1.0, 300, 21.0, 300]
+    assert [each.latency_ms for each in given] == [1.0, 300, 30.0, 300]
     assert [each.limits[0].count for each in given] == [1, 2, 3, 4]
     assert _asking(Fault("deadline")).raw(0, message("toys"), timeout_ms=None).latency_ms == 1.0
+
+
+def test_the_deadline_that_real_envoy_tells() -> None:
+    service = Limitador(LIMITS, faults=[Fault("deadline")]).begin()
+    told = ((b"x-envoy-expected-rq-timeout-ms", b"200"),)
+    asked = GrpcRequest("rls", told, message("toys"), 0, None, "", 0, service=SHOULD[0], method=SHOULD[1])
+    assert service.grpc(asked).latency_ms == 210.0  # type: ignore[union-attr]
 
 
 def test_answers_of_ones_own() -> None:
@@ -86,6 +94,26 @@ def test_what_it_does_not_speak() -> None:
     known = GrpcRequest("rls", (), b"\xff\xff", 0, None, "f", 0, service=SHOULD[0], method=SHOULD[1])
     assert service.peek(known).status == 0 and service.grpc(known).status == 13  # type: ignore[union-attr]
     assert service.http(HttpRequest("rls", (), b"", 0, None, "f", 0)).status == 415  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("source", "status"), [(Limitador(LIMITS), 11), (EnvoyRateLimit({"domain": "toys"}), 8)])
+def test_a_message_that_is_larger_than_servers_take(source: RateLimits, status: int) -> None:
+    ask = Asking(source)
+    most = 4 << 20
+    body = message("toys", {"k": "v" * (most - 30)})
+    assert len(body) <= most and ask.raw(0, body).status == 0
+    assert ask.raw(0, body + bytes(most)).status == status
+
+
+def test_no_filter_decides_how_much_is_kept() -> None:
+    """Long values stand for themselves, and are not kept."""
+    limits = [Limit("toys", 1, 10, variables=("descriptors[0].user",))]
+    descriptors = [{"key": "user", "rate_limit": {"unit": "year", "requests_per_unit": 1}}]
+    for source in (Limitador(limits), EnvoyRateLimit({"domain": "toys", "descriptors": descriptors})):
+        ask = Asking(source)
+        users = ["a" * 5000, "a" * 5000 + "b", "c"]
+        assert [ask(0, "toys", {"user": user}).code for user in users + users] == [OK] * 3 + [OVER_LIMIT] * 3
+        assert len(repr(ask.service.counting.counters)) < 3000  # type: ignore[attr-defined]
 
 
 CLUSTERS = """

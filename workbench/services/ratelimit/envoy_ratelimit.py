@@ -18,7 +18,7 @@ from ..scripted import fits
 from ..yamlfile import Item, load, parse_all
 from .faults import Fault
 from .messages import OK, OVER_LIMIT, SHOULD, UNITS, RateLimitResponse
-from .service import Counting, Decision, Descriptor, Plan, RateLimits, Request
+from .service import Counting, Decision, Descriptor, Plan, RateLimits, Request, compact
 
 __all__ = ["EnvoyRateLimit"]
 
@@ -129,7 +129,7 @@ class _Asked:
     """A descriptor of a request with the limit that it is subject to (None: none), and its hits."""
 
     limit: _Limit | None
-    key: tuple[object, ...]
+    key: object
     text: str
     group: str
     hits: int
@@ -139,6 +139,7 @@ class EnvoyCounting(Counting):
     """The counters of one envoyproxy/ratelimit."""
 
     methods: Mapping[tuple[str, str], str] = {SHOULD: "should"}
+    too_large = 8
 
     def __init__(self, domains: Mapping[str, _Level], headers: bool, counters: dict[Any, int]) -> None:
         self.counters = counters
@@ -163,7 +164,7 @@ class EnvoyCounting(Counting):
         for (limit, entries), each in zip(found, request.descriptors, strict=True):
             hits = max(request.hits, 1) if each.hits is None else each.hits
             standing = limit if limit is None or limit.unlimited or not limit.name or limit.name not in replaced else None
-            key = (request.domain, entries, standing.unit if standing is not None else 0)
+            key = compact((request.domain, entries, standing.unit if standing is not None else 0))
             asked.append(_Asked(standing, key, ", ".join(f"{name}={value}" for name, value in entries), _group(each), hits))
         service = f"ratelimit {request.domain}"
         return lambda time_ns: self._decide(asked, service, time_ns)

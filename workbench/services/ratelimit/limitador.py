@@ -21,7 +21,7 @@ from ..yamlfile import Item, load, parse
 from .conditions import Condition, Unanswerable, Variable
 from .faults import Fault
 from .messages import CHECK, OK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
-from .service import Counting, Decision, Plan, RateLimits, Request
+from .service import Counting, Decision, Plan, RateLimits, Request, compact
 
 __all__ = ["HEADERS", "Limit", "Limitador"]
 
@@ -56,9 +56,10 @@ class Limit:
             if type(value) is not int or not 0 <= value < 1 << 64:
                 raise ConfigError(f"{what} is a whole number from 0, not {value!r}")
         for each in ("conditions", "variables"):
-            if isinstance(getattr(self, each), str):
-                raise ConfigError(f"{each} are a list of texts, not one text")
-            object.__setattr__(self, each, tuple(getattr(self, each)))
+            texts = getattr(self, each)
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+                raise ConfigError(f"{each} are a list of texts, not {texts!r}")
+            object.__setattr__(self, each, tuple(texts))
         _ = self.made
 
     @cached_property
@@ -146,7 +147,7 @@ class _Applying:
 
     limit: Limit
     label: str
-    key: tuple[tuple[object, ...], tuple[str, ...]]
+    key: tuple[tuple[object, ...], object]
     values: str
 
 
@@ -154,6 +155,7 @@ class LimitadorCounting(Counting):
     """The counters of one Limitador."""
 
     methods: Mapping[tuple[str, str], str] = {SHOULD: "should", CHECK: "check", REPORT: "report"}
+    too_large = 11
 
     def __init__(self, limits: tuple[Limit, ...], headers: str, counters: dict[Any, _Counter]) -> None:
         self.counters = counters
@@ -195,7 +197,7 @@ class LimitadorCounting(Counting):
             known = tuple(value for value in values if value is not None)
             if len(known) == len(values):
                 text = ", ".join(f"{variable.name}={value}" for variable, value in zip(variables, known, strict=True))
-                found.append(_Applying(limit, label, (limit.identity, known), text))
+                found.append(_Applying(limit, label, (limit.identity, compact(known)), text))
         return found
 
     def _should(self, applying: list[_Applying], service: str, hits: int, time_ns: int) -> Decision:
@@ -232,7 +234,7 @@ class LimitadorCounting(Counting):
             # one with variables is made when it is first looked at, and its window runs from then; one without expired long ago
             found = self.counters[each.key] = _Counter(0, now + each.limit.seconds * 1_000_000 if each.values else 0)
             if len(self.counters) > _MOST_COUNTERS:
-                self.counters.pop(next(iter(self.counters)))
+                self.counters.pop(next(key for key in self.counters if key[1]))
         return found
 
     def _with_headers(self, code: int, applying: list[_Applying], counters: list[_Counter], hits: int, now: int) -> bytes:
