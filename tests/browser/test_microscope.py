@@ -261,6 +261,8 @@ view""",
             scope.get_by_role("slider", name="Call").press(key)
             page.page.wait_for_timeout(60)
             assert not scope.evaluate(hidden), (number, key)
+    run(page, "view.selected = 1")
+    scope.get_by_text("#1", exact=True).wait_for()
     scope.get_by_role("searchbox").fill("<img src=x")
     scope.locator("mark").first.wait_for()
     assert "<img src=x onerror=window.pwned=1>" in scope.evaluate("view => view.textContent"), "hostile text is shown, as text"
