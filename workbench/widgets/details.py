@@ -22,8 +22,6 @@ MOST_CHILDREN = 400
 MOST_LOGS = 500
 LONG_VALUE, SHOWN_OF_LONG = 4096, 512
 _MARKS = {"unchanged": "same", "added": "add", "removed": "del", "changed": "chg", "moved": "move"}
-_WRITES = ("add_", "replace_", "remove_", "set_", "enqueue_", "increment_", "record_", "define_", "register_")
-_CONTROLS = ("send_", "continue_", "close_", "http_call", "grpc_", "dispatch_", "done", "clear_", "call_foreign")
 # What a call left behind stands in the Headers and Body tabs; here the arguments that the filter gave are shown.
 _NOT_ARGUMENTS = frozenset({"before", "after", "size_before"})
 
@@ -241,7 +239,6 @@ def _call(one: Call, number: int) -> dict[str, Any]:
     if one.kind == "log":
         return {**node, "level": one.level, "message": shorten(one.message, SHOWN_OF_LONG)}
     args = [(key, shorten(value, SHOWN_OF_LONG)) for key, value in one.args if key not in _NOT_ARGUMENTS]
-    tone = "write" if name.startswith(_WRITES) else "control" if name.startswith(_CONTROLS) else "read"
     return {
         **node,
         "args": args[:12],
@@ -249,7 +246,7 @@ def _call(one: Call, number: int) -> dict[str, Any]:
         "result": one.result,
         "refused": not one.ok,
         "finished": one.finished,
-        "tone": tone if one.kind == "hostcall" else "",
+        "tone": "control" if one.tone == "ends" else one.tone,
     }
 
 
