@@ -40,6 +40,7 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         )
         if part is not None
     ]
+    _lead_to_calls(parts, view, filters)
     calls = list(_calls(view.calls))
     logs = [_log(log, view, filters) for log in view.logs[:MOST_LOGS]]
     return {
@@ -59,6 +60,23 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         "logs": logs,
         "logs_left": max(0, len(view.logs) - MOST_LOGS),
     }
+
+
+def _lead_to_calls(parts: list[dict[str, Any]], view: ExchangeView, filters: Sequence[str]) -> None:
+    """Give each changed cell the row of the hostcall that did it, the last one where there were several."""
+    made = {(change.part.removesuffix("_headers"), change.name, change.filter): change.seq for change in view.mutations}
+    local = view.rows.local_response()
+    for part in parts:
+        for row in part["rows"]:
+            for cell, stage in zip(row["cells"], part["stages"], strict=False):
+                if cell["kind"] not in ("add", "del", "chg", "move") or stage["filter"] is None:
+                    continue
+                key = part["key"], row["name"].lower(), filters[stage["filter"]]
+                call = made.get(key, made.get((key[0], "", key[2]), -1))
+                if call < 0 and stage["tone"] and local is not None:
+                    call = local.parent
+                if 0 <= call < len(view.trace):
+                    cell["call"] = call
 
 
 def _with_captured(view: ExchangeView) -> Sequence[Stage]:
