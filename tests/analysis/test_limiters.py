@@ -102,7 +102,7 @@ def run(algorithm: str, seconds: list[float], limit: int, window_s: float, **mor
 
 
 def test_the_toystore_example() -> None:
-    """Ten requests one second apart, 5 in 10 s: as Limitador, and as envoyproxy/ratelimit in a clock's window that ends after the fourth."""
+    """Ten requests one second apart, 5 in 10 s: as Limitador, and in a window of the clock that ends after the fourth."""
     seconds = [100.0 + n for n in range(10)]
     assert run("fixed window", seconds, 5, 10, aligned=False) == [False] * 5 + [True] * 5
     late = [106.0 + n for n in range(10)]

@@ -43,18 +43,18 @@ def limited_by(
         sizes = np.diff(np.append(starts, len(times)))
         return np.asarray(np.arange(len(times)) - first >= np.repeat(limits, sizes), bool)
     found = np.empty(len(times), bool)
-    for first, last, limit in _groups(times, starts, limits):
-        mine = times[first:last]
+    for begin, end, limit in _groups(times, starts, limits):
+        mine = times[begin:end]
         if limit <= 0:
-            verdicts = [True] * (last - first)
+            verdicts = [True] * (end - begin)
         elif algorithm == "sliding window log":
             verdicts = _log(mine.tolist(), limit, window)
         elif algorithm == "sliding window counter":
-            verdicts = _counter(mine.tolist(), limit, window)
+            verdicts = _counter(mine, limit, window)
         else:
             given = (limit if algorithm == "token bucket" else 1) if burst is None else burst
             verdicts = _gcra((mine - mine[0]).tolist(), limit, window, given)
-        found[first:last] = verdicts
+        found[begin:end] = verdicts
     return found
 
 
@@ -110,37 +110,43 @@ def _after(times: Ints, starts: Ints, window: int) -> Ints:
 def _log(times: list[int], limit: int, window: int) -> list[bool]:
     kept: list[int] = []
     verdicts: list[bool] = []
+    keep, say, count = kept.append, verdicts.append, -limit
     for time in times:
-        over = len(kept) >= limit and time - kept[-limit] < window
-        verdicts.append(over)
-        if not over:
-            kept.append(time)
+        if count >= 0 and time - kept[count] < window:
+            say(True)
+        else:
+            say(False)
+            keep(time)
+            count += 1
     return verdicts
 
 
-def _counter(times: list[int], limit: int, window: int) -> list[bool]:
+def _counter(times: Ints, limit: int, window: int) -> list[bool]:
     number, before, now = -1, 0, 0
     verdicts: list[bool] = []
-    room = limit * window
-    for time in times:
-        current = time // window
+    say, room = verdicts.append, (limit - 1) * window
+    windows, into = np.divmod(times, window)
+    for current, left in zip(windows.tolist(), (window - into).tolist(), strict=True):
         if current != number:
             before, now, number = (now if current == number + 1 else 0), 0, current
-        over = before * (window - time % window) + (now + 1) * window > room
-        verdicts.append(over)
-        if not over:
+        if before * left + now * window > room:
+            say(True)
+        else:
+            say(False)
             now += 1
     return verdicts
 
 
 def _gcra(times: list[int], limit: int, window: int, burst: int) -> list[bool]:
     """Times are multiplied by the limit, so that the distance of two requests, window / limit, is a whole number."""
-    tolerance, due = (burst - 1) * window, 0
+    early, due = -(burst - 1) * window, 0
     verdicts: list[bool] = []
+    say = verdicts.append
     for time in times:
         now = time * limit
-        over = now < due - tolerance
-        verdicts.append(over)
-        if not over:
+        if now < due + early:
+            say(True)
+        else:
+            say(False)
             due = (now if now > due else due) + window
     return verdicts

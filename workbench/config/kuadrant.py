@@ -25,6 +25,7 @@ from . import shim_actions, shim_selectors
 from .documents import fault, mapping, read_documents, string
 from .gateway_api import GROUP, Gateway, Named, Route, read_gateway, read_route
 from .limitador_limits import limits_of, limits_yaml
+from .overview import overview
 from .ratelimit_policy import Policy, read_policy
 from .topology import Bound, Objects, bind
 
@@ -114,6 +115,17 @@ class Kuadrant:
 
         config = self.filter_config(release, failure_mode=failure_mode, timeout=timeout)
         return Chain(Filter(module, config, **of_filter), clusters={**self.clusters(release, headers=headers), **(clusters or {})})
+
+    def text(self) -> str:
+        """Which limit is for which requests, on a page."""
+        return overview(self.gateway, self._bounds)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What a notebook shows."""
+        for number, line in enumerate(self.text().splitlines()):
+            if number:
+                printer.break_()
+            printer.text(line)
 
     def __repr__(self) -> str:
         return f"<Kuadrant {self.gateway.key}: {len(self.policies)} policies, {len(self.routes)} routes, {len(self.limits())} limits>"

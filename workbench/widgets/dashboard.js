@@ -6,6 +6,7 @@ import { decisionsPane } from "./decision_timeline.js";
 import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
 import { microscopePane } from "./microscope.js";
+import { statePane } from "./state_tracks.js";
 import { runBar } from "./run_bar.js";
 import { timingPane } from "./timing_pane.js";
 
@@ -17,6 +18,7 @@ const PANES = [
   { id: "microscope", label: () => "Microscope", make: microscopePane },
   { id: "decisions", label: () => "Decisions", make: decisionsPane },
   { id: "timing", label: () => "Timing", make: timingPane },
+  { id: "state", label: () => "State", make: statePane },
   { id: "chain", label: () => "Chain", count: (model) => plural(model.get("filters").length, "filter"), make: chainPane, always: true },
 ];
 

@@ -81,7 +81,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
       frame(answer);
       if (grew) {
         const inOrder = view.sort === "index" && !view.descending;
-        for (const page of pages.values()) page.stale = !inOrder || page.rows.length < PAGE;
+        for (const page of pages.values()) page.stale ||= !inOrder || page.rows.length < PAGE;
         draw();
       }
       if (answer.searched >= answer.total) return;
@@ -224,12 +224,14 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     if (answer.searched < answer.total) lookOn();
     if (chosen != null && chosen >= 0) select(chosen);
   };
-  /** Other or more data for the same question: what is in sight stays there. */
-  const refresh = () => {
-    for (const page of pages.values()) page.stale = true;
+  /** Other data for the same question: what is in sight stays until the new rows have come. */
+  const refresh = async () => {
+    if (matched == null) return reload();
     generation += 1;
     asked = new Set();
-    lookOn().then(() => draw());
+    for (const page of pages.values()) page.stale = true;
+    await lookOn();
+    draw();
   };
   const clear = () => {
     box.clear();
