@@ -16,15 +16,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 MANY = """
 from workbench.widgets import FlowTable
+from workbench.widgets.rows import LAYOUT, packed
 
 class Many(FlowTable):
     n = 1_000_000
     def _answer_rows(self, question):
         first, count = question["first"], min(question["count"], 500)
-        row = dict(time="10:00:00.000", date="", method="GET", host="h", path_cut=False, up=200, down=200, outcome="passed", reason="",
-                   changes=[], more=0, counts={}, filter_ns=900, host_ns=100, hostcalls=3)
-        page = [dict(row, index=at, path=f"/row/{at}") for at in range(first, min(first + count, self.n))]
-        return dict(first=first, matched=self.n, total=self.n, outcomes={"passed": self.n}, scale_ns=1000), page
+        rows = range(first, min(first + count, self.n))
+        columns = {name: ["" if kind == "text" else 200] * len(rows) for kind, names in LAYOUT for name in names}
+        columns |= dict(index=list(rows), path=[f"/row/{at}" for at in rows], outcome=[0] * len(rows))
+        head = dict(first=first, count=len(rows), matched=self.n, total=self.n, searched=self.n, outcomes={"passed": self.n}, scale_ns=1000)
+        return head, packed(columns)
     def _answer_locate(self, question):
         return {"at": int(question["index"])}, None
 

@@ -81,7 +81,7 @@ def workbench(opened: tuple[Page, Any], tmp_path: Path) -> Iterator[tuple[Page, 
     page.page.set_viewport_size({"width": 1440, "height": 1000})
     page.theme("JupyterLab Light")
     view.get_by_role("tab", name="Exchanges").click()
-    view.get_by_role("searchbox", name="Show exchanges that contain").fill("")
+    view.get_by_role("combobox", name="Query").fill("")
     view.get_by_role("radio", name="All").click()
     view.locator(".fw-count", has_text="93 exchanges").wait_for()
     view.get_by_role("tab", name="Headers").click()
@@ -139,8 +139,8 @@ def test_words_and_outcomes_narrow_the_table(workbench: tuple[Page, Any]) -> Non
     page, view = workbench
     status = view.get_by_role("status").filter(has_text="exchanges")
     status.wait_for()
-    box = view.get_by_role("searchbox", name="Show exchanges that contain")
-    box.fill("post 429")
+    box = view.get_by_role("combobox", name="Query")
+    box.fill("~m post & ~got 429")
     view.get_by_text("of 93", exact=False).first.wait_for()
     # rows come with an answer, so none of them proves nothing
     page.page.wait_for_function(
@@ -150,7 +150,7 @@ def test_words_and_outcomes_narrow_the_table(workbench: tuple[Page, Any]) -> Non
         }""",
         arg=view.element_handle(),
     )
-    box.fill("no such words")
+    box.fill("no-such-path")
     view.get_by_text("No exchange matches").wait_for()
     view.get_by_role("button", name="Show all").click()
     view.locator(".fw-count", has_text="93 exchanges").wait_for()

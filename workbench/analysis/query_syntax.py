@@ -32,7 +32,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 _TIME = re.compile(r"(\d{1,15}(?:\.\d{0,9})?)(ns|us|µs|μs|ms|s)?")
 _NS = {"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9}
 _FLAGS = {"h": re.MULTILINE, "hq": re.MULTILINE, "hs": re.MULTILINE, "b": re.DOTALL, "bq": re.DOTALL, "bs": re.DOTALL}
-_ANY_CASE = ("m", "d", "u", "changed", "filter", "callout")
+_ANY_CASE = ("m", "d", "u", "changed", "filter", "callout", "limit", "key")
 _BYTES = ("h", "hq", "hs", "b", "bq", "bs", "t", "tq", "ts", "m")
 
 

@@ -48,6 +48,8 @@ TERMS: dict[str, Form] = {
         Form("filter", _PATTERN, "A filter of this name changed, answered or failed", True),
         Form("log", _PATTERN, "A filter logged a line like this", True),
         Form("callout", _PATTERN, "A filter called a service of this name", True),
+        Form("limit", _PATTERN, "A rate limit of this name or domain was consulted", True),
+        Form("key", _PATTERN, "A rate limit's counter with this key was consulted", True),
         Form("got", Argument.CODE, "Status that the client got from the replay", True),
         Form("over", Argument.DURATION, "More time than this in filters, such as 20us or 1.5ms", True),
         Form("u", _PATTERN, "URL; a word alone means the same"),

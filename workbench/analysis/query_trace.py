@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NO_FILTER, NONE, Kind, ResponseSource
+from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Records, Trace
 from . import words
 from .callouts import CALLS
@@ -23,6 +23,8 @@ __all__ = ["MASKS", "mask"]
 
 _PLAIN = ("proxy_add_header_map_value", "proxy_replace_header_map_value", "proxy_remove_header_map_value")
 _FIRST_FIELD = 4096
+_KEY = 2
+"""Place of the counter's key in a LIMIT event; the service's domain and the limit's name are before it."""
 
 
 def mask(term: Term, trace: Trace, facts: Facts) -> Bools:
@@ -36,14 +38,6 @@ def _places(facts: Facts, exchanges: npt.NDArray[Any]) -> Bools:
     known = exchanges[exchanges != NONE]
     found[np.searchsorted(facts.exchange, known.astype(np.int64))] = True
     return found
-
-
-def _rows_by_segment(trace: Trace, rows: Ints) -> Iterator[tuple[int, Records, memoryview, Ints]]:
-    """Sorted row numbers, as places in each segment that has some."""
-    for first, records, blob in trace.blocks():
-        begin, end = np.searchsorted(rows, (first, first + len(records)))
-        if begin < end:
-            yield first, records, blob, rows[begin:end] - first
 
 
 def _hostcalls(trace: Trace, names: Iterable[str]) -> Iterator[tuple[int, Records, memoryview, Ints]]:
@@ -103,7 +97,8 @@ def _changed(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     names = [call.name for call in trace.schema.hostcalls]
     plain = lookup(code for code, name in enumerate(names) if name in _PLAIN)
     found = np.zeros(len(facts), bool)
-    for first, records, blob, at in _rows_by_segment(trace, facts.changed):
+    for first, records, blob, which in trace.select(facts.changed):
+        at = facts.changed[which] - first
         direct = plain[records["code"][at]] & (records["exchange"][at] != NONE)
         easy = at[direct]
         hits = np.fromiter((matches(name) for name in _first_fields(records, blob, easy)), bool, len(easy))
@@ -135,7 +130,8 @@ def _filter(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     found = meant[np.minimum(facts.local_filter, 255)] & answered
     found |= meant[np.minimum(facts.failure_filter, 255)] & (facts.failure >= 0)
     found |= meant[np.minimum(facts.closer, 255)] & (facts.closer != NO_FILTER)
-    for _, records, _, at in _rows_by_segment(trace, facts.changed):
+    for first, records, _, which in trace.select(facts.changed):
+        at = facts.changed[which] - first
         found |= _places(facts, records["exchange"][at[meant[records["filter"][at]]]])
     return np.asarray(found, bool)
 
@@ -164,6 +160,26 @@ def _callout(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     return found
 
 
+def _limits(trace: Trace, facts: Facts, pattern: re.Pattern[str], first: int, last: int) -> Bools:
+    """Exchanges with a LIMIT event whose fields from `first` to before `last` say it."""
+    found = np.zeros(len(facts), bool)
+    for begin, records in trace.segments():
+        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.LIMIT) & (records["exchange"] != NONE))
+        for place in at.tolist():
+            row = trace.row(begin + place)
+            if any(pattern.search(words.text(field)) for field in row.fields[first:last]):
+                found[facts.position(row.exchange)] = True
+    return found
+
+
+def _limit(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+    return _limits(trace, facts, pattern, 0, _KEY)
+
+
+def _key(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+    return _limits(trace, facts, pattern, _KEY, _KEY + 1)
+
+
 def _got(_: Trace, facts: Facts, code: float) -> Bools:
     return np.asarray((facts.downstream >= 0) & (facts.status == int(code)), bool)
 
@@ -179,6 +195,8 @@ MASKS: dict[str, Callable[[Trace, Facts, Any], Bools]] = {
     "filter": _filter,
     "log": _log,
     "callout": _callout,
+    "limit": _limit,
+    "key": _key,
     "got": _got,
     "over": _over,
     "all": lambda _, facts, __: np.ones(len(facts), bool),

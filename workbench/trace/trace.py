@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import mmap as mmap_module
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
+from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
 from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,11 +24,22 @@ Records = npt.NDArray[np.void]
 Bytes: TypeAlias = bytes | memoryview
 
 
+_DROP: int | None = getattr(mmap_module, "MADV_DONTNEED", None)
+"""Not on every system."""
+
+
 @dataclass(slots=True)
 class _Segment:
     first: int
     records: Records
     blob: memoryview
+    mapped: mmap | None = None
+    """Where they lie if in a file."""
+
+    def release(self) -> None:
+        """Give back the memory that reading has filled; what is read again comes from the file again."""
+        if self.mapped is not None and _DROP is not None:
+            self.mapped.madvise(_DROP)
 
 
 class Row(NamedTuple):
@@ -77,24 +91,25 @@ class Trace:
         """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
-            rows, view = self._spill(records, blob)
+            segment = self._spill(records, blob)
         else:
-            rows, view = np.frombuffer(records, RECORD), memoryview(blob)
-        self._segments.append(_Segment(self._rows, rows, view))
-        self._rows += len(rows)
-        for name in ("_order", "_starts"):
+            segment = _Segment(self._rows, np.frombuffer(records, RECORD), memoryview(blob))
+        self._segments.append(segment)
+        self._rows += len(segment.records)
+        for name in ("_spans", "_firsts"):
             self.__dict__.pop(name, None)
 
-    def _spill(self, records: Bytes, blob: Bytes) -> tuple[Records, memoryview]:
+    def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
         at = self._file.seek(0, 2)
         self._file.write(records)
         self._file.write(blob)
         self._file.flush()
-        # as a plain array: a memmap makes an object of its own of every row that is read
-        whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),)).view(np.ndarray)
-        return whole[: len(records)].view(RECORD), whole[len(records) :].data
+        begin = at % ALLOCATIONGRANULARITY
+        mapped = mmap(self._file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
+        rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
+        return _Segment(self._rows, rows, memoryview(mapped)[begin + len(records) :], mapped)
 
     def snapshot(self) -> Trace:
         """What is there now, as a trace of its own that stays as it is; the rows are shared. It is not `complete`."""
@@ -110,11 +125,24 @@ class Trace:
 
     def segments(self) -> Iterator[tuple[int, Records]]:
         """Number of the first row, and the rows, of each segment: for work by columns that must stay within memory."""
-        return ((segment.first, segment.records) for segment in self._segments)
+        return ((first, records) for first, records, _ in self.blocks())
 
     def blocks(self) -> Iterator[tuple[int, Records, memoryview]]:
         """As `segments`, with the blob that the segment's rows point into."""
-        return ((segment.first, segment.records, segment.blob) for segment in self._segments)
+        for segment in self._segments:
+            yield segment.first, segment.records, segment.blob
+            segment.release()
+
+    def select(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Records, memoryview, npt.NDArray[np.int64]]]:
+        """As `blocks`, only the segments that hold some of `rows` (row numbers in any order, -1 for none), and which of these they are."""
+        where = np.searchsorted(self._firsts, rows, "right") - 1
+        order = np.argsort(where, kind="stable")
+        order = order[np.searchsorted(where[order], 0) :]
+        bounds = [0, *(np.flatnonzero(np.diff(where[order])) + 1).tolist(), len(order)]
+        for begin, end in pairwise(bounds if len(order) else ()):
+            segment = self._segments[where[order[begin]]]
+            yield segment.first, segment.records, segment.blob, order[begin:end]
+            segment.release()
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column over all rows."""
@@ -134,36 +162,50 @@ class Trace:
         return _row(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
-    def _order(self) -> npt.NDArray[np.intp]:
-        return np.argsort(self.column("exchange"), kind="stable")
+    def _firsts(self) -> npt.NDArray[np.int64]:
+        return np.array([segment.first for segment in self._segments], np.int64)
 
     @cached_property
-    def _starts(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
-        exchanges, starts = np.unique(self.column("exchange")[self._order], return_index=True)
-        return exchanges, np.append(starts, self._rows)
+    def _spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """First and last row of each exchange, by its index, -1 where there is none; the last place is for rows of no exchange."""
+        columns = [np.ascontiguousarray(rows["exchange"]) for _, rows in self.segments()]
+        size = 1 + max((int(used.max()) + 1 for column in columns if len(used := column[column != NONE])), default=0)
+        first, last = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
+        for segment, column in zip(self._segments, columns, strict=True):
+            number = np.arange(segment.first, segment.first + len(column))
+            last[np.minimum(column, size - 1)] = number  # of several the last one stays
+        for segment, column in zip(reversed(self._segments), reversed(columns), strict=True):
+            number = np.arange(segment.first, segment.first + len(column))
+            first[np.minimum(column, size - 1)[::-1]] = number[::-1]
+        return first, last
 
     @property
     def exchanges(self) -> npt.NDArray[np.uint32]:
         """The indexes of the exchanges in the trace, in order."""
-        exchanges, _ = self._starts
-        # rows of no exchange sort last
-        return exchanges[:-1] if len(exchanges) and exchanges[-1] == NONE else exchanges
+        first, _ = self._spans
+        return np.flatnonzero(first[:-1] >= 0).astype(np.uint32)
+
+    def span(self, exchange: int = NONE) -> tuple[int, int]:
+        """Number of the first row of an exchange and of the one behind its last; rows of others may lie between. (0, 0) for none."""
+        first, last = self._spans
+        at = len(first) - 1 if exchange == NONE else exchange
+        if not 0 <= at < len(first) or (exchange != NONE and at == len(first) - 1) or first[at] < 0:
+            return 0, 0
+        return int(first[at]), int(last[at]) + 1
 
     def rows(self, exchange: int = NONE) -> list[Row]:
         """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""
-        exchanges, starts = self._starts
-        # a key of the column's own type: numpy would else convert the column, at every call
-        at = int(np.searchsorted(exchanges, np.uint32(exchange)))
-        if at == len(exchanges) or exchanges[at] != exchange:
-            return []
-        rows, left = [], self._order[starts[at] : starts[at + 1]]
-        while len(left):
-            segment, _ = self._locate(int(left[0]))
-            here = left[: int(np.searchsorted(left, segment.first + len(segment.records)))]
-            numbers = segment.records[here - segment.first].tolist()
-            rows += [_row(seq, row, segment.blob) for seq, row in zip(here.tolist(), numbers, strict=True)]
-            left = left[len(here) :]
-        return rows
+        begin, end = self.span(exchange)
+        found: list[Row] = []
+        at = bisect_right(self._segments, begin, key=lambda segment: segment.first) - 1 if begin < end else len(self._segments)
+        for segment in self._segments[at:]:
+            if segment.first >= end:
+                break
+            begun = max(begin - segment.first, 0)
+            here = np.flatnonzero(segment.records["exchange"][begun : end - segment.first] == exchange) + begun
+            numbers = segment.records[here].tolist()
+            found += [_row(seq, row, segment.blob) for seq, row in zip((here + segment.first).tolist(), numbers, strict=True)]
+        return found
 
     def name(self, row: Row) -> str:
         """The callback's or hostcall's name in the ABI, or the event's."""

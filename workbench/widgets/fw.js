@@ -97,6 +97,7 @@ const ICONS = {
   up: "M4.8 9.6 8 6.4l3.2 3.2",
   down: "M4.8 6.4 8 9.6l3.2-3.2",
   right: "M6.4 4.8 9.6 8l-3.2 3.2",
+  columns: "M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10",
   left: "M9.6 4.8 6.4 8l3.2 3.2",
 };
 export const icon = (name, size = 16, tone = "") =>
@@ -184,7 +185,7 @@ export const channel = (model, signal, onsilence = () => {}) => {
     const resolve = waiting.get(content?.ask);
     if (!resolve) return;
     waiting.delete(content.ask);
-    const data = buffers?.length ? JSON.parse(new TextDecoder().decode(buffers[0])) : null;
+    const data = content.binary ? buffers : buffers?.length ? JSON.parse(new TextDecoder().decode(buffers[0])) : null;
     resolve({ ...content, data });
   };
   model.on("msg:custom", receive);

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from workbench.analysis.query_help import suggestions, wrong
 from workbench.analysis.words import count, visible
 from workbench.errors import WorkbenchError
 
@@ -19,7 +20,11 @@ from .view import Answer, View, script, style
 if TYPE_CHECKING:
     from workbench.replay import Replay
 
-__all__ = ["ExchangeDetails", "FlowTable", "ReplayView"]
+__all__ = ["FLOWS", "ExchangeDetails", "FlowTable", "ReplayView"]
+
+FLOWS = ("rows", "locate", "next", "query")
+"""What the flow table asks."""
+QUERY_READ = 4000
 
 
 class ReplayView(View):
@@ -65,6 +70,18 @@ class ReplayView(View):
     def _answer_locate(self, question: Mapping[str, Any]) -> Answer:
         return {"at": self._shown()[1].locate(question)}, None
 
+    def _answer_next(self, question: Mapping[str, Any]) -> Answer:
+        at, index = self._shown()[1].neighbour(question)
+        return {"at": at, "index": index}, None
+
+    def _answer_query(self, question: Mapping[str, Any]) -> Answer:
+        """What is wrong with a query as it is typed, and what could stand at the caret."""
+        replay, query = self._shown()[0], str(question.get("text", ""))[:QUERY_READ]
+        error = wrong(query)
+        said = None if error is None else {name: getattr(error, name) for name in ("what", "remedy", "at", "end", "fits")}
+        found = suggestions(query, int(question.get("caret", len(query))), replay.trace, replay.facts)
+        return {"wrong": said}, [{"text": each.text, "help": each.help, "at": each.at} for each in found]
+
     def _answer_detail(self, question: Mapping[str, Any]) -> Answer:
         replay, _ = self._shown()
         return {}, detail(replay[int(question["index"])], replay.trace.filters)
@@ -88,7 +105,7 @@ class FlowTable(ReplayView):
 
     _esm = script("flow_table", "flowTableView")
     _css = style("flow_table")
-    _answers = ("rows", "locate")
+    _answers = FLOWS
 
 
 class ExchangeDetails(ReplayView):

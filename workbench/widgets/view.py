@@ -20,10 +20,17 @@ import traitlets
 from workbench.analysis.words import visible
 from workbench.errors import WorkbenchError
 
-__all__ = ["Answer", "View", "script", "style"]
+__all__ = ["Answer", "Buffers", "View", "script", "style"]
+
+
+class Buffers(tuple[bytes, ...]):
+    """Data of an answer that travel as they are: typed arrays for the page."""
+
+    __slots__ = ()
+
 
 Answer: TypeAlias = tuple[Mapping[str, Any], Any]
-"""Facts for the head of an answer, and the data that go into its buffer as JSON."""
+"""Facts for the head of an answer, and the data: `Buffers`, or anything that goes into its buffer as JSON."""
 
 _HERE = Path(__file__).parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
@@ -95,6 +102,9 @@ class View(anywidget.AnyWidget):
             head, data = answer(question)
         except (WorkbenchError, LookupError, TypeError, ValueError) as error:
             self.send({"ask": ask, "kind": kind, "error": visible(str(error))[:500]})
+            return
+        if isinstance(data, Buffers):
+            self.send({**head, "ask": ask, "kind": kind, "binary": True}, list(data))
             return
         # Escaping everything beyond ASCII keeps lone surrogates out of the message.
         self.send({**head, "ask": ask, "kind": kind}, [json.dumps(data, ensure_ascii=True, allow_nan=False).encode()])
