@@ -277,7 +277,7 @@ class Chain:
                           word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
         fuel              count the instructions that each callback executes in its filter, a unit that is the same on every machine and in
-                          every run (`Replay.times.of("fuel")`); each hostcall costs some microseconds more then
+                          every run (`Replay.instructions`); each hostcall costs some microseconds more then
         partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and

@@ -294,7 +294,8 @@ class Laboratory:
 
 
 def recognised(requests: Requests, limits: Limits) -> Setting | None:
-    """The limit that a replay tells of, its algorithm the one whose verdicts are nearest to those recorded; None where it tells of none.
+    """The limit that a replay tells of; None where it tells of none. Its algorithm is the one whose verdicts are nearest to those recorded,
+    of a service that tells of its windows a fixed window.
 
     `requests` are all that a limit was asked for, told apart by the key `limit`.
     """
@@ -305,7 +306,11 @@ def recognised(requests: Requests, limits: Limits) -> Setting | None:
     limit, window = pairs[:, int(counts.argmax())].tolist()
     if limit > _MOST_LIMIT or window > _LONGEST_S:
         return None
-    tried = [Setting(limit, float(window), name, aligned=on) for name, on in _CANDIDATES]
+    told = limits.start[known][limits.start[known] >= 0]
+    # who tells when its windows begin counts in windows
+    aligned = len(told) > 0 and not (told % (window * 10**9)).any()
+    candidates = _CANDIDATES if not len(told) else (("fixed window", aligned),)
+    tried = [Setting(limit, float(window), name, aligned=on) for name, on in candidates]
     laboratory = Laboratory(requests)
     return max(tried, key=lambda setting: int((laboratory.run(setting).limited == requests.recorded).sum()))
 

@@ -217,8 +217,12 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     typing = setTimeout(() => ((view.query = query.value), (view.first = 0), fetchLanes()), 120);
   });
 
+  const waiting = () =>
+    list.replaceChildren(...[58, 44, 66, 52].map((width) => h("div.dl-lane", { "aria-busy": "true" }, h("div.dl-head", h("div.skeleton", { style: "width:70%" })), h("div"), h("div.dl-waiting", h("div.skeleton", { style: `width:${width}%` })))));
   const load = async () => {
+    const late = setTimeout(waiting, 150);
     const answer = await ask("decisions");
+    clearTimeout(late);
     if (answer.error) return blank(h("span", text(answer.error)));
     facts = answer.data;
     Object.assign(view, { first: 0, from: 0, to: facts.span_ms, lane: null });

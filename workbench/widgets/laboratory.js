@@ -1,5 +1,5 @@
 // The laboratory: a setting to move, one big sentence, the share that is limited against the limit, and the keys that it hits.
-import { channel, h, icon, int, plural, share, svg, text } from "./fw.js";
+import { channel, h, icon, int, plain, plural, share, svg, text } from "./fw.js";
 
 const ALGORITHMS = [["fixed", "fixed window, clock"], ["first", "fixed window, first hit"], ["log", "sliding window, log"], ["counter", "sliding window, counter"], ["bucket", "token bucket"], ["gcra", "GCRA"]];
 const KEYS = [["limit", "the limit's own"], ["all", "one for all"], ["method", "method"], ["host", "host"], ["path", "path"], ["client", "client address"], ["connection", "connection"], ["header:", "header"], ["query:", "query parameter"]];
@@ -160,7 +160,7 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
     reset.hidden = same();
     const head_ = h("div.lab-key.lab-keyhead", { role: "row" }, ["Key", "Requests", "Limited", "Share"].map((name, i) => h("span", { role: "columnheader", class: i ? "num" : "" }, name)));
     const lines = result.keys.map((one) =>
-      h("div.lab-key", { role: "row" }, h("span.mono.cut", { role: "cell", title: one.key }, one.key ? text(one.key) : h("span.muted", result.all_keys > 1 ? "none" : "every request")), h("span.num", { role: "cell" }, int(one.total)), h("span.num", { role: "cell", class: one.limited ? "chg" : "muted" }, int(one.limited)), h("span.num.muted", { role: "cell" }, one.total < 10 ? "" : share(one.limited / one.total))),
+      h("div.lab-key", { role: "row" }, h("span.mono.cut", { role: "cell", title: plain(one.key) }, one.key ? text(one.key) : h("span.muted", result.all_keys > 1 ? "none" : "every request")), h("span.num", { role: "cell" }, int(one.total)), h("span.num", { role: "cell", class: one.limited ? "chg" : "muted" }, int(one.limited)), h("span.num.muted", { role: "cell" }, one.total < 10 ? "" : share(one.limited / one.total))),
     );
     const more = result.all_keys - result.keys.length;
     keys.replaceChildren(h("div", { role: "table", "aria-label": "Limited requests by key" }, head_, lines), more > 0 ? h("div.muted.lab-more", `${plural(more, "more key", "more keys")}, less limited`) : "");

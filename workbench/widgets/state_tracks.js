@@ -113,7 +113,8 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     const box = row.getBoundingClientRect();
     const whole = root.getBoundingClientRect();
     const from = label() + x;
-    tip.style.top = `${Math.max(2, box.top - whole.top - 24)}px`;
+    const above = box.top - whole.top - 24;
+    tip.style.top = `${above > body.offsetTop - 10 ? above : box.bottom - whole.top + 2}px`;
     tip.style.left = `${Math.min(Math.max(4, from - tip.offsetWidth / 2), whole.width - tip.offsetWidth - 4)}px`;
   };
   const choose = (event) => {
