@@ -81,7 +81,15 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   };
   const limit = slider("limit", 0, 100, (value) => (setting.limit = value));
   const limitBox = h("input.lab-number", { type: "number", min: 0, max: 1e9, step: 1, "aria-label": "Limit, as a number" });
-  limitBox.addEventListener("change", () => ((setting.limit = Math.min(1e9, Math.max(0, Math.round(Number(limitBox.value) || 0)))), put(), changed()));
+  // not on change: Lab takes the Enter that would end it
+  limitBox.addEventListener("input", () => {
+    const value = Number(limitBox.value);
+    if (limitBox.value === "" || !Number.isFinite(value)) return;
+    setting.limit = Math.min(1e9, Math.max(0, Math.round(value)));
+    put(limitBox);
+    changed();
+  });
+  limitBox.addEventListener("blur", () => setting && put());
   const window_ = slider("window", 0, WINDOWS.length - 1, (value) => (setting.window_s = WINDOWS[value]));
   const burst = slider("burst", 1, 100, (value) => (setting.burst = value));
   const workers = slider("workers", 1, 16, (value) => {
@@ -92,7 +100,11 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   const algorithm = select("algorithm", ALGORITHMS, (value) => ((setting.algorithm = value), (setting.burst = null)));
   const key = select("key", KEYS, (value) => (setting.key = value.endsWith(":") ? value + (named.value.trim() || { "header:": "x-user", "query:": "user" }[value]) : value));
   const named = h("input.lab-name", { type: "text", hidden: true, "aria-label": "Name of the header or query parameter", spellcheck: "false" });
-  named.addEventListener("change", () => ((setting.key = key.value + named.value.trim()), changed()));
+  let typed = 0;
+  named.addEventListener("input", () => {
+    clearTimeout(typed);
+    typed = setTimeout(() => named.value.trim() && ((setting.key = key.value + named.value.trim()), changed()), 400);
+  });
   const spread = select("spread", [["round robin", "round robin"], ["by connection", "by connection"], ["random", "random"]], (value) => (setting.spread = value));
   const budgets = select("budgets", Object.entries(BUDGETS), (value) => (setting.budgets = value));
   const [burstRow, spreadRow, budgetsRow] = [row("Burst", burst.range, burst.number), row("Spread", spread), row("Budgets", budgets)];
@@ -113,11 +125,11 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   const fault = (words) => said.replaceChildren(h("div.banner.is-error", { role: "alert" }, icon("error", 16, "del"), h("div", text(words))));
   const same = () => start && ["limit", "window_s", "algorithm", "burst", "workers", "spread", "budgets", "key"].every((one) => (one === "key" ? start.key : start.setting[one]) === setting[one]);
 
-  /** The setting into the controls. */
-  const put = () => {
+  /** The setting into the controls, but for the one that is being typed in. */
+  const put = (typing = null) => {
     limit.range.max = Math.max(20, 4 * (start?.setting.limit ?? 5), setting.limit);
     limit.range.value = setting.limit;
-    limitBox.value = setting.limit;
+    if (typing !== limitBox) limitBox.value = setting.limit;
     const near = WINDOWS.reduce((best, one, i) => (Math.abs(Math.log(one / setting.window_s)) < Math.abs(Math.log(WINDOWS[best] / setting.window_s)) ? i : best), 0);
     window_.range.value = near;
     window_.number.textContent = seconds(setting.window_s);
@@ -231,7 +243,7 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   };
   const sizes = new ResizeObserver(() => drawCurve());
   sizes.observe(plot);
-  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(timer), clearTimeout(told)));
+  signal.addEventListener("abort", () => (sizes.disconnect(), [timer, told, typed].forEach(clearTimeout)));
   return {
     shown() {
       if (fresh) return;
