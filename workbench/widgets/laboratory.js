@@ -231,12 +231,15 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
     busy = false;
     const answer = await ask("laboratory");
     if (answer.error) return fault(answer.error);
-    root.hidden = !answer.data.requests;
-    if (!answer.data.requests) return;
+    // beside the lanes of TCP connections there is nothing to try
+    el.hidden = apply != null && !answer.data.requests;
+    controls.hidden = actions.hidden = !answer.data.requests;
+    if (!answer.data.requests) return body.replaceChildren(h("div.void", h("span.strong", "No request to try a limit on"), h("span", "The laboratory counts HTTP requests.")));
+    body.replaceChildren(h("div.lab-result", big, about), plot, keys);
     start = answer.data;
     setting = { ...start.setting, key: start.key };
     key.querySelector("option[value=limit]").hidden = !start.told;
-    actions.hidden = !start.configured;
+    actions.hidden = !start.configured || !apply;
     curve = null;
     put();
     changed();
