@@ -219,6 +219,14 @@ class Replay:
         """Where the time went, as columns and distributions (`analysis.timing`)."""
         return Timing(self.trace, self.facts)
 
+    @cached_property
+    def instructions(self) -> Timing:
+        """The same by instructions executed, of a replay made with `fuel=True`: a unit that is the same on every machine."""
+        timing = Timing(self.trace, self.facts, "fuel")
+        if not timing.counted:
+            raise ReplayError("no instructions were counted", where=self.name, remedy="Replay with fuel=True")
+        return timing
+
     @property
     def baseline(self) -> Baseline:
         """What an empty hostcall costs on this machine: measured when first asked for, once a process."""
