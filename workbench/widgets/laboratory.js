@@ -15,7 +15,7 @@ const seconds = (s) => (s < 1 ? `${Number((1000 * s).toPrecision(3))} ms` : s < 
 const figure = (data, setting, result, width, pick) => {
   const [low, high] = [data.limits[0], data.limits.at(-1)];
   const values = [...data.shared, ...(data.strictest ?? []), result.total ? result.limited / result.total : 0];
-  const steps = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1];
+  const steps = [0.04, 0.08, 0.2, 0.4, 0.8, 1];
   const top = steps.find((one) => one >= Math.max(...values)) ?? 1;
   const right = width - PAD.right;
   const floor = TALL - PAD.bottom;
