@@ -19,10 +19,12 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
   let generation = 0;
   let chosen = -1;
   let cursor = -1;
+  // the cursor went where no row is yet
+  let awaited = false;
 
   const count = h("span.muted", { role: "status" });
-  const layer = h("div.layer");
-  const spacer = h("div.spacer", { role: "rowgroup" }, layer);
+  const layer = h("div.dl-layer");
+  const spacer = h("div.dl-spacer", { role: "rowgroup" }, layer);
   const heads = h("div.dl-row.dl-heads", { role: "row", "aria-rowindex": 1 }, COLUMNS.map(([name, classes]) => h("div", { role: "columnheader", class: classes }, name)));
   // one box that scrolls and has the focus; its heads stay above the rows
   const grid = h("div.dl-grid.scroll", { role: "grid", tabindex: 0, "aria-label": "Decisions", "aria-readonly": "true" }, h("div.dl-top-row", { role: "rowgroup" }, heads), spacer);
@@ -48,6 +50,10 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     grid.setAttribute("aria-rowcount", matched + 1);
     count.textContent = plural(matched, "decision");
     draw();
+    if (awaited && rowAt(cursor)) {
+      awaited = false;
+      pick(rowAt(cursor).exchange);
+    }
   };
   const cells = (row) => [
     h("div.num.muted", { role: "gridcell" }, int(row.exchange)),
@@ -94,6 +100,7 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     reveal();
     draw();
     const row = rowAt(cursor);
+    awaited = !row;
     if (row) pick(row.exchange);
   });
   let waiting = 0;

@@ -172,7 +172,7 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
     reset.hidden = same();
     const head_ = h("div.lab-key.lab-keyhead", { role: "row" }, ["Key", "Requests", "Limited", "Share"].map((name, i) => h("span", { role: "columnheader", class: i ? "num" : "" }, name)));
     const lines = result.keys.map((one) =>
-      h("div.lab-key", { role: "row" }, h("span.mono.cut", { role: "cell", title: plain(one.key) }, one.key ? text(one.key) : h("span.muted", result.all_keys > 1 ? "none" : "every request")), h("span.num", { role: "cell" }, int(one.total)), h("span.num", { role: "cell", class: one.limited ? "chg" : "muted" }, int(one.limited)), h("span.num.muted", { role: "cell" }, one.total < 10 ? "" : share(one.limited / one.total))),
+      h("div.lab-key", { role: "row" }, h("span.cut", { role: "cell", class: one.key ? "mono" : "muted", title: plain(one.key) }, one.key ? text(one.key) : result.all_keys > 1 ? "none" : "every request"), h("span.num", { role: "cell" }, int(one.total)), h("span.num", { role: "cell", class: one.limited ? "chg" : "muted" }, int(one.limited)), h("span.num.muted", { role: "cell" }, one.total < 10 ? "" : share(one.limited / one.total))),
     );
     const more = result.all_keys - result.keys.length;
     keys.replaceChildren(h("div", { role: "table", "aria-label": "Limited requests by key" }, head_, lines), more > 0 ? h("div.muted.lab-more", `${plural(more, "more key", "more keys")}, less limited`) : "");
