@@ -360,6 +360,8 @@ class Replay:
         from .analysis.laboratory import Laboratory
         from .analysis.laboratory_requests import default_key, requests_of
 
+        if self.of_connections:
+            raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
         if isinstance(which, str):
             chosen = self.where(which)
         elif which is None:
