@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .host.baseline import Baseline
     from .widgets import FlowTable
     from .widgets.decision_timeline import DecisionTimeline
+    from .widgets.laboratory import LaboratoryView
     from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
@@ -343,6 +344,12 @@ class Replay:
         from .widgets.decision_timeline import DecisionTimeline
 
         return DecisionTimeline(self)
+
+    def laboratory_view(self) -> LaboratoryView:
+        """The laboratory as a view for a notebook: limit, window, algorithm, key and workers to move, and what would have been limited."""
+        from .widgets.laboratory import LaboratoryView
+
+        return LaboratoryView(self)
 
     def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
         """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).

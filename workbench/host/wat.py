@@ -127,9 +127,8 @@ def hooks_wat(functions: Sequence[HostFunction]) -> str:
 def denied_wat(functions: Sequence[tuple[HostFunction, Sequence[str]]], fuel: bool = False) -> str:
     """Imports that a filter has no capability for: each with the operands, behind the VM's number, that `intercept_deny` gets for it."""
     deny = '(import "core" "intercept_deny" (func $deny (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))'
-    parts = [
-        f'(module $workbench.imports {_counter(fuel)} {deny} (import "gate" "watch" (memory 1 1)) (import "vm" "number" (global $vm i32))'
-    ]
+    imports = '(import "gate" "watch" (memory 1 1)) (import "vm" "number" (global $vm i32))'
+    parts = [f"(module $workbench.imports {_counter(fuel)} {deny} {imports}"]
     for each, operands in functions:
         given = "(local.get $status)" if each.type.results else ""
         parts.append(f'(func (export "{each.export}") {_signature(each.type)} (local $status i32) {_end(fuel)} {_runs(Runs.HOSTCALL)}')
