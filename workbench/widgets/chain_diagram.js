@@ -8,7 +8,7 @@ const way = (direction, count, word) => h("div.way", { class: direction }, count
 const gap = (state, at, named) => {
   const [there, back] = [state.requests?.[at], state.responses?.[at]];
   const words = there == null ? "not replayed yet" : `${int(there)} requests forward${back == null ? "" : `, ${int(back)} responses back`}`;
-  return h("li.gap", { role: "img", "aria-label": words, title: words }, way("there", there, named && "requests"), way("back", back, named && "responses"));
+  return h("li.gap", h("div.ways", { role: "img", "aria-label": words, title: words }, way("there", there, named && "requests"), way("back", back, named && "responses")));
 };
 const end = (name, word) => h("li.node.end", h("span.strong", name), h("span.muted", word));
 
