@@ -255,6 +255,7 @@ class Chain:
         main_thread: bool | None = None,
         clusters: GivenClusters = None,
         websocket: bool | None = None,
+        fuel: bool = False,
         partial: Callable[[Replay], None] | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
@@ -275,6 +276,8 @@ class Chain:
         websocket         as Envoy's upgrade_configs: True lets every request for a WebSocket become one, False refuses them; without a
                           word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
+        fuel              count the instructions that each callback executes in its filter, a unit that is the same on every machine and in
+                          every run (`Replay.instructions`); each hostcall costs some microseconds more then
         partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
@@ -295,6 +298,7 @@ class Chain:
             workers=workers,
             main_thread=workers > 1 if main_thread is None else main_thread,
             websocket={None: 1, True: 2, False: 0}[websocket],
+            fuel=fuel,
         )
         kind = self.kind_of()
         source = capture.connections if kind == "tcp" else capture

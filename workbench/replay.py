@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .host.baseline import Baseline
     from .widgets import FlowTable
     from .widgets.decision_timeline import DecisionTimeline
+    from .widgets.laboratory import LaboratoryView
     from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
@@ -218,6 +219,14 @@ class Replay:
         """Where the time went, as columns and distributions (`analysis.timing`)."""
         return Timing(self.trace, self.facts)
 
+    @cached_property
+    def instructions(self) -> Timing:
+        """The same by instructions executed, of a replay made with `fuel=True`: a unit that is the same on every machine."""
+        timing = Timing(self.trace, self.facts, "fuel")
+        if not timing.counted:
+            raise ReplayError("no instructions were counted", where=self.name, remedy="Replay with fuel=True")
+        return timing
+
     @property
     def baseline(self) -> Baseline:
         """What an empty hostcall costs on this machine: measured when first asked for, once a process."""
@@ -331,6 +340,12 @@ class Replay:
         from .widgets.decision_timeline import DecisionTimeline
 
         return DecisionTimeline(self)
+
+    def laboratory_view(self) -> LaboratoryView:
+        """The laboratory as a view for a notebook: limit, window, algorithm, key and workers to move, and what would have been limited."""
+        from .widgets.laboratory import LaboratoryView
+
+        return LaboratoryView(self)
 
     def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
         """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).

@@ -82,7 +82,7 @@ def test_rows_open_zoom_and_select(timing: Any, page: Page, tmp_path: Path) -> N
 
 
 def test_themes_and_widths(timing: Any, page: Page, tmp_path: Path) -> None:
-    timing.locator(".fw-callback").nth(1).click()
+    timing.get_by_role("treegrid").locator(".fw-callback").nth(1).click()
     timing.get_by_role("option").first.wait_for()
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         page.theme(theme)

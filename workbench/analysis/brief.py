@@ -47,7 +47,10 @@ def brief(trace: Trace, facts: Facts, exchange: int) -> Brief:
 
 def _mutations(trace: Trace, facts: Facts, exchange: int) -> Iterator[Mutation]:
     names = [call.name for call in trace.schema.hostcalls]
-    begin, end = np.searchsorted(facts.changed, trace.span(exchange))
+    at = facts.position(exchange)
+    # nothing is changed once the client has it all; without that, what the trace has of the exchange at all
+    told = facts.request[at], facts.downstream[at]
+    begin, end = np.searchsorted(facts.changed, told if min(told) >= 0 else trace.span(exchange))
     seen = 0
     for seq in facts.changed[begin:end].tolist():
         row = trace.row(seq)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..trace.records import INSTEAD, NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
 from ..trace.trace import Records, Trace
 
-__all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "field_spans", "gather_facts", "lookup", "outcome_of_local"]
+__all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "field_spans", "gather_facts", "lookup", "outcome_of_local", "u32_at"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -112,26 +112,55 @@ def outcome_of_local(status: int, grpc: int, source: int) -> Outcome:
 
 def gather_facts(trace: Trace) -> Facts:
     """Read the whole trace once, segment by segment; memory grows with the exchanges, not with the rows."""
-    exchanges = _exchanges(trace)
-    n = len(exchanges)
-    place = np.full(int(exchanges[-1]) + 1 if n else 0, -1, np.int64)
-    place[exchanges] = np.arange(n)
-    columns: dict[str, Ints] = {name: np.zeros(n, np.int64) for name in Facts.__dataclass_fields__}
-    for _, name, _ in _EVENTS:
-        columns[name][:] = -1
-    for name in ("local_filter", "failure_filter", "closer"):
-        columns[name][:] = NO_FILTER
-    columns["local_grpc"][:] = NONE
-    columns["exchange"] = exchanges
+    table = _Table()
     log = lookup(code for code, call in enumerate(trace.schema.hostcalls) if call.name in ("proxy_log", "fd_write"))
     changed = [np.empty(0, np.int64)]
     for first, records, blob in trace.blocks():
         found = changed_rows(trace.schema, records, blob)
         changed.append(found + first)
-        _add_segment(columns, place, first, records, log[records["code"]], found)
+        _add_segment(table, first, records, log, found)
+    columns = table.taken()
     columns["changed"] = np.concatenate(changed)
     _judge(columns)
     return Facts(**columns)
+
+
+_SMALL = frozenset({
+    "upstream_status", "status", "local_status", "local_source", "local_filter", "closer", "failure_filter",
+    "changes", "hostcalls", "callbacks", "logs",
+})  # fmt: skip
+
+
+class _Table:
+    """The columns by exchange number, longer than needed while they grow."""
+
+    def __init__(self) -> None:
+        names = set(Facts.__dataclass_fields__) - {"exchange", "changed"}
+        fill = {name: -1 for _, name, _ in _EVENTS} | dict.fromkeys(("local_filter", "failure_filter", "closer"), NO_FILTER)
+        self._fill = {name: fill.get(name, 0) for name in names} | {"local_grpc": NONE}
+        # millions of exchanges are kept: what is no row, time or u32 needs four bytes
+        self.columns: dict[str, Any] = {name: np.empty(0, np.int32 if name in _SMALL else np.int64) for name in names}
+        self.seen = np.zeros(0, bool)
+
+    def reach(self, size: int) -> None:
+        """Have room for exchanges up to before `size`."""
+        more = max(size, 2 * len(self.seen), 1024) - len(self.seen)
+        if size > len(self.seen):
+            self.seen = np.concatenate((self.seen, np.zeros(more, bool)))
+            for name, column in self.columns.items():
+                self.columns[name] = np.concatenate((column, np.full(more, self._fill[name], column.dtype)))
+
+    def taken(self) -> dict[str, Ints]:
+        """The columns with only the exchanges that are there."""
+        exchanges = np.flatnonzero(self.seen)
+        n = len(exchanges)
+        dense = n == 0 or int(exchanges[-1]) == n - 1
+        spare = len(self.seen) > n + n // 8
+        taken = {"exchange": exchanges}
+        for name in list(self.columns):
+            column = self.columns.pop(name)  # one by one, so that they are never all there twice
+            taken[name] = column[exchanges] if not dense else column[:n].copy() if spare else column[:n]
+        return taken
 
 
 def lookup(codes: Iterable[int]) -> Bools:
@@ -141,40 +170,36 @@ def lookup(codes: Iterable[int]) -> Bools:
     return table
 
 
-def _exchanges(trace: Trace) -> Ints:
-    seen = np.zeros(0, bool)
-    for _, records in trace.segments():
-        found = records["exchange"][records["exchange"] != NONE]
-        if len(found):
-            seen = np.concatenate((seen, np.zeros(max(int(found.max()) + 1 - len(seen), 0), bool)))
-            seen[found] = True
-    return np.flatnonzero(seen)
+def _add_segment(table: _Table, first: int, records: Records, log: Bools, changed: Ints) -> None:
+    kind, code, exchange = (np.ascontiguousarray(records[name]) for name in ("kind", "code", "exchange"))
+    rows = np.flatnonzero(exchange != NONE)
+    at = exchange.astype(np.int64)
+    if not len(rows):
+        return
+    # a segment has rows of few of all exchanges, side by side: only these columns' parts are touched
+    low, high = int(at[rows].min()), int(at[rows].max()) + 1
+    table.reach(high)
+    table.seen[at[rows]] = True
+    columns = table.columns
 
+    def add(name: str, rows: Ints, values: npt.NDArray[Any] | None = None) -> None:
+        weights = None if values is None else values.astype(np.float64)
+        columns[name][low:high] += np.bincount(at[rows] - low, weights, high - low).astype(columns[name].dtype)
 
-def _add_segment(columns: dict[str, Ints], place: Ints, first: int, records: Records, log: Bools, changed: Ints) -> None:
-    mine = records["exchange"] != NONE
-    at = np.full(len(records), -1, np.int64)
-    at[mine] = place[records["exchange"][mine]]
-    n = len(columns["exchange"])
+    callback = rows[kind[rows] == Kind.CALLBACK]
+    hostcall = rows[kind[rows] == Kind.HOSTCALL]
+    whole = records["ns"][callback]
+    host = np.minimum(records["other_ns"][callback], whole)
+    add("callbacks", callback)
+    add("hostcalls", hostcall)
+    add("logs", hostcall[log[code[hostcall]]])
+    add("host_ns", callback, host)
+    add("filter_ns", callback, whole - host)
+    add("changes", changed[exchange[changed] != NONE])
 
-    def total(rows: Bools, values: npt.NDArray[Any] | None = None) -> Ints:
-        weights = None if values is None else values[rows].astype(np.float64)
-        return np.bincount(at[rows], weights, n).astype(np.int64)
-
-    callback = (records["kind"] == Kind.CALLBACK) & mine
-    hostcall = (records["kind"] == Kind.HOSTCALL) & mine
-    host = np.minimum(records["other_ns"], records["ns"])
-    columns["callbacks"] += total(callback)
-    columns["hostcalls"] += total(hostcall)
-    columns["logs"] += total(hostcall & log)
-    columns["host_ns"] += total(callback, host)
-    columns["filter_ns"] += total(callback, records["ns"] - host)
-    changed = changed[mine[changed]]
-    columns["changes"] += np.bincount(at[changed], None, n)
-
-    events = np.flatnonzero((records["kind"] == Kind.EVENT) & mine)
+    events = rows[kind[rows] == Kind.EVENT]
     for event, row_column, sources in _EVENTS:
-        rows = events[records["code"][events] == event]
+        rows = events[code[events] == event]
         if event == Event.LOCAL_RESPONSE:
             rows = rows[records["c"][rows] == 0]
         rows = rows[columns[row_column][at[rows]] < 0][::-1]  # the first of several is written last, so it stays
@@ -201,23 +226,26 @@ _EVENTS: tuple[tuple[Event, str, tuple[tuple[str, str], ...]], ...] = (
 
 def _judge(columns: dict[str, Ints]) -> None:
     outcome = np.where(columns["changes"] > 0, Outcome.CHANGED, Outcome.PASSED).astype(np.int64)
-    for at in np.flatnonzero(columns["local"] >= 0):
-        status, grpc, source = (int(columns[name][at]) for name in ("local_status", "local_grpc", "local_source"))
-        outcome[at] = outcome_of_local(status, grpc, source)
+    answered = np.flatnonzero(columns["local"] >= 0)
+    kinds = columns["local_grpc"][answered] | np.int64(1 << 32) * columns["local_source"][answered]
+    kinds |= np.int64(1 << 40) * columns["local_status"][answered]
+    for kind in np.unique(kinds).tolist():  # few differ among many
+        outcome[answered[kinds == kind]] = outcome_of_local(kind >> 40, kind & NONE, kind >> 32 & 0xFF)
     outcome[columns["closer"] != NO_FILTER] = Outcome.DENIED
     outcome[columns["failure"] >= 0] = Outcome.ERROR
-    columns["outcome"] = outcome
+    columns["outcome"] = outcome.astype(np.int8)
 
 
 def changed_rows(schema: Schema, records: Records, blob: memoryview) -> Ints:
     """Places in `records` of the hostcalls that changed a message: answered Ok, and something is different after (see `changes`)."""
     octets = np.frombuffer(blob, np.uint8)
     found = [np.empty(0, np.int64)]
-    for code, call in enumerate(schema.hostcalls):
-        if call.name not in MUTATORS:
-            continue
-        done = (records["result"] == 0) & (records["flags"] & INSTEAD == 0)
-        rows = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & (records["code"] == code) & done)
+    meant = lookup(code for code, call in enumerate(schema.hostcalls) if call.name in MUTATORS)
+    may = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & meant[records["code"]])
+    may = may[(records["result"][may] == 0) & (records["flags"][may] & INSTEAD == 0)]
+    codes = records["code"][may]
+    for code in np.unique(codes).tolist():
+        call, rows = schema.hostcalls[code], may[codes == code]
         spans = field_spans(octets, records, rows, len(call.fields))
         if call.name == "proxy_set_buffer_bytes":
             numbers = {name: records["abcd"[place]][rows].astype(np.int64) for place, name in enumerate(call.args)}
@@ -244,11 +272,19 @@ def field_spans(octets: npt.NDArray[np.uint8], records: Records, rows: Ints, fie
     for _ in range(fields):
         there = at + 4 <= end
         safe = np.where(there, at, 0)
-        size = sum(octets[safe + i].astype(np.int64) << (8 * i) for i in range(4)) if len(rows) else np.empty(0, np.int64)
-        size = np.where(there, np.minimum(size, end - at - 4), 0)
+        size = np.where(there, np.minimum(u32_at(octets, safe), end - at - 4), 0)
         spans.append((np.where(there, at + 4, 0), size))
         at = np.where(there, at + 4 + size, at)
     return spans
+
+
+def u32_at(octets: npt.NDArray[np.uint8], at: Ints) -> Ints:
+    """The little-endian numbers of four bytes at any places of a blob."""
+    if not len(at):
+        return np.empty(0, np.int64)
+    # a number begins at each byte: they overlap, and none is copied
+    numbers: npt.NDArray[np.uint32] = np.ndarray((len(octets) - 3,), "<u4", octets.data, 0, (1,))
+    return numbers[at].astype(np.int64)
 
 
 def _differ(octets: npt.NDArray[np.uint8], before: tuple[Ints, Ints], after: tuple[Ints, Ints]) -> Bools:

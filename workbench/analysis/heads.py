@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..trace.records import Event
 from ..trace.trace import Records, Trace
 from .calls import connection_ends
-from .facts import Facts, Ints
+from .facts import Facts, Ints, u32_at
 
 __all__ = ["HEADS", "heads"]
 
@@ -26,11 +26,7 @@ def heads(trace: Trace, facts: Facts, places: Ints, names: Sequence[str] = HEADS
     """For each of `places` in the facts' columns the values of `names`, of `HEADS`; empty where there is none."""
     rows = np.maximum(facts.request[places], facts.connection[places])
     found: dict[str, list[bytes]] = {name: [b""] * len(places) for name in names}
-    blocks = list(trace.blocks())
-    segment = np.searchsorted([first for first, _, _ in blocks], rows, "right") - 1
-    for number in np.unique(segment[rows >= 0]).tolist():
-        first, records, blob = blocks[number]
-        here = np.flatnonzero((segment == number) & (rows >= 0))
+    for first, records, blob, here in trace.select(rows):
         spans = _pseudo_headers(np.frombuffer(blob, np.uint8), records, rows[here] - first)
         for name in names:
             values = found[name]
@@ -50,13 +46,13 @@ def _pseudo_headers(octets: npt.NDArray[np.uint8], records: Records, rows: Ints)
     begin = records["blob"][rows].astype(np.int64) + 4
     usable = (records["code"][rows] == Event.REQUEST) & (records["blob_len"][rows] >= 8)
     begin = np.where(usable, begin, 0)
-    count = np.where(usable, _u32(octets, begin), 0)
+    count = np.where(usable, u32_at(octets, begin), 0)
     at = begin + 4 + 8 * count
     found = {name: (np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)) for name in HEADS}
     for pair in range(_FIRST_PAIRS):
         there = count > pair
         sizes = np.where(there, begin + 4 + 8 * pair, 0)
-        name_size, value_size = (np.where(there, _u32(octets, sizes + more), 0) for more in (0, 4))
+        name_size, value_size = (np.where(there, u32_at(octets, sizes + more), 0) for more in (0, 4))
         head = np.where(there & (name_size > 1), at, 0)
         letter = np.where((octets[head] == ord(":")) & (head > 0), octets[head + 1], 0)
         for code, name in _PSEUDO.items():
@@ -65,10 +61,3 @@ def _pseudo_headers(octets: npt.NDArray[np.uint8], records: Records, rows: Ints)
             start[mine], size[mine] = (at + name_size)[mine], value_size[mine]
         at = at + name_size + value_size
     return found
-
-
-def _u32(octets: npt.NDArray[np.uint8], at: Ints) -> Ints:
-    """Numbers at any place, little-endian."""
-    if not len(at):
-        return np.zeros(0, np.int64)
-    return np.asarray(sum(octets[at + byte].astype(np.int64) << (8 * byte) for byte in range(4)), np.int64)

@@ -223,25 +223,26 @@ class Laboratory:
         workers: Iterable[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
         cancel: Event | None = None,
+        setting: Setting | None = None,
         **changes: Any,
     ) -> Sweep:
-        """Try every combination of what is given; the rest as configured, with `changes`. `cancel` set, or an interrupt, ends it: what was
-        tried until then is kept."""
-        base = self.setting(**changes)
+        """Try every combination of what is given; the rest as in `setting`, or else as configured, with `changes`. `cancel` set, or an
+        interrupt, ends it: what was tried until then is kept."""
+        base = self.setting(**changes) if setting is None else replace(setting, **changes)
         given = {"limit": limits, "window_s": windows_s, "algorithm": algorithms, "burst": bursts, "workers": workers}
         axes: dict[str, list[Any]] = {name: list(values) for name, values in given.items() if values is not None}
         settings = [replace(base, **dict[str, Any](zip(axes, point, strict=True))) for point in product(*axes.values())]
         found = Sweep(self.requests, wanted=len(settings))
         try:
-            for setting in settings:
+            for one in settings:
                 if cancel is not None and cancel.is_set():
                     break
-                band = self.band(setting)
-                mine = band.strictest if band.strictest is band.laxest else self.run(setting)
+                band = self.band(one)
+                mine = band.strictest if band.strictest is band.laxest else self.run(one)
                 found.limited.append(mine.by_key[1])
                 found.strictest.append(max(band.strictest.count, mine.count))
                 found.laxest.append(min(band.laxest.count, mine.count))
-                found.settings.append(setting)
+                found.settings.append(one)
                 if progress is not None:
                     progress(len(found.settings), len(settings))
         except KeyboardInterrupt:
@@ -293,7 +294,8 @@ class Laboratory:
 
 
 def recognised(requests: Requests, limits: Limits) -> Setting | None:
-    """The limit that a replay tells of, its algorithm the one whose verdicts are nearest to those recorded; None where it tells of none.
+    """The limit that a replay tells of; None where it tells of none. Its algorithm is the one whose verdicts are nearest to those recorded,
+    of a service that tells of its windows a fixed window.
 
     `requests` are all that a limit was asked for, told apart by the key `limit`.
     """
@@ -304,7 +306,11 @@ def recognised(requests: Requests, limits: Limits) -> Setting | None:
     limit, window = pairs[:, int(counts.argmax())].tolist()
     if limit > _MOST_LIMIT or window > _LONGEST_S:
         return None
-    tried = [Setting(limit, float(window), name, aligned=on) for name, on in _CANDIDATES]
+    told = limits.start[known][limits.start[known] >= 0]
+    # who tells when its windows begin counts in windows
+    aligned = len(told) > 0 and not (told % (window * 10**9)).any()
+    candidates = _CANDIDATES if not len(told) else (("fixed window", aligned),)
+    tried = [Setting(limit, float(window), name, aligned=on) for name, on in candidates]
     laboratory = Laboratory(requests)
     return max(tried, key=lambda setting: int((laboratory.run(setting).limited == requests.recorded).sum()))
 

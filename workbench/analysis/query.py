@@ -28,7 +28,7 @@ __all__ = ["Search", "Searcher"]
 _KEPT_MASKS = 24
 _KEPT_TEXTS = 1 << 16
 _KEPT_BYTES = 16 << 20
-_CHUNKS = (1 << 22, 1 << 14, 1 << 8)
+_CHUNKS = (1 << 22, 1 << 12, 1 << 8)
 """Exchanges that are looked at in one go, by what the query needs: the trace's columns, its heads, the capture."""
 
 
@@ -131,7 +131,7 @@ class _Chunk:
     def head(self, name: str, places: Ints) -> list[bytes]:
         """Values of one of `heads.HEADS`."""
         if name not in self._heads:
-            self._heads.update(heads(self._of.trace, self._of.facts, self._places, (name,)))
+            self._heads = heads(self._of.trace, self._of.facts, self._places)
         values = self._heads[name]
         return [values[place - self._first] for place in places.tolist()]
 
@@ -175,6 +175,7 @@ def _by_method(pattern: Any, chunk: _Chunk, places: Ints, known: dict[Any, bool 
 
 def _by_url(pattern: Any, chunk: _Chunk, places: Ints, known: dict[Any, bool | None]) -> Verdicts:
     """By the authority and path that the first filter was shown, under either scheme: where that matters, the capture is asked."""
+    beginnings: dict[bytes, list[str]] = {}
     pairs = zip(chunk.head("authority", places), chunk.head("path", places), strict=True)
     for key, http in zip(pairs, chunk.is_http(places), strict=True):
         authority, path = key
@@ -185,8 +186,12 @@ def _by_url(pattern: Any, chunk: _Chunk, places: Ints, known: dict[Any, bool | N
         elif key in known:
             yield known[key]
         else:
-            said = [part.decode(errors="surrogateescape") for part in key]
-            one, other = (pattern.search(pretty_url(scheme, *said)) is not None for scheme in ("http", "https"))
+            ends = beginnings.get(authority)
+            if ends is None:
+                said = authority.decode(errors="surrogateescape")
+                ends = beginnings[authority] = [pretty_url(scheme, said, "") for scheme in ("http", "https")]
+            rest = path.decode(errors="surrogateescape")
+            one, other = (pattern.search(begin + rest) is not None for begin in ends)
             found = one if one == other else None
             if len(known) < _KEPT_TEXTS:
                 known[key] = found

@@ -40,14 +40,6 @@ def _places(facts: Facts, exchanges: npt.NDArray[Any]) -> Bools:
     return found
 
 
-def _rows_by_segment(trace: Trace, rows: Ints) -> Iterator[tuple[int, Records, memoryview, Ints]]:
-    """Sorted row numbers, as places in each segment that has some."""
-    for first, records, blob in trace.blocks():
-        begin, end = np.searchsorted(rows, (first, first + len(records)))
-        if begin < end:
-            yield first, records, blob, rows[begin:end] - first
-
-
 def _hostcalls(trace: Trace, names: Iterable[str]) -> Iterator[tuple[int, Records, memoryview, Ints]]:
     wanted = set(names)
     codes = lookup(code for code, call in enumerate(trace.schema.hostcalls) if call.name in wanted)
@@ -105,7 +97,8 @@ def _changed(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     names = [call.name for call in trace.schema.hostcalls]
     plain = lookup(code for code, name in enumerate(names) if name in _PLAIN)
     found = np.zeros(len(facts), bool)
-    for first, records, blob, at in _rows_by_segment(trace, facts.changed):
+    for first, records, blob, which in trace.select(facts.changed):
+        at = facts.changed[which] - first
         direct = plain[records["code"][at]] & (records["exchange"][at] != NONE)
         easy = at[direct]
         hits = np.fromiter((matches(name) for name in _first_fields(records, blob, easy)), bool, len(easy))
@@ -137,7 +130,8 @@ def _filter(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     found = meant[np.minimum(facts.local_filter, 255)] & answered
     found |= meant[np.minimum(facts.failure_filter, 255)] & (facts.failure >= 0)
     found |= meant[np.minimum(facts.closer, 255)] & (facts.closer != NO_FILTER)
-    for _, records, _, at in _rows_by_segment(trace, facts.changed):
+    for first, records, _, which in trace.select(facts.changed):
+        at = facts.changed[which] - first
         found |= _places(facts, records["exchange"][at[meant[records["filter"][at]]]])
     return np.asarray(found, bool)
 

@@ -151,9 +151,15 @@ def _data(state: State) -> Iterator[Track]:
 
 def _metrics(state: State) -> Iterator[Track]:
     for metric in state.metrics.values():
-        values = np.array(metric.values, np.float64)
-        kind = metric.type.name.lower()
-        note = kind if metric.type != MetricType.Histogram else f"{kind}, {words.count(len(values))} recorded"
+        kind = note = metric.type.name.lower()
+        if metric.type == MetricType.Histogram:
+            note = f"{kind}, {words.count(len(metric.values))} recorded"
+        numbers = metric.values
+        if metric.type == MetricType.Gauge and any(value >> 63 for value in numbers):
+            # Envoy's gauges have no sign: one that falls below zero goes on at the other end
+            note = f"{kind}, fell below zero"
+            numbers = [value - (1 << 64) if value >> 63 else value for value in numbers]
+        values = np.array(numbers, np.float64)
         yield Track(TrackKind.METRIC, words.text(metric.name), note, np.array(metric.rows, np.int64), values)
 
 

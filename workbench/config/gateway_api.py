@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from ..services.yamlfile import Item
-from .documents import choice, fault, mapping, string
+from .documents import choice, fault, mapping, string, whole
 
 __all__ = ["Gateway", "Listener", "Match", "Named", "Route", "Rule", "metadata", "more_specific", "read_gateway", "read_matches",
            "read_route", "within"]  # fmt: skip
@@ -63,10 +63,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Parent:
-    """A route's reference to a gateway, or to one of its listeners."""
+    """A route's reference to a gateway, or to those of its listeners with a name or a port."""
 
     gateway: Named
     section: str | None
+    port: int | None
     spot: Item
 
 
@@ -88,6 +89,7 @@ class Listener:
 
     name: str
     hostname: str = "*"
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def read_route(spot: Item) -> Route:
         matches = read_matches(rule["matches"]) if "matches" in rule else ()
         rules.append(Rule(f"rule-{number}", tuple(_completed(match) for match in matches) or (_ANY,), each))
     rules = rules or [Rule("rule-1", (_ANY,), spot)]
-    return Route(key, created, tuple(parents), tuple(hostnames), tuple(rules), spot)
+    return Route(key, created, tuple(each for each in parents if each is not None), tuple(hostnames), tuple(rules), spot)
 
 
 def read_gateway(spot: Item) -> Gateway:
@@ -142,7 +144,8 @@ def read_gateway(spot: Item) -> Gateway:
         name = string(listener["name"])
         if name in listeners:
             raise fault(listener["name"], f"a second listener named {name!r}", "Give each a name of its own")
-        listeners[name] = Listener(name, _hostname(listener["hostname"]) if "hostname" in listener else "*")
+        hostname = _hostname(listener["hostname"]) if "hostname" in listener else "*"
+        listeners[name] = Listener(name, hostname, whole(listener["port"]) if "port" in listener else None)
     return Gateway(key, string(given["gatewayClassName"]), tuple(listeners.values()))
 
 
@@ -185,11 +188,14 @@ def _pairs(spot: Item | None) -> tuple[tuple[str, str, str], ...]:
     return tuple(found)
 
 
-def _parent(spot: Item, namespace: str) -> Parent:
+def _parent(spot: Item, namespace: str) -> Parent | None:
+    """None for a parent that is no Gateway, such as a Service of a mesh."""
     given = mapping(spot, _PARENT, ("name",))
+    if "kind" in given and string(given["kind"]) != "Gateway":
+        return None
     where = string(given["namespace"]) if "namespace" in given else namespace
     section = string(given["sectionName"]) if "sectionName" in given else None
-    return Parent(Named(where, string(given["name"])), section, spot)
+    return Parent(Named(where, string(given["name"])), section, whole(given["port"]) if "port" in given else None, spot)
 
 
 def _hostname(spot: Item) -> str:

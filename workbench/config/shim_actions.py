@@ -36,13 +36,16 @@ def with_actions(bounds: Sequence[Bound], failure_mode: str, release: tuple[int,
     """The form of a release from 0.7 on."""
     sets = []
     for bound in bounds:
-        actions = _actions(bound, release)
         for hostname in bound.hostnames:
             for number, match in enumerate(bound.rule.matches, start=1):
                 conditions: dict[str, Any] = {"hostnames": [hostname]}
                 if predicates := _predicates(match, release):
                     conditions["predicates"] = predicates
-                action_set = {"name": _set_name(bound, number, hostname), "routeRuleConditions": conditions, "actions": actions}
+                action_set = {
+                    "name": _set_name(bound, number, hostname),
+                    "routeRuleConditions": conditions,
+                    "actions": _actions(bound, release),
+                }
                 sets.append((_order(bound, hostname, match), action_set))
     sets.sort(key=lambda pair: pair[0])
     return {"services": _services(failure_mode, release, timeout), "actionSets": [action_set for _, action_set in sets]}

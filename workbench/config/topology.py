@@ -104,7 +104,11 @@ def _gateways(objects: Objects) -> tuple[Gateway, ...]:
 
 
 def _attached(route: Route, gateway: Gateway, listener: Listener) -> bool:
-    return any(parent.gateway == gateway.key and (gateway.implied or parent.section in (None, listener.name)) for parent in route.parents)
+    return any(
+        parent.gateway == gateway.key
+        and (gateway.implied or (parent.section in (None, listener.name) and parent.port in (None, listener.port)))
+        for parent in route.parents
+    )
 
 
 def _check_target(policy: Policy, routes: Sequence[Route], gateways: Sequence[Gateway]) -> None:

@@ -63,6 +63,7 @@ class Settings:
     most_vms: int = 1000
     workers: int = 1
     main_thread: bool = False
+    fuel: bool = False
     websocket: int = 1  # upgrades that are allowed: 0 none, 1 those of captured WebSockets, 2 all to WebSocket
 
 
@@ -201,7 +202,7 @@ class _Run:
         self.settings = settings
         self.cancel = cancel
         # a thread more for the main one and one for its trials
-        self.host = Composition(max(settings.most_vms, (settings.workers + 2) * len(filters)))
+        self.host = Composition(max(settings.most_vms, (settings.workers + 2) * len(filters)), settings.fuel)
         self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel)
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         self.services = Answering(clusters, self.trace.filters)

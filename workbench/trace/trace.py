@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import mmap as mmap_module
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
+from mmap import ACCESS_READ, ALLOCATIONGRANULARITY, mmap
 from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,11 +24,22 @@ Records = npt.NDArray[np.void]
 Bytes: TypeAlias = bytes | memoryview
 
 
+_DROP: int | None = getattr(mmap_module, "MADV_DONTNEED", None)
+"""Not on every system."""
+
+
 @dataclass(slots=True)
 class _Segment:
     first: int
     records: Records
     blob: memoryview
+    mapped: mmap | None = None
+    """Where they lie if in a file."""
+
+    def release(self) -> None:
+        """Give back the memory that reading has filled; what is read again comes from the file again."""
+        if self.mapped is not None and _DROP is not None:
+            self.mapped.madvise(_DROP)
 
 
 class Row(NamedTuple):
@@ -57,10 +71,6 @@ def _row(seq: int, numbers: tuple[int, ...], data: memoryview) -> Row:
     return Row(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
 
 
-def _exchanges(rows: Records) -> npt.NDArray[np.uint32]:
-    return np.asarray(rows["exchange"][rows["exchange"] != NONE])
-
-
 @dataclass
 class Trace:
     """What a replay left behind. `filters` are the names of the chain's filters in order; a cancelled replay is not `complete`.
@@ -81,23 +91,25 @@ class Trace:
         """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
-            rows, view = self._spill(records, blob)
+            segment = self._spill(records, blob)
         else:
-            rows, view = np.frombuffer(records, RECORD), memoryview(blob)
-        self._segments.append(_Segment(self._rows, rows, view))
-        self._rows += len(rows)
-        self.__dict__.pop("_spans", None)
+            segment = _Segment(self._rows, np.frombuffer(records, RECORD), memoryview(blob))
+        self._segments.append(segment)
+        self._rows += len(segment.records)
+        for name in ("_spans", "_firsts"):
+            self.__dict__.pop(name, None)
 
-    def _spill(self, records: Bytes, blob: Bytes) -> tuple[Records, memoryview]:
+    def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
         at = self._file.seek(0, 2)
         self._file.write(records)
         self._file.write(blob)
         self._file.flush()
-        # as a plain array: a memmap makes an object of its own of every row that is read
-        whole = np.memmap(self._file, np.uint8, "r", at, (len(records) + len(blob),)).view(np.ndarray)
-        return whole[: len(records)].view(RECORD), whole[len(records) :].data
+        begin = at % ALLOCATIONGRANULARITY
+        mapped = mmap(self._file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
+        rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
+        return _Segment(self._rows, rows, memoryview(mapped)[begin + len(records) :], mapped)
 
     def snapshot(self) -> Trace:
         """What is there now, as a trace of its own that stays as it is; the rows are shared. It is not `complete`."""
@@ -113,11 +125,24 @@ class Trace:
 
     def segments(self) -> Iterator[tuple[int, Records]]:
         """Number of the first row, and the rows, of each segment: for work by columns that must stay within memory."""
-        return ((segment.first, segment.records) for segment in self._segments)
+        return ((first, records) for first, records, _ in self.blocks())
 
     def blocks(self) -> Iterator[tuple[int, Records, memoryview]]:
         """As `segments`, with the blob that the segment's rows point into."""
-        return ((segment.first, segment.records, segment.blob) for segment in self._segments)
+        for segment in self._segments:
+            yield segment.first, segment.records, segment.blob
+            segment.release()
+
+    def select(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Records, memoryview, npt.NDArray[np.int64]]]:
+        """As `blocks`, only the segments that hold some of `rows` (row numbers in any order, -1 for none), and which of these they are."""
+        where = np.searchsorted(self._firsts, rows, "right") - 1
+        order = np.argsort(where, kind="stable")
+        order = order[np.searchsorted(where[order], 0) :]
+        bounds = [0, *(np.flatnonzero(np.diff(where[order])) + 1).tolist(), len(order)]
+        for begin, end in pairwise(bounds if len(order) else ()):
+            segment = self._segments[where[order[begin]]]
+            yield segment.first, segment.records, segment.blob, order[begin:end]
+            segment.release()
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column over all rows."""
@@ -137,16 +162,21 @@ class Trace:
         return _row(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
+    def _firsts(self) -> npt.NDArray[np.int64]:
+        return np.array([segment.first for segment in self._segments], np.int64)
+
+    @cached_property
     def _spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """First and last row of each exchange, by its index, -1 where there is none; the last place is for rows of no exchange."""
-        size = 1 + max((int(used.max()) + 1 for _, rows in self.segments() if len(used := _exchanges(rows))), default=0)
+        columns = [np.ascontiguousarray(rows["exchange"]) for _, rows in self.segments()]
+        size = 1 + max((int(used.max()) + 1 for column in columns if len(used := column[column != NONE])), default=0)
         first, last = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
-        for begin, rows in self.segments():
-            place = np.where(rows["exchange"] == NONE, size - 1, rows["exchange"]).astype(np.int64)
-            number = np.arange(begin, begin + len(rows))
-            last[place] = number  # of several the last one stays
-            fresh = np.flatnonzero(first[place] < 0)[::-1]
-            first[place[fresh]] = number[fresh]
+        for segment, column in zip(self._segments, columns, strict=True):
+            number = np.arange(segment.first, segment.first + len(column))
+            last[np.minimum(column, size - 1)] = number  # of several the last one stays
+        for segment, column in zip(reversed(self._segments), reversed(columns), strict=True):
+            number = np.arange(segment.first, segment.first + len(column))
+            first[np.minimum(column, size - 1)[::-1]] = number[::-1]
         return first, last
 
     @property

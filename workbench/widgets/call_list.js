@@ -48,7 +48,7 @@ export const callList = (need, onmove, signal) => {
     h("div", { role: "columnheader", "aria-label": "Filter" }),
     h("div", { role: "columnheader" }, "Call and result"),
     h("div.num.scope-clock", { role: "columnheader", title: "virtual time since the request" }, "Clock"),
-    h("div.num", { role: "columnheader", title: "real time on this machine" }, h("span.key-f"), "Filter ", h("span.key-h"), "Host time"),
+    h("div.num", { role: "columnheader", title: "real time on this machine" }, h("span.scope-long", h("span.key-f"), "Filter ", h("span.key-h"), "Host time"), h("span.scope-short", "Time")),
   );
   const sheet = h("div.scope-sheet", { role: "rowgroup" });
   const body = h("div.scope-body.scroll", sheet);

@@ -12,6 +12,7 @@ from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
 from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
+from .laboratory import LABORATORY_ANSWERS, LaboratoryAnswers
 from .microscope import MicroscopeAnswers
 from .replay_view import FLOWS
 from .runs import Run
@@ -28,7 +29,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers, StateAnswers):
+class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnswers, StateAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -41,7 +42,7 @@ class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers, StateAnswers):
     _css = style(
         *("flow_table", "exchange_details", "call_tree"),
         *("microscope", "state_tracks"),
-        *("decision_timeline",),
+        *("decision_timeline", "laboratory"),
         *("timing", "timing_details"),
         *("chain_pane", "config_editor"),
         *("findings_list", "changes_strip", "dashboard"),
@@ -51,6 +52,7 @@ class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers, StateAnswers):
         *("detail", "body"),
         *(*MicroscopeAnswers.KINDS, *StateAnswers.STATE_KINDS),
         *DECISION_ANSWERS,
+        *LABORATORY_ANSWERS,
         *("timing",),
         *("chain", "edit", "apply", "modules"),
         *("findings", "run", "cancel", "runs", "changes"),

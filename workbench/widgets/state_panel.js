@@ -68,7 +68,7 @@ export const statePanel = (onmove) => {
     const held = upTo(states.bodies[way], step);
     if (!held) return null;
     const one = held[1];
-    const where = one.held ? "held by the host" : one.passed ? "gone on" : one.end ? "to its end" : "more to come";
+    const where = one.held ? "held by the host" : one.passed ? "passed on" : one.end ? "to its end" : "more to come";
     return section(name, `${bytes(one.size)}, ${where}`, open, () => [
       h("div.state-note", h("span.muted", one.passed ? "as it left" : "as seen by "), one.passed ? " " : null, ordinal(one.filter, data.filters[one.filter]), h("span.cut.muted", text(data.filters[one.filter]))),
       h("pre.state-text.mono", { class: held[0] === step ? "hot" : "" }, one.text == null ? h("span.muted", "content not known") : one.text ? [text(one.text), one.cut && h("span.muted", ` \u2026 ${bytes(one.size)} in all`)] : h("span.muted", "empty")),

@@ -47,19 +47,21 @@ const figure = (track, head, width) => {
   }
   // Refusals and failures with their words, as far as there is room.
   const middle = track.steps ? TOP + 1 : 29;
-  let free = -100;
   const marks = [...track.refused.map((one) => [one, "CasMismatch"]), ...track.failed.map((one) => [one, "failed"])].sort((a, b) => a[0][0] - b[0][0]);
-  for (const [[ms, , exchange], word] of marks) {
-    const at = x(ms);
-    parts.push(cross(Number(at.toFixed(1)), middle));
+  const places = marks.map(([[ms]]) => x(ms));
+  marks.forEach(([[, , exchange], word], i) => {
+    const here = places[i];
     const label = `${word}${exchange < 0 ? "" : `, #${exchange}`}`;
-    const wide = label.length * LETTER;
-    const left = at + 8 + wide > width;
-    const from = left ? at - 8 - wide : at + 8;
-    if (from < free) continue;
-    parts.push(svg("rect", { class: "tr-under", x: from - 1, y: middle - 6, width: wide + 2, height: 12 }), svg("text", { class: "tr-word", x: from, y: middle + 4 }, label));
-    free = (left ? at + 6 : from + wide) + 6;
-  }
+    const wide = label.length * LETTER + 14;
+    const right = here + wide < (places[i + 1] ?? width) - 4;
+    if (right || here - wide > (places[i - 1] ?? 0) + 6) {
+      const from = right ? here + 8 : here - wide + 6;
+      parts.push(svg("rect", { class: "tr-under", x: from - 1, y: middle - 6, width: wide - 12, height: 12 }), svg("text", { class: "tr-word", x: from, y: middle + 4 }, label));
+      // the next word may not lie on this one
+      places[i] = right ? here + wide : here;
+    }
+    parts.push(cross(Number(here.toFixed(1)), middle));
+  });
   return svg("svg", { class: "tr-svg", width, height: HEIGHT, "aria-hidden": "true" }, parts);
 };
 
@@ -111,7 +113,8 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     const box = row.getBoundingClientRect();
     const whole = root.getBoundingClientRect();
     const from = label() + x;
-    tip.style.top = `${Math.max(2, box.top - whole.top - 24)}px`;
+    const above = box.top - whole.top - 24;
+    tip.style.top = `${above > body.offsetTop - 10 ? above : box.bottom - whole.top + 2}px`;
     tip.style.left = `${Math.min(Math.max(4, from - tip.offsetWidth / 2), whole.width - tip.offsetWidth - 4)}px`;
   };
   const choose = (event) => {

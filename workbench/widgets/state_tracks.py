@@ -115,9 +115,10 @@ class StateAnswers(ReplayView):
         tracks = self._shown()[0].state_tracks
         found = tracks.find(str(question.get("text", ""))[:1000])
         first = max(int(question.get("first", 0)), 0)
-        head = {"total": len(found), "all": len(tracks.tracks), "first": first, "start_ms": tracks.start // 1_000_000}
-        head["length_ms"] = (tracks.end - tracks.start) / 1e6
-        return head, [_Drawn(tracks, track).data() for track in found[first : first + PAGE]]
+        axis = {"start_ms": tracks.start // 1_000_000, "length_ms": (tracks.end - tracks.start) / 1e6}
+        return {"total": len(found), "all": len(tracks.tracks), "first": first, **axis}, [
+            _Drawn(tracks, track).data() for track in found[first : first + PAGE]
+        ]
 
     def _answer_when(self, question: Mapping[str, Any]) -> Answer:
         """Where an exchange lies on the axis."""

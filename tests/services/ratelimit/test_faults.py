@@ -122,6 +122,7 @@ clusters:
     rls:
       limitador: toys/limits.yaml
       headers: draft03
+      library: "0.14"
       latency_ms: 2.5
       carry_on: true
       faults:
@@ -145,7 +146,8 @@ def test_in_the_clusters_file(tmp_path: Path) -> None:
     clusters = Clusters.load(_files(tmp_path))
     limitador, envoy = clusters["limits"], clusters["ratelimit"]
     assert isinstance(limitador, Limitador) and isinstance(envoy, EnvoyRateLimit)
-    assert (limitador.limits, limitador.headers, limitador.latency_ms, limitador.carry_on) == (tuple(LIMITS), "draft03", 2.5, True)
+    assert (limitador.limits, limitador.headers, limitador.library) == (tuple(LIMITS), "draft03", "0.14")
+    assert (limitador.latency_ms, limitador.carry_on) == (2.5, True)
     assert limitador.faults[:2] == (
         Fault("slow", latency_ms=300, descriptor={"user": "j*"}, every=2),
         Fault("status", status=13, message="broken", after_s=5, until_s=8),
@@ -167,6 +169,8 @@ def test_in_the_clusters_file(tmp_path: Path) -> None:
         ("{limitador: toys/limits.yaml, headers: v9}", "headers 'v9' are none that Limitador knows. Give one of none, draft03"),
         ("{limitador: toys/limits.yaml, headers: true}", "headers is True where text is wanted"),
         ("{envoy: toys/config.yaml, headers: draft03}", "headers is 'draft03' where true or false is wanted"),
+        ("{limitador: toys/limits.yaml, library: '9'}", "library '9' is none that is known. Give one of 0.11, 0.13, 0.14"),
+        ("{envoy: toys/config.yaml, library: '0.14'}", "library is of Limitador alone"),
         ("{limitador: toys/limits.yaml, latency_ms: -1}", "a latency is a number"),
         ("{limitador: toys/limits.yaml, carry_on: 1}", "carry_on is 1 where true or false"),
         ("{limitador: toys/limits.yaml, faults: [{every: 2}]}", "faults has no fault"),

@@ -109,6 +109,7 @@ export class DocumentView {
       return;
     }
     const link = this.link;
+    this.around.connected.emit(link.kernel);
     this.keep({ kernel: link.choice });
     const rendermime = this.around.rendermime.clone();
     this.area = new SimplifiedOutputArea({ model: new OutputAreaModel({ trusted: true }), rendermime });

@@ -7,7 +7,14 @@ import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import type { ReadonlyPartialJSONObject } from "@lumino/coreutils";
-import { type FilterWorkbenchDocument, FilterWorkbenchFactory, type Surroundings, type ViewState } from "./factory";
+import { Signal } from "@lumino/signaling";
+import {
+  type FilterWorkbenchDocument,
+  FilterWorkbenchFactory,
+  ISurroundings,
+  type Surroundings,
+  type ViewState,
+} from "./factory";
 import { HandleModelFactory } from "./handle";
 import { captureIcon, filterIcon, workbenchIcon } from "./icons";
 import { Command, EXTENSIONS, FACTORY, FileType, MODEL, NAME } from "./ids";
@@ -15,10 +22,11 @@ import type { Settings } from "./python";
 
 const PLUGIN = `${NAME}:documents`;
 
-export const documents: JupyterFrontEndPlugin<void> = {
+export const documents: JupyterFrontEndPlugin<Surroundings> = {
   id: PLUGIN,
   description: "Opens captures and Proxy-Wasm filters in the Filter Workbench",
   autoStart: true,
+  provides: ISurroundings,
   requires: [IRenderMimeRegistry, IDocumentManager],
   optional: [ILayoutRestorer, ISettingRegistry, ITranslator, IDefaultFileBrowser],
   activate: (
@@ -77,6 +85,7 @@ export const documents: JupyterFrontEndPlugin<void> = {
       documents: manager,
       folder: () => browser?.model.path ?? null,
       settings: () => settings,
+      connected: new Signal({}),
     };
     const kinds = Object.values(FileType);
     const factory = new FilterWorkbenchFactory(
@@ -126,6 +135,7 @@ export const documents: JupyterFrontEndPlugin<void> = {
         ({ path: document.context.path, ...document.content.state }) as unknown as ReadonlyPartialJSONObject,
       name: (document) => document.context.path,
     });
+    return around;
   },
 };
 

@@ -1,16 +1,16 @@
 // The document of a capture or a filter: an empty box that fetches its content when it is first shown.
 import { ABCWidgetFactory, DocumentRegistry, DocumentWidget } from "@jupyterlab/docregistry";
-import type { ServiceManager } from "@jupyterlab/services";
+import type { Kernel, ServiceManager } from "@jupyterlab/services";
 import type { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import type { TranslationBundle } from "@jupyterlab/translation";
 import type { IDocumentManager } from "@jupyterlab/docmanager";
-import { PromiseDelegate } from "@lumino/coreutils";
+import { PromiseDelegate, Token } from "@lumino/coreutils";
 import type { CommandRegistry } from "@lumino/commands";
 import { Signal } from "@lumino/signaling";
 import { Widget } from "@lumino/widgets";
 import type { DocumentView } from "./document";
 import { captureIcon, filterIcon } from "./icons";
-import { isFilter } from "./ids";
+import { NAME, isFilter } from "./ids";
 import type { KernelChoice } from "./kernel";
 import type { Settings } from "./python";
 
@@ -24,7 +24,14 @@ export interface Surroundings {
   /** The folder of the file browser, where there is one. */
   folder: () => string | null;
   settings: () => Settings;
+  /** Called with each kernel that a view connects to. */
+  connected: Signal<unknown, Kernel.IKernelConnection>;
 }
+
+export const ISurroundings = new Token<Surroundings>(
+  `${NAME}:ISurroundings`,
+  "What the Filter Workbench's views stand on",
+);
 
 /** What a view needs besides its path to come back as it was: kept in the workspace. */
 export interface ViewState {

@@ -18,6 +18,10 @@ export const Command = {
   openHere: `${NAME}:open-here`,
   inspect: `${NAME}:inspect`,
   replay: `${NAME}:replay`,
+  record: `${NAME}:record`,
+  newFilter: `${NAME}:new-filter`,
+  workbench: `${NAME}:workbench`,
+  lessons: `${NAME}:lessons`,
 } as const;
 
 const CAPTURES = [".mitm", ".flow", ".flows"];
