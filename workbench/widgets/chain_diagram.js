@@ -73,7 +73,7 @@ export const chainDiagram = (on) => {
       { "data-id": slot.id, class: `${slot.id === chosen ? "sel" : ""} ${slot.on ? "" : "off"} ${slot.refused || !slot.verdict.good || slot.module.fault ? "faulty" : ""}` },
       h(
         "div.node-head",
-        h("button.grip", { type: "button", "aria-label": `Move ${name}: drag, or Alt with left and right`, title: "Drag, or Alt with \u2190 \u2192", onpointerdown: (event) => drag(event, slot) }, icon("grip", 14)),
+        h("button.node-grip", { type: "button", "aria-label": `Move ${name}: drag, or Alt with left and right`, title: "Drag, or Alt with \u2190 \u2192", onpointerdown: (event) => drag(event, slot) }, icon("grip", 14)),
         slot.place == null ? null : ordinal(slot.place, slot.name),
         h("button.node-name.cut", { type: "button", "aria-pressed": slot.id === chosen, title: name, onclick: () => on.select(slot.id) }, text(slot.name)),
         slot.changes.length ? h("span.chg", { title: slot.changes.join(", "), "aria-label": "changed, not applied" }, "~") : null,
