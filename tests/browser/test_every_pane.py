@@ -102,9 +102,8 @@ def open_pane(page: Page, view: Any, pane: str) -> None:
 
 def in_grid(page: Page, node: dict[str, Any]) -> bool:
     """Whether what axe found lies in a grid that can have the focus."""
-    found: bool = page.page.evaluate(
-        "place => document.querySelector(place)?.closest('[role=grid][tabindex=\"0\"]') != null", node["target"][0]
-    )
+    grid = "place => document.querySelector(place)?.closest('[role=grid][tabindex=\"0\"]') != null"
+    found: bool = page.page.evaluate(grid, node["target"][0])
     return found
 
 
