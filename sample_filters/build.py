@@ -1,7 +1,7 @@
 """Builds the sample filters: `python -m sample_filters.build [NAME ...]` from the project's root; all of them without a name.
 
-Needs Go 1.24 for `add_header`, Rust with the target wasm32-wasip1 for `basic_auth`, `body_rewrite`, `rls_shim` and
-`token_bucket`, and the wasmtime package for `trace_every_call`. Only who changes a filter needs them: what was built is kept beside the sources.
+Needs Go 1.24 for `add_header`, Rust with the target wasm32-wasip1 for `basic_auth`, `body_rewrite`, `rls_shim` and `token_bucket`, and the
+wasmtime package for `trace_every_call`. Only who changes a filter needs them: what was built is kept beside the sources.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from tests.core.wat import Raw, Ret, call, wasm
 from workbench.capture.exchange import Exchange
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
+from workbench.config import kuadrant
 from workbench.errors import ConfigError, FilterLoadError
 from workbench.replay import Replay
+from workbench.services.ratelimit import Limitador
 from workbench.trace.records import NONE, Event, Kind
 from workbench.trace.trace import Row
 
@@ -179,3 +181,19 @@ def test_swaps_that_cannot_be_meant(tmp_path: Path) -> None:
         chain.swap(0, TOKEN_BUCKET, at=10).replay(posts(3, 1))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="before the filter's own time"):
         chain.swap(0, TOKEN_BUCKET, at=2).swap("token_bucket-2", TOKEN_BUCKET, at=1).replay(posts(3, 1))  # type: ignore[arg-type]
+
+
+def test_limits_in_a_service_go_on(tmp_path: Path) -> None:
+    """Kuadrant's toystore policy, 5 POSTs in 10 seconds, over 100 POSTs a second apart: Limitador counts on behind the new build."""
+    shim = REPO / "sample_filters/rls_shim"
+    policy = kuadrant.load(shim / "policy.yaml", shim / "route.yaml")
+    limitador = Limitador.parse(policy.limits_yaml())
+    chain = policy.chain(shim / "rls_shim.wasm", clusters={policy.cluster(): limitador})
+    items = [(request("POST", "/toys", at_ms=1000 * i, host="api.toystore.com"), response()) for i in range(100)]
+    capture = Traffic(exchanges(*items))
+    before = chain.replay(capture)  # type: ignore[arg-type]
+    after = chain.swap("rls_shim", rebuilt(shim / "rls_shim.wasm", tmp_path), at=52).replay(capture)  # type: ignore[arg-type]
+    statuses = [status for status, _ in answered(before)]
+    assert statuses == ([200] * 5 + [429] * 5) * 10
+    assert answered(after) == answered(before) and len(after) == 100
+    assert {name: len(through) for name, through in served(after).items()} == {"rls_shim": 52, "rls_shim-2": 48}

@@ -20,13 +20,16 @@ from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
+from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
+from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, ReplayError, WorkbenchError
+from .errors import ConfigError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -34,9 +37,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from .analysis.export_perfetto import Clock
+    from .analysis.laboratory import Laboratory, Setting
+    from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
     from .widgets import FlowTable
     from .widgets.decision_timeline import DecisionTimeline
+    from .widgets.laboratory import LaboratoryView
     from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
@@ -47,7 +54,7 @@ class Replay:
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Replay:
         settings: Any = None,
         notes: tuple[str, ...] = (),
         clusters: Any = None,
+        sampled: tuple[bytes, int] | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -65,6 +73,7 @@ class Replay:
         self.settings = settings
         self.notes = notes
         self.clusters = clusters
+        self.profile = None if sampled is None else GuestProfile(*sampled)
 
     @property
     def complete(self) -> bool:
@@ -214,6 +223,11 @@ class Replay:
         """Where the time went, as columns and distributions (`analysis.timing`)."""
         return Timing(self.trace, self.facts)
 
+    @cached_property
+    def instructions(self) -> Timing:
+        """The same by instructions executed, of a replay made with `fuel=True`: a unit that is the same on every machine."""
+        return Timing(self.trace, self.facts, "fuel")
+
     @property
     def baseline(self) -> Baseline:
         """What an empty hostcall costs on this machine: measured when first asked for, once a process."""
@@ -247,6 +261,24 @@ class Replay:
         """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
         return self._state
 
+    @cached_property
+    def state_tracks(self) -> Tracks:
+        """Shared data, metrics, queues, ticks and memory over time, as the view of `tracks()` draws them."""
+        return gather_tracks(self.trace, self.state())
+
+    @cached_property
+    def state_table(self) -> pd.DataFrame:
+        """One row a write to shared data, a change of a metric or queue, a tick, a growth of a VM's memory."""
+        from .analysis.tracks import state_table
+
+        return state_table(self.state_tracks)
+
+    def tracks(self) -> Any:
+        """State over time as a view in a notebook."""
+        from .widgets import StateTracks
+
+        return StateTracks(self)
+
     def microscope(self, index: int) -> Any:
         """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
         from .widgets import Microscope
@@ -265,11 +297,22 @@ class Replay:
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        try:
-            with open(path, "w", encoding="ascii", newline="\n") as file:
-                return write_jsonl(self.outcomes(), file)
-        except OSError as error:
-            raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
+
+    def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
+        """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
+
+        `clock` is virtual, when things happened in the capture, or real, what they cost. ReplayError if the file cannot be written.
+        """
+        from .analysis.export_perfetto import write_perfetto
+
+        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+
+    def to_speedscope(self, path: str | Path) -> int:
+        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles."""
+        from .analysis.export_speedscope import write_speedscope
+
+        return write_file(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name, self.profile))
 
     @cached_property
     def summary(self) -> Summary:
@@ -295,6 +338,50 @@ class Replay:
         from .widgets.decision_timeline import DecisionTimeline
 
         return DecisionTimeline(self)
+
+    def laboratory_view(self) -> LaboratoryView:
+        """The laboratory as a view for a notebook: limit, window, algorithm, key and workers to move, and what would have been limited."""
+        from .widgets.laboratory import LaboratoryView
+
+        return LaboratoryView(self)
+
+    def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
+        """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).
+
+        `which` of them count: a query as `where` takes it, indexes in the capture, or a mask with an entry for each exchange; without it
+        those that some limit was asked for, or all where none was. `key` is what shares a limit: a name of `laboratory_requests.KEYS`
+        such as `header:x-user`, a function of the captured exchange, or a column; without it the key that the replay tells of.
+        Raises `ConfigError` for what is none of these, and `QueryError`.
+        """
+        import numpy as np
+
+        from .analysis.laboratory import Laboratory
+        from .analysis.laboratory_requests import default_key, requests_of
+
+        if self.of_connections:
+            raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
+        if isinstance(which, str):
+            chosen = self.where(which)
+        elif which is None:
+            asked = np.unique(self.limit_columns.exchange)
+            chosen = asked if len(asked) else self.facts.exchange
+        else:
+            given = np.asarray(which)
+            chosen = self.facts.exchange[given] if given.dtype == bool and len(given) == len(self.facts) else given.astype(np.int64)
+        limits = self.limit_columns
+        requests = requests_of(self.trace, self.facts, self._exchanges, limits, chosen, default_key(limits) if key is None else key)
+        return Laboratory(requests, self._configured)
+
+    @cached_property
+    def _configured(self) -> Setting | None:
+        import numpy as np
+
+        from .analysis.laboratory import recognised
+        from .analysis.laboratory_requests import requests_of
+
+        limits = self.limit_columns
+        asked = np.unique(limits.exchange)
+        return recognised(requests_of(self.trace, self.facts, self._exchanges, limits, asked, "limit"), limits)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""

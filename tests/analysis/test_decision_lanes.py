@@ -112,3 +112,15 @@ def test_nothing_decided_is_said() -> None:
 @pytest.mark.parametrize(("keys", "titles"), [((b"k=ab", b"k=ac"), ["ab", "ac"]), ((b"ab",), ["ab"]), ((b"", b"x"), ["create-toy", "x"])])
 def test_labels_leave_out_what_all_keys_begin_with(keys: tuple[bytes, ...], titles: list[str]) -> None:
     assert sorted(lane.title for lane in lanes(store(4, keys=keys).take()).lanes) == sorted(titles)
+
+
+def test_an_answer_that_came_too_late_is_an_error_in_the_lane_of_its_counter() -> None:
+    w = TraceWriter("shim")
+    for index in range(3):
+        w.request(index)
+        w.callback("proxy_on_request_headers", 0, index, 4, 1)
+        call = w.asked(index, b"", b"\x08\x01", end=1 if index == 1 else 0, status=4 if index == 1 else 0)
+        w.limit(index, call, (b"toystore", b"create-toy", b""), (3, index + 1, 1, 10))
+    found = lanes(w.take())
+    assert [MARKS[mark] for mark in found.mark.tolist()] == ["allowed", "error let through", "allowed"]
+    assert found.counter.tolist() == [1, 2, 3]

@@ -164,6 +164,12 @@ def test_headers_tell_and_shared_data_name_the_key() -> None:
     assert found["window_s"].fillna(-1).tolist() == [10, -1]
 
 
+def test_a_request_header_of_that_name_tells_nothing() -> None:
+    w = begin("f")
+    w.hostcall("proxy_add_header_map_value", 0, 0, (0,), b"x-ratelimit-limit", b"5", b"", fields(b"5"))
+    assert len(table(w.take())) == 0
+
+
 def test_headers_of_several_windows_are_several_limits() -> None:
     w = begin("kong")
     limited(w, 0, (b"X-RateLimit-Limit-Second", b"2"), (b"X-RateLimit-Remaining-Second", b"0"), (b"X-RateLimit-Limit-Hour", b"50"))

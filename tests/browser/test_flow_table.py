@@ -63,7 +63,7 @@ def test_a_query_is_helped_as_it_is_typed(table: tuple[Page, Any], tmp_path: Pat
     assert box.get_attribute("aria-invalid") == "true"
     assert view.locator(".fw-count").inner_text() == good, "the last good result stays"
     view.get_by_role("button", name="~outcome", exact=True).click()
-    view.locator(".fw-said").wait_for(state="hidden")
+    view.locator(".fw-query-said").wait_for(state="hidden")
     page.page.wait_for_function("good => document.querySelector('.fw-flows .fw-count').innerText !== good", arg=good)
     box.press("Escape")
     box.press("Escape")

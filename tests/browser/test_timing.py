@@ -13,9 +13,10 @@ from .test_workbench import CONTRAST, OVERFLOW
 pytestmark = pytest.mark.slow
 
 CODE = """import workbench as wb
-def one(name, **given):
-    return wb.Filter(f"sample_filters/{name}/{name}.wasm", **given)
-replay = wb.Chain(one("basic_auth", config={"basic_auth_rules": []}), one("token_bucket"), one("add_header", name="<b>add</b>")).replay(
+RULES = {"basic_auth_rules": [{"prefix": "/productpage", "request_methods": ["GET", "POST"], "credentials": ["ok:test"]}]}
+def one(stem, **given):
+    return wb.Filter(f"sample_filters/{stem}/{stem}.wasm", **given)
+replay = wb.Chain(one("basic_auth", config=RULES), one("token_bucket"), one("add_header", name="<b>add</b>")).replay(
     wb.open_capture("captures/toystore.mitm"))
 view = replay.timing()
 view"""
@@ -28,7 +29,7 @@ def timing(lab: Lab, page: Page, repo: Path) -> Any:
             (lab.root / folder).symlink_to(repo / folder)
     page.run(lab.notebook("timing.ipynb", CODE))
     view = page.page.get_by_role("region", name="Timing of a replay")
-    view.get_by_role("treegrid", name="Time per callback").get_by_text("on_request_headers").first.wait_for(timeout=60_000)
+    view.get_by_role("treegrid", name="Time per callback").get_by_text("on_request_headers").first.wait_for(timeout=30_000)
     view.get_by_role("slider", name="Exchanges over the capture").wait_for()
     # all of it on one picture
     view.evaluate("view => { view.style.maxHeight = 'none'; view.style.height = view.firstChild.scrollHeight + 800 + 'px'; }")
@@ -81,7 +82,7 @@ def test_rows_open_zoom_and_select(timing: Any, page: Page, tmp_path: Path) -> N
 
 
 def test_themes_and_widths(timing: Any, page: Page, tmp_path: Path) -> None:
-    timing.locator(".fw-callback").nth(1).click()
+    timing.get_by_role("treegrid").locator(".fw-callback").nth(1).click()
     timing.get_by_role("option").first.wait_for()
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         page.theme(theme)

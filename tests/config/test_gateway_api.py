@@ -53,7 +53,7 @@ def test_a_gateway(tmp_path: Path) -> None:
 def test_wrong_routes(tmp_path: Path, old: str, new: str, line: int, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         route(tmp_path, ROUTE.replace(old, new))
-    assert f"r.yaml:{line}" in caught.value.where and told in str(caught.value)
+    assert caught.value.where == f"{tmp_path / 'r.yaml'}: line {line}" and told in str(caught.value)
 
 
 def test_listeners_need_names_of_their_own(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import workbench as wb
 from tests.config.objects import FIVE_V1, GATEWAY, ROUTE, Load, policy
 from workbench.cli import main
 from workbench.errors import ConfigError
+from workbench.services import Script, Unreachable
+from workbench.services.ratelimit import Limitador
 
 REPO = Path(__file__).resolve().parents[2]
 SAMPLE = REPO / "sample_filters" / "rls_shim"
@@ -36,7 +38,17 @@ def test_a_chain(read: Load) -> None:
     chain = found.chain("some/shim.wasm", "0.4", failure_mode="allow", name="shim")
     assert json.loads(chain[0].config) == found.filter_config("0.4", failure_mode="allow")
     assert chain[0].name == "shim"
+    assert list(chain.clusters) == ["kuadrant-rate-limiting-service"]
     assert found.cluster("0.4") == "kuadrant-rate-limiting-service" and found.cluster() == "kuadrant-ratelimit-service"
+
+
+def test_a_limitador_with_the_limits(read: Load) -> None:
+    found = read(policy(FIVE_V1), ROUTE)
+    (limitador,) = found.clusters(headers="draft03", latency_ms=3).values()
+    assert limitador.limits == Limitador.parse(found.limits_yaml()).limits
+    assert limitador.headers == "draft03"
+    chain = found.chain("shim.wasm", clusters={found.cluster(): [Unreachable()], "other": "capture"})
+    assert isinstance(chain.clusters[found.cluster()], Script) and list(chain.clusters) == [found.cluster(), "other"]
 
 
 def test_several_gateways(read: Load) -> None:
@@ -79,6 +91,18 @@ def test_the_command_writes_limits_to_a_file(capsys: pytest.CaptureFixture[str],
     assert json.loads(out)["services"]["ratelimit-service"]["failureMode"] == "deny"
     assert (tmp_path / "limits.yaml").read_text().startswith("- namespace: default/toystore\n")
     assert err == "workbench: not read: ConfigMap\n"
+
+
+def test_all_the_way_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What it writes is what `workbench replay` takes."""
+    assert main(["kuadrant", str(SAMPLE / "policy.yaml"), str(SAMPLE / "route.yaml"), "--limits", str(tmp_path / "limits.yaml")]) == 0
+    (tmp_path / "config.json").write_text(capsys.readouterr().out)
+    (tmp_path / "clusters.yaml").write_text("clusters: {kuadrant-ratelimit-service: {rls: {limitador: limits.yaml}}}")
+    words = ["replay", str(REPO / "captures" / "burst.mitm"), "--clusters", str(tmp_path / "clusters.yaml"), "--quiet"]
+    words += ["--filter", str(SAMPLE / "rls_shim.wasm"), "--config", f"@{tmp_path / 'config.json'}", "--jsonl", str(tmp_path / "out.jsonl")]
+    assert main(words) == 0
+    results = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [each["downstream_response"]["status"] for each in results if each["method"] == "POST"] == [201] * 5 + [429] * 5
 
 
 def test_the_command_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from cel_expr_python import cel
 
-from workbench.config.documents import Spot, read_documents
+from workbench.config.documents import mapping, read_documents
 from workbench.config.patterns import Condition, Counter, Pattern, read_selector, read_when
 from workbench.errors import ConfigError
+from workbench.services.yamlfile import Item
 
 REQUEST: dict[str, Any] = {"request": {"url_path": "/toys/1", "method": "GET", "headers": {"x-user": "jane"}}}
 
 
-def spot(tmp_path: Path, text: str) -> Spot:
+def spot(tmp_path: Path, text: str) -> Item:
     (tmp_path / "p.yaml").write_text(text)
     return next(read_documents(tmp_path / "p.yaml"))
 
@@ -81,4 +82,4 @@ def test_operators_that_no_shim_knows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a..b", ".a", "a.", "x" * 254])
 def test_what_is_no_selector(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="is no selector"):
-        read_selector(spot(tmp_path, f"a: '{text}'").fields(None)["a"])
+        read_selector(mapping(spot(tmp_path, f"a: '{text}'"), None)["a"])

@@ -118,7 +118,7 @@ def test_cel_where_selectors_can_say_it(read: Load) -> None:
 )
 def test_cel_that_selectors_cannot_say(read: Load, spec: str) -> None:
     found = read(policy(spec), ROUTE)
-    with pytest.raises(ConfigError, match=r"0\.yaml:\d+: .*Choose release 0\.7 or newer") as caught:
+    with pytest.raises(ConfigError, match=r"0\.yaml: line \d+: .*Choose release 0\.7 or newer") as caught:
         found.filter_config("0.6")
     assert "is more than" in str(caught.value)
     assert found.filter_config("0.7")["actionSets"]

@@ -65,6 +65,13 @@ def test_listeners_take_their_hostnames(read: Load) -> None:
     assert held(read(gateway_policy(TEN, section="/api"), ROUTE, GATEWAY)) == {"rule-1": {"all": "wide"}, "rule-2": {"all": "wide"}}
 
 
+def test_parents_by_port_and_of_other_kinds(read: Load) -> None:
+    found = read(policy(FIVE_V1), ROUTE.replace("namespace: mesh}", "namespace: mesh, port: 80}, {kind: Service, name: toystore}"), GATEWAY)
+    assert {str(bound.gateway.key) for bound in found._bounds} == {"mesh/gw"}
+    with pytest.raises(ConfigError, match="no limit holds for any route"):
+        read(policy(FIVE_V1), ROUTE.replace("namespace: mesh}", "namespace: mesh, port: 81}"), GATEWAY)
+
+
 @pytest.mark.parametrize(
     ("texts", "told"),
     [
@@ -86,4 +93,4 @@ def test_listeners_take_their_hostnames(read: Load) -> None:
 def test_what_is_not_there(read: Load, texts: tuple[str, ...], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(*texts)
-    assert told in str(caught.value) and ".yaml:" in caught.value.where
+    assert told in str(caught.value) and ".yaml: line " in caught.value.where

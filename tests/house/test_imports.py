@@ -30,6 +30,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "chain": frozenset({"errors", "capture", "trace", "services", "host", "filter", "replay"}),
     "publish": frozenset({"errors", "host"}),
     "config": frozenset({"errors", "services"}),
+    "lab": frozenset({"errors"}),
+    "documents": frozenset({"errors", "analysis"}),
     "cli": ANY,
     "__main__": ANY,
     "__init__": ANY,
@@ -42,6 +44,7 @@ LAZY: dict[str, frozenset[str]] = {
     "chain": frozenset({"widgets"}),
     "config": frozenset({"chain", "filter"}),
     "widgets": frozenset({"chain", "filter"}),
+    "documents": frozenset({"capture", "chain", "filter", "widgets"}),
 }
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to and measures an empty
 hostcall, a filter is inspected when asked, files become a chain when one is wanted, the workbench makes a chain where it was given none,
@@ -53,7 +56,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "anywidget": frozenset({"widgets"}),
     "ipywidgets": frozenset({"widgets"}),
     "traitlets": frozenset({"widgets"}),
-    "IPython": frozenset({"widgets"}),
+    "IPython": frozenset({"widgets", "documents"}),
     "plotly": frozenset({"widgets"}),
     "pandas": frozenset({"analysis", "widgets", "replay"}),
     "numpy": frozenset({"capture", "trace", "host", "analysis", "widgets", "replay"}),
@@ -71,7 +74,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "zlib_ng": frozenset({"host"}),
     "brotli": frozenset({"capture"}),
     "zstandard": frozenset({"capture"}),
-    "sample_filters": frozenset({"core"}),
+    "sample_filters": frozenset({"core", "lab"}),
 }
 """Package from outside -> the rooms that may import it. One that is not here needs a door first."""
 
@@ -91,7 +94,7 @@ HEAVY = (
 )
 
 REPO = Path(__file__).resolve().parents[2]
-SOURCES = sorted((REPO / "workbench").rglob("*.py"))
+SOURCES = sorted(path for path in (REPO / "workbench").rglob("*.py") if "node_modules" not in path.parts)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def test_every_value_knows_its_line() -> None:
             lambda top: top.mapping()["a"].mapping(("b",)),
             "f.yaml: line 3: c is no key that is known here. Known are b",
         ),
+        ("latency: 1", lambda top: top.mapping(("status", "latency_ms")), "Known are status, latency_ms. Did you mean latency_ms?"),
         ("x: 1\na:\n  b: 1", lambda top: top.mapping()["a"].mapping(None, ("c", "d")), "f.yaml: line 2: a has no c and no d"),
         ("a: 5", lambda top: top.mapping()["a"].text(), "f.yaml: line 1: a is 5 where text is wanted. Put it in quotes"),
         ("a:", lambda top: top.mapping()["a"].text(), "f.yaml: line 1: a is empty where text is wanted"),

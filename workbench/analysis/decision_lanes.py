@@ -19,7 +19,7 @@ from . import words
 from .facts import Facts, Ints
 from .limits import Limit, Limits
 
-__all__ = ["MARKS", "Lane", "Lanes", "lanes_of"]
+__all__ = ["MARKS", "Lane", "Lanes", "lanes_of", "short_keys"]
 
 MARKS = ("allowed", "limited", "shadow", "denied", "error let through", "error refused")
 """What a mark says, by its number."""
@@ -217,18 +217,28 @@ def lanes_of(facts: Facts, limits: Limits, verdicts: Iterable[tuple[int, str, in
     keys = {limit: place for place, limit in enumerate(names)}
     decided: Counter[str] = Counter()
     bare: list[tuple[int, int, int]] = []
+    failed: list[tuple[int, int]] = []
     for exchange, verdict, place in verdicts:
         decided[verdict] += 1
-        if exchange << 8 | place not in explained:
+        if exchange << 8 | place in explained:
+            # the service counted, and its answer was of no use
+            failed += [(exchange << 8 | place, MARKS.index(verdict))] if verdict.startswith("error") else []
+        else:
             name = filters[place] if place < len(filters) else ""
             bare.append((exchange, MARKS.index(verdict), keys.setdefault(Limit(name, "", ""), len(keys))))
+    of = limits.exchange << 8 | limits.filter
+    mark = _FROM_LIMIT[limits.verdict]
+    if failed:
+        pairs = np.array(sorted(failed), np.int64)
+        at = np.minimum(np.searchsorted(pairs[:, 0], of), len(pairs) - 1)
+        mark = np.where(pairs[at, 0] == of, pairs[at, 1], mark)
     more = np.array(bare, np.int64).reshape(-1, 3)
     at = np.searchsorted(facts.exchange, more[:, 0])
     none = np.full(len(more), -1, np.int64)
     columns = {
         "exchange": np.concatenate((limits.exchange, more[:, 0])),
         "time": np.concatenate((limits.time, facts.time[at])),
-        "mark": np.concatenate((_FROM_LIMIT[limits.verdict], more[:, 1])),
+        "mark": np.concatenate((mark, more[:, 1])),
         "counter": np.concatenate((limits.counter, none)),
         "maximum": np.concatenate((limits.maximum, none)),
         "start": np.concatenate((limits.start, none)),
@@ -254,17 +264,23 @@ def lanes_of(facts: Facts, limits: Limits, verdicts: Iterable[tuple[int, str, in
 
 
 def _labels(limits: Sequence[Limit]) -> dict[Limit, str]:
-    """Each key without what all keys of its limit begin with, cut where a word begins."""
+    """Each limit's key, told apart from those of the same limit."""
     groups: dict[tuple[str, str], list[Limit]] = {}
     for limit in limits:
-        if limit.key:
-            groups.setdefault((limit.owner, limit.name), []).append(limit)
-    labels = {limit: words.shorten(limit.key, _LONGEST_KEY) for limit in limits}
+        groups.setdefault((limit.owner, limit.name), []).append(limit)
+    labels: dict[Limit, str] = {}
     for group in groups.values():
-        if len(group) > 1:
-            # what the first and the last in order share, all share
-            ends = zip(min(limit.key for limit in group), max(limit.key for limit in group), strict=False)
-            common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
-            cut = max(common.rfind(mark) for mark in " =/,:") + 1
-            labels.update({limit: words.shorten(limit.key[cut:], _LONGEST_KEY) or limit.key for limit in group})
+        labels.update(zip(group, short_keys([limit.key for limit in group]), strict=True))
     return labels
+
+
+def short_keys(keys: Sequence[str]) -> list[str]:
+    """Keys for display: bounded, and without what all that are not empty begin with, cut where a word begins."""
+    given = [key for key in keys if key]
+    cut = 0
+    if len(given) > 1:
+        # what the first and the last in order share, all share
+        ends = zip(min(given), max(given), strict=False)
+        common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+        cut = max(common.rfind(mark) for mark in " =/,:") + 1
+    return [words.shorten(key[cut:] or key, _LONGEST_KEY) for key in keys]

@@ -137,9 +137,9 @@ def deciding(limits: Limits, exchanges: Ints, filters: Ints) -> Ints:
 def limits_table(trace: Trace, limits: Limits) -> pd.DataFrame:
     """One row a counter that was asked for an exchange, in order, its index the row's number in the trace.
 
-    exchange, time, filter, domain (the service's; empty where a filter keeps the counter itself), limit, key, verdict (allowed, limited,
-    shadow, unlimited), max, counter (after this request), remaining, hits, window_s, window_start, resets_at (virtual time, NaT where
-    nobody said), source. Numbers are nullable. Texts are captured data, not escaped.
+    exchange, time, filter, domain (the service's, with its kind where it explains itself; empty where a filter keeps the counter itself),
+    limit, key, verdict (allowed, limited, shadow, unlimited), max, counter (after this request), remaining, hits, window_s,
+    window_start, resets_at (virtual time, NaT where nobody said), source. Numbers are nullable. Texts are captured data, not escaped.
     """
     import pandas as pd
 
@@ -265,15 +265,19 @@ def _questions(trace: Trace, explained: set[int]) -> dict[int, tuple[int, bytes]
 
 
 def _calls(
-    trace: Trace, name: str, wanted: tuple[str, ...], results: tuple[int, ...] = (0,)
+    trace: Trace, name: str, wanted: tuple[str, ...], *, may_fail: bool = False, map_type: int | None = None
 ) -> Iterator[tuple[int, int, int, list[bytes]]]:
-    """Row, exchange, filter and some of the fields of each call of one hostcall for an exchange."""
+    """Row, exchange, filter and some of the fields of each call of one hostcall for an exchange, of header maps those of one type."""
     code = next((code for code, call in enumerate(trace.schema.hostcalls) if call.name == name), None)
     if code is None:
         return
     known = trace.schema.hostcalls[code].fields
     for first, rows, blob in trace.blocks():
-        kept = (rows["kind"] == Kind.HOSTCALL) & (rows["code"] == code) & (rows["exchange"] != NONE) & np.isin(rows["result"], results)
+        kept = (rows["kind"] == Kind.HOSTCALL) & (rows["code"] == code) & (rows["exchange"] != NONE)
+        if not may_fail:
+            kept &= rows["result"] == 0
+        if map_type is not None:
+            kept &= rows["a"] == map_type
         at = np.flatnonzero(kept)
         if len(at):
             yield from _fields(first, rows, blob, at, [known.index(each) for each in wanted], len(known))
@@ -298,7 +302,7 @@ def _own(trace: Trace, facts: Facts, book: _Book, known: set[tuple[int, int]]) -
         told.setdefault((exchange, filter_), (seq, quotas))
     written: dict[tuple[int, int], tuple[int, dict[bytes, bytes]]] = {}
     for name in ("proxy_add_header_map_value", "proxy_replace_header_map_value"):
-        for seq, exchange, filter_, (header, value) in _calls(trace, name, ("name", "value")):
+        for seq, exchange, filter_, (header, value) in _calls(trace, name, ("name", "value"), map_type=_RESPONSE_HEADERS):
             if b"atelimit-" in header.lower():
                 written.setdefault((exchange, filter_), (seq, {}))[1].setdefault(header, value)
     for pair, (seq, headers) in written.items():
@@ -360,7 +364,7 @@ class _Counters:
     def of(cls, trace: Trace, filters: Iterable[int]) -> _Counters:
         keepers = lookup(filters)
         asked: dict[tuple[int, int], tuple[int, str]] = {}
-        for seq, exchange, filter_, (key,) in _calls(trace, "proxy_get_shared_data", ("key",), (0, 1)):
+        for seq, exchange, filter_, (key,) in _calls(trace, "proxy_get_shared_data", ("key",), may_fail=True):
             if keepers[filter_]:
                 asked.setdefault((exchange, filter_), (seq, words.text(key)))
         wrote: dict[tuple[int, int], int] = {}

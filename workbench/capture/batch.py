@@ -18,7 +18,7 @@ class Batch:
     start_ns: int
 
 
-_FIRST, _MOST = 16, 1000
+_FIRST, _MOST = 4, 1000
 _LASTING_S = 0.05
 
 

@@ -28,6 +28,8 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--findings", metavar="OUT", help="write what looks wrong, with reasons and remedies, as JSON; - is standard output"
     )
+    command.add_argument("--perfetto", metavar="OUT.json", help="write a trace for ui.perfetto.dev and chrome://tracing")
+    command.add_argument("--speedscope", metavar="OUT.json", help="write where the time went for speedscope.app")
     command.add_argument("--limit-ms", type=positive, default=1000.0, metavar="MS", help="time that one call into a filter may take (1000)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random bytes that filters get (0)")
     command.add_argument("--chunk-size", type=size, default=0, metavar="BYTES", help="bodies come in pieces of this size (0: whole)")
@@ -47,6 +49,9 @@ def _run(args: argparse.Namespace) -> int:
         check_output("--jsonl", Path(args.jsonl), Path(args.capture))
     if args.findings not in (None, "-"):
         check_output("--findings", Path(args.findings), Path(args.capture))
+    for option in ("perfetto", "speedscope"):
+        if out := getattr(args, option):
+            check_output(f"--{option}", Path(out), Path(args.capture))
     if args.jsonl == args.findings == "-":
         raise ConfigError("standard output is given twice", where="--jsonl -, --findings -", remedy="Write one of them to a file")
     with Progress(sys.stderr, Path(args.capture).name, not args.quiet) as progress:
@@ -67,6 +72,10 @@ def _run(args: argparse.Namespace) -> int:
         replay.to_jsonl(args.jsonl)
     if args.findings is not None:
         write_json([each.as_dict() for each in replay.findings()], "--findings", args.findings, indent=2)
+    if args.perfetto:
+        replay.to_perfetto(args.perfetto)
+    if args.speedscope:
+        replay.to_speedscope(args.speedscope)
     if not args.quiet:
         print_summary(replay, sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout)
     return 0 if replay.complete else 130

@@ -6,7 +6,8 @@ import re
 from functools import cache
 from typing import Any
 
-from .documents import Spot
+from ..services.yamlfile import Item
+from .documents import fault, string
 
 __all__ = ["check_cel", "quoted", "single_quoted"]
 
@@ -14,21 +15,21 @@ _LONGEST = 16 << 10
 _FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
-def check_cel(spot: Spot) -> str:
+def check_cel(spot: Item) -> str:
     """The CEL expression that stands at `spot`; ConfigError with its place in the text where it does not parse.
 
     Names and functions are not looked up: a filter may have some of its own.
     """
-    text = spot.text()
+    text = string(spot)
     if len(text) > _LONGEST:
-        raise spot.fault(f"is {len(text)} characters long", f"{_LONGEST} are the most for one CEL expression")
+        raise fault(spot, f"is {len(text)} characters long", f"{_LONGEST} are the most for one CEL expression")
     try:
         _environment().compile(text, disable_check=True)
     except (RuntimeError, ValueError) as error:
         found = _FAULT.search(str(error))
         problem = found[3].removeprefix("Syntax error: ").split(" expecting ")[0] if found else "it cannot be parsed"
         place = f" at character {found[2]}" if found else ""
-        raise spot.fault(f"{text!r} is not CEL: {problem}{place}", "Mend the expression") from None
+        raise fault(spot, f"{text!r} is not CEL: {problem}{place}", "Mend the expression") from None
     return text
 
 

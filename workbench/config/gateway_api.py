@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from .documents import Spot
+from ..services.yamlfile import Item
+from .documents import choice, fault, mapping, string, whole
 
 __all__ = ["Gateway", "Listener", "Match", "Named", "Route", "Rule", "metadata", "more_specific", "read_gateway", "read_matches",
            "read_route", "within"]  # fmt: skip
@@ -57,16 +58,17 @@ class Rule:
 
     name: str
     matches: tuple[Match, ...]
-    spot: Spot
+    spot: Item = field(compare=False)
 
 
 @dataclass(frozen=True)
 class Parent:
-    """A route's reference to a gateway, or to one of its listeners."""
+    """A route's reference to a gateway, or to those of its listeners with a name or a port."""
 
     gateway: Named
     section: str | None
-    spot: Spot
+    port: int | None
+    spot: Item
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Route:
     parents: tuple[Parent, ...]
     hostnames: tuple[str, ...]
     rules: tuple[Rule, ...]
-    spot: Spot
+    spot: Item
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Listener:
 
     name: str
     hostname: str = "*"
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,45 +107,46 @@ class Gateway:
         return tuple(dict.fromkeys(each.hostname for each in self.listeners))
 
 
-def metadata(fields: dict[str, Spot], spot: Spot) -> tuple[Named, str]:
+def metadata(fields: dict[str, Item], spot: Item) -> tuple[Named, str]:
     """Namespace with name, and when the object was made, empty where that is not said."""
     if "metadata" not in fields:
-        raise spot.fault("'metadata' is missing", "Add `metadata: {name: …, namespace: …}`")
-    given = fields["metadata"].fields(None, ("name",))
-    namespace = given["namespace"].text() if "namespace" in given else "default"
-    created = str(given["creationTimestamp"].node.value) if "creationTimestamp" in given else ""
-    return Named(namespace, given["name"].text()), created
+        raise fault(spot, "'metadata' is missing", "Add `metadata: {name: …, namespace: …}`")
+    given = mapping(fields["metadata"], None, ("name",))
+    namespace = string(given["namespace"]) if "namespace" in given else "default"
+    created = str(given["creationTimestamp"].value) if "creationTimestamp" in given else ""
+    return Named(namespace, string(given["name"])), created
 
 
-def read_route(spot: Spot) -> Route:
+def read_route(spot: Item) -> Route:
     """An HTTPRoute. Raises ConfigError for what is none."""
-    fields = spot.fields(("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
+    fields = mapping(spot, ("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
     key, created = metadata(fields, spot)
-    given = Spot(spot.file, fields["spec"].node, "spec").fields(_ROUTE)
+    given = mapping(fields["spec"], _ROUTE)
     parents = [_parent(each, key.namespace) for each in given["parentRefs"].items()] if "parentRefs" in given else []
     hostnames = [_hostname(each) for each in given["hostnames"].items()] if "hostnames" in given else []
     rules = []
     for number, each in enumerate(given["rules"].items() if "rules" in given else (), start=1):
-        rule = each.fields(_RULE)
+        rule = mapping(each, _RULE)
         matches = read_matches(rule["matches"]) if "matches" in rule else ()
         rules.append(Rule(f"rule-{number}", tuple(_completed(match) for match in matches) or (_ANY,), each))
     rules = rules or [Rule("rule-1", (_ANY,), spot)]
-    return Route(key, created, tuple(parents), tuple(hostnames), tuple(rules), spot)
+    return Route(key, created, tuple(each for each in parents if each is not None), tuple(hostnames), tuple(rules), spot)
 
 
-def read_gateway(spot: Spot) -> Gateway:
+def read_gateway(spot: Item) -> Gateway:
     """A Gateway. Raises ConfigError for what is none."""
-    fields = spot.fields(("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
+    fields = mapping(spot, ("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
     key, _ = metadata(fields, spot)
-    given = Spot(spot.file, fields["spec"].node, "spec").fields(_GATEWAY, ("gatewayClassName", "listeners"))
+    given = mapping(fields["spec"], _GATEWAY, ("gatewayClassName", "listeners"))
     listeners: dict[str, Listener] = {}
     for each in given["listeners"].items():
-        listener = each.fields(_LISTENER, ("name",))
-        name = listener["name"].text()
+        listener = mapping(each, _LISTENER, ("name",))
+        name = string(listener["name"])
         if name in listeners:
-            raise listener["name"].fault(f"a second listener named {name!r}", "Give each a name of its own")
-        listeners[name] = Listener(name, _hostname(listener["hostname"]) if "hostname" in listener else "*")
-    return Gateway(key, given["gatewayClassName"].text(), tuple(listeners.values()))
+            raise fault(listener["name"], f"a second listener named {name!r}", "Give each a name of its own")
+        hostname = _hostname(listener["hostname"]) if "hostname" in listener else "*"
+        listeners[name] = Listener(name, hostname, whole(listener["port"]) if "port" in listener else None)
+    return Gateway(key, string(given["gatewayClassName"]), tuple(listeners.values()))
 
 
 _ANY = Match(("PathPrefix", "/"))
@@ -154,48 +158,51 @@ def _completed(match: Match) -> Match:
     return replace(match, path=match.path or _ANY.path)
 
 
-def read_matches(spot: Spot) -> tuple[Match, ...]:
+def read_matches(spot: Item) -> tuple[Match, ...]:
     """A list of HTTPRouteMatch."""
     return tuple(_match(each) for each in spot.items())
 
 
-def _match(spot: Spot) -> Match:
-    given = spot.fields(("path", "method", "headers", "queryParams"))
+def _match(spot: Item) -> Match:
+    given = mapping(spot, ("path", "method", "headers", "queryParams"))
     path = None
     if "path" in given:
-        parts = given["path"].fields(("type", "value"))
-        kind = parts["type"].choice(_PATH_TYPES) if "type" in parts else "PathPrefix"
-        value = parts["value"].text() if "value" in parts else "/"
+        parts = mapping(given["path"], ("type", "value"))
+        kind = choice(parts["type"], _PATH_TYPES) if "type" in parts else "PathPrefix"
+        value = string(parts["value"]) if "value" in parts else "/"
         if kind != "RegularExpression" and not value.startswith("/"):
-            raise parts["value"].fault(f"the path {value!r} does not begin with /", "Write the path from the root on")
+            raise fault(parts["value"], f"the path {value!r} does not begin with /", "Write the path from the root on")
         path = (kind, value)
-    method = given["method"].choice(METHODS) if "method" in given else None
+    method = choice(given["method"], METHODS) if "method" in given else None
     return Match(path, method, _pairs(given.get("headers")), _pairs(given.get("queryParams")))
 
 
-def _pairs(spot: Spot | None) -> tuple[tuple[str, str, str], ...]:
+def _pairs(spot: Item | None) -> tuple[tuple[str, str, str], ...]:
     if spot is None:
         return ()
     found = []
     for each in spot.items():
-        given = each.fields(("type", "name", "value"), ("name", "value"))
-        kind = given["type"].choice(("Exact", "RegularExpression")) if "type" in given else "Exact"
-        found.append((kind, given["name"].text(), given["value"].text()))
+        given = mapping(each, ("type", "name", "value"), ("name", "value"))
+        kind = choice(given["type"], ("Exact", "RegularExpression")) if "type" in given else "Exact"
+        found.append((kind, string(given["name"]), string(given["value"])))
     return tuple(found)
 
 
-def _parent(spot: Spot, namespace: str) -> Parent:
-    given = spot.fields(_PARENT, ("name",))
-    where = given["namespace"].text() if "namespace" in given else namespace
-    section = given["sectionName"].text() if "sectionName" in given else None
-    return Parent(Named(where, given["name"].text()), section, spot)
+def _parent(spot: Item, namespace: str) -> Parent | None:
+    """None for a parent that is no Gateway, such as a Service of a mesh."""
+    given = mapping(spot, _PARENT, ("name",))
+    if "kind" in given and string(given["kind"]) != "Gateway":
+        return None
+    where = string(given["namespace"]) if "namespace" in given else namespace
+    section = string(given["sectionName"]) if "sectionName" in given else None
+    return Parent(Named(where, string(given["name"])), section, whole(given["port"]) if "port" in given else None, spot)
 
 
-def _hostname(spot: Spot) -> str:
-    value = spot.text()
+def _hostname(spot: Item) -> str:
+    value = string(spot)
     if not _HOSTNAME.fullmatch(value):
-        raise spot.fault(
-            f"{value!r} is no hostname", "Write it in lower case; only its first label may be *, and a port does not belong to it"
+        raise fault(
+            spot, f"{value!r} is no hostname", "Write it in lower case; only its first label may be *, and a port does not belong to it"
         )
     return value
 

@@ -20,15 +20,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..services.yamlfile import Item
 from . import shim_actions, shim_selectors
-from .documents import Spot, read_documents
+from .documents import fault, mapping, read_documents, string
 from .gateway_api import GROUP, Gateway, Named, Route, read_gateway, read_route
 from .limitador_limits import limits_of, limits_yaml
+from .overview import overview
 from .ratelimit_policy import Policy, read_policy
 from .topology import Bound, Objects, bind
 
 if TYPE_CHECKING:
     from ..chain import Chain
+    from ..services.ratelimit import Limitador
 
 __all__ = ["NEWEST", "Kuadrant", "load"]
 
@@ -84,6 +87,13 @@ class Kuadrant:
         """The cluster that the configuration of that release calls for Limitador."""
         return shim_selectors.CLUSTER if _release(release) < (0, 7) else shim_actions.CLUSTER
 
+    def clusters(self, release: str = NEWEST, **settings: Any) -> dict[str, Limitador]:
+        """Limitador with the limits, by the name of the cluster that the configuration of that release calls. `settings` are those of
+        `Limitador`: `headers`, `latency_ms`, `faults`, `carry_on`."""
+        from ..services.ratelimit import Limit, Limitador
+
+        return {self.cluster(release): Limitador([Limit(**each) for each in self.limits(release)], **settings)}
+
     def chain(
         self,
         module: str | os.PathLike[str],
@@ -91,16 +101,31 @@ class Kuadrant:
         *,
         failure_mode: str | None = None,
         timeout: str = _TIMEOUT,
+        headers: str = "none",
         clusters: Mapping[str, Any] | None = None,
         **of_filter: Any,
     ) -> Chain:
-        """A chain of `module`, any that reads the wasm-shim's configuration. `clusters` says who answers for Limitador's cluster and
-        others; `of_filter` are further arguments of `Filter`."""
+        """A chain of `module`, any that reads the wasm-shim's configuration, with a Limitador that has the limits behind it.
+
+        `headers` is `draft03` for a Limitador that sends `X-RateLimit-*`; `clusters` says who answers for further clusters, or in the
+        place of Limitador's; `of_filter` are further arguments of `Filter`.
+        """
         from ..chain import Chain
         from ..filter import Filter
 
         config = self.filter_config(release, failure_mode=failure_mode, timeout=timeout)
-        return Chain(Filter(module, config, **of_filter), clusters=clusters)
+        return Chain(Filter(module, config, **of_filter), clusters={**self.clusters(release, headers=headers), **(clusters or {})})
+
+    def text(self) -> str:
+        """Which limit is for which requests, on a page."""
+        return overview(self.gateway, self._bounds)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """What a notebook shows."""
+        for number, line in enumerate(self.text().splitlines()):
+            if number:
+                printer.break_()
+            printer.text(line)
 
     def __repr__(self) -> str:
         return f"<Kuadrant {self.gateway.key}: {len(self.policies)} policies, {len(self.routes)} routes, {len(self.limits())} limits>"
@@ -120,7 +145,7 @@ def load(*paths: str | os.PathLike[str], gateway: str | None = None) -> Kuadrant
     bounds = bind(objects)
     found = {bound.gateway.key: bound.gateway for bound in bounds}
     if not found:
-        raise objects.policies[0].spot.fault("no limit holds for any route", "Give the route that the policy is for, and limits")
+        raise fault(objects.policies[0].spot, "no limit holds for any route", "Give the route that the policy is for, and limits")
     if gateway is None and len(found) > 1:
         names = ", ".join(map(str, found))
         raise ConfigError(f"the routes are behind several gateways: {names}", remedy="Choose one with gateway=…")
@@ -139,8 +164,8 @@ def _read(paths: tuple[str | os.PathLike[str], ...]) -> Objects:
     ignored: dict[str, None] = {}
     for path in paths:
         for spot in read_documents(path):
-            fields = spot.fields(None, ("apiVersion", "kind"))
-            group, kind = fields["apiVersion"].text().rpartition("/")[0], fields["kind"].text()
+            fields = mapping(spot, None, ("apiVersion", "kind"))
+            group, kind = string(fields["apiVersion"]).rpartition("/")[0], string(fields["kind"])
             if (group, kind) == ("kuadrant.io", "RateLimitPolicy"):
                 policies.append(read_policy(spot))
             elif group == GROUP and kind in _VERSIONS:
@@ -156,16 +181,16 @@ def _read(paths: tuple[str | os.PathLike[str], ...]) -> Objects:
     return Objects(tuple(policies), tuple(routes.values()), tuple(gateways.values()), tuple(ignored))
 
 
-def _put(known: dict[Named, Any], key: Named, value: Any, spot: Spot, kind: str) -> None:
+def _put(known: dict[Named, Any], key: Named, value: Any, spot: Item, kind: str) -> None:
     if key in known:
-        raise spot.fault(f"a second {kind} {key}", "Keep one of them")
+        raise fault(spot, f"a second {kind} {key}", "Keep one of them")
     known[key] = value
 
 
-def _check_version(spot: Spot, kind: str) -> None:
-    version = spot.text().rpartition("/")[2]
+def _check_version(spot: Item, kind: str) -> None:
+    version = string(spot).rpartition("/")[2]
     if version not in _VERSIONS[kind]:
-        raise spot.fault(f"unknown version {version!r} of {kind}", f"Write {GROUP}/v1")
+        raise fault(spot, f"unknown version {version!r} of {kind}", f"Write {GROUP}/v1")
 
 
 def _release(text: str) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..services.yamlfile import Item
 from .cel import check_cel, single_quoted
-from .documents import Spot
+from .documents import choice, fault, mapping, string
 
 __all__ = ["OPERATORS", "Condition", "Counter", "Pattern", "read_expression", "read_selector", "read_when"]
 
@@ -55,7 +56,7 @@ class Pattern:
 class Condition:
     """One entry of `when`: a pattern, or a CEL predicate."""
 
-    spot: Spot
+    spot: Item
     pattern: Pattern | None = None
     predicate: str = ""
 
@@ -78,7 +79,7 @@ class Condition:
 class Counter:
     """What a limit is counted by: a selector, or a CEL expression."""
 
-    spot: Spot
+    spot: Item
     selector: str = ""
     expression: str = ""
 
@@ -98,28 +99,28 @@ class Counter:
         return self.expression if _PLAIN.fullmatch(self.expression) else None
 
 
-def read_when(spot: Spot, version: str) -> Condition:
+def read_when(spot: Item, version: str) -> Condition:
     """An entry of `when`: `{selector, operator, value}` in v1beta2, `{predicate}` in v1. Raises ConfigError for others."""
     if version == "v1":
-        return Condition(spot, predicate=check_cel(spot.fields(("predicate",), ("predicate",))["predicate"]))
-    given = spot.fields(("selector", "operator", "value"), ("selector", "operator", "value"))
-    operator = given["operator"].choice((*OPERATORS, "incl", "excl"))
+        return Condition(spot, predicate=check_cel(mapping(spot, ("predicate",), ("predicate",))["predicate"]))
+    given = mapping(spot, ("selector", "operator", "value"), ("selector", "operator", "value"))
+    operator = choice(given["operator"], (*OPERATORS, "incl", "excl"))
     if operator not in OPERATORS:
-        raise given["operator"].fault(f"the operator {operator!r} is none that a wasm-shim knows", f"Give one of {', '.join(OPERATORS)}")
-    return Condition(spot, pattern=Pattern(read_selector(given["selector"]), operator, given["value"].text(empty=True)))
+        raise fault(given["operator"], f"the operator {operator!r} is none that a wasm-shim knows", f"Give one of {', '.join(OPERATORS)}")
+    return Condition(spot, pattern=Pattern(read_selector(given["selector"]), operator, string(given["value"], empty=True)))
 
 
-def read_selector(spot: Spot) -> str:
+def read_selector(spot: Item) -> str:
     """A dotted path of at most 253 characters, `\\.` standing for a dot within a name."""
-    text = spot.text()
+    text = string(spot)
     if len(text) > 253 or not all(_segments(text)):
-        raise spot.fault(f"{text!r} is no selector", "Write names with dots between them, as in request.url_path")
+        raise fault(spot, f"{text!r} is no selector", "Write names with dots between them, as in request.url_path")
     return text
 
 
-def read_expression(spot: Spot) -> Counter:
+def read_expression(spot: Item) -> Counter:
     """An entry of v1's `counters`."""
-    return Counter(spot, expression=check_cel(spot.fields(("expression",), ("expression",))["expression"]))
+    return Counter(spot, expression=check_cel(mapping(spot, ("expression",), ("expression",))["expression"]))
 
 
 def cel_path(selector: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .documents import Spot
+from ..services.yamlfile import Item
+from .documents import choice, fault, mapping, shown, string, strings, whole
 from .gateway_api import GROUP, Match, Named, metadata, read_matches
 from .patterns import Condition, Counter, read_expression, read_selector, read_when
 
@@ -35,7 +36,7 @@ class Selector:
 
     hostnames: tuple[str, ...]
     matches: tuple[Match, ...]
-    spot: Spot
+    spot: Item
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Limit:
     when: tuple[Condition, ...]
     counters: tuple[Counter, ...]
     selectors: tuple[Selector, ...]
-    spot: Spot
+    spot: Item
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Policy:
     merge: bool
     when: tuple[Condition, ...]
     limits: dict[str, Limit]
-    spot: Spot
-    target_spot: Spot
+    spot: Item
+    target_spot: Item
 
     def identifier(self, limit: str) -> str:
         """What the operator names a limit of this policy in descriptors and in Limitador's conditions."""
@@ -87,65 +88,65 @@ def identifier(name: str, hashed: str) -> str:
     return f"limit.{plain}__{hashlib.sha256(hashed.encode()).hexdigest()[:8]}"
 
 
-def read_policy(spot: Spot) -> Policy:
+def read_policy(spot: Item) -> Policy:
     """A RateLimitPolicy. Raises ConfigError with file, line and text for whatever the schema does not have."""
-    fields = spot.fields(("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
-    version = fields["apiVersion"].text().removeprefix("kuadrant.io/")
+    fields = mapping(spot, ("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
+    version = string(fields["apiVersion"]).removeprefix("kuadrant.io/")
     if version not in ("v1beta2", "v1"):
-        raise fields["apiVersion"].fault(f"unknown version {version!r} of RateLimitPolicy", "Write kuadrant.io/v1beta2 or kuadrant.io/v1")
+        raise fault(fields["apiVersion"], f"unknown version {version!r} of RateLimitPolicy", "Write kuadrant.io/v1beta2 or kuadrant.io/v1")
     key, created = metadata(fields, spot)
-    spec = Spot(spot.file, fields["spec"].node, "spec")
     own = ("limits",) if version == "v1beta2" else ("when", "limits")
-    given = spec.fields(("targetRef", "defaults", "overrides", *own), ("targetRef",))
+    given = mapping(fields["spec"], ("targetRef", "defaults", "overrides", *own), ("targetRef",))
     kind, target, section = _target(given["targetRef"], key, version)
 
     roles = [role for role in ("defaults", "overrides") if role in given]
     if len(roles) == 2 or (roles and any(name in given for name in own)):
         other = roles[1] if roles[1:] else next(name for name in own if name in given)
-        raise given[other].fault(f"stands beside {roles[0]!r}, and they exclude each other", "Keep one of them")
+        raise fault(given[other], f"stands beside {roles[0]!r}, and they exclude each other", "Keep one of them")
     role = roles[0] if roles else "implicit"
     if role == "overrides" and version == "v1beta2" and kind != "Gateway":
-        raise given["overrides"].fault("overrides of a policy that targets a route", "Let it target the Gateway, or write defaults")
+        raise fault(given["overrides"], "overrides of a policy that targets a route", "Let it target the Gateway, or write defaults")
     body, merge = given, False
     if roles:
-        body = given[role].fields(own if version == "v1beta2" else ("strategy", *own))
-        merge = "strategy" in body and body["strategy"].choice(("atomic", "merge")) == "merge"
+        body = mapping(given[role], own if version == "v1beta2" else ("strategy", *own))
+        merge = "strategy" in body and choice(body["strategy"], ("atomic", "merge")) == "merge"
     limits = _limits(body["limits"], version, kind) if "limits" in body else {}
     when = tuple(read_when(each, version) for each in body["when"].items()) if "when" in body else ()
     return Policy(version, key, created, kind, target, section, role, merge, when, limits, spot, given["targetRef"])
 
 
-def _target(spot: Spot, key: Named, version: str) -> tuple[str, Named, str | None]:
+def _target(spot: Item, key: Named, version: str) -> tuple[str, Named, str | None]:
     own = "namespace" if version == "v1beta2" else "sectionName"
-    given = spot.fields(("group", "kind", "name", own), ("group", "kind", "name"))
-    given["group"].choice((GROUP,))
-    kind = given["kind"].choice(("HTTPRoute", "Gateway"))
-    if "namespace" in given and given["namespace"].text() != key.namespace:
-        raise given["namespace"].fault(f"{given['namespace'].text()!r} is another namespace than the policy's, {key.namespace!r}",
+    given = mapping(spot, ("group", "kind", "name", own), ("group", "kind", "name"))
+    choice(given["group"], (GROUP,))
+    kind = choice(given["kind"], ("HTTPRoute", "Gateway"))
+    if "namespace" in given and string(given["namespace"]) != key.namespace:
+        raise fault(given["namespace"], f"{string(given['namespace'])!r} is another namespace than the policy's, {key.namespace!r}",
                                        "A policy targets its own namespace")  # fmt: skip
-    return kind, Named(key.namespace, given["name"].text()), given["sectionName"].text() if "sectionName" in given else None
+    return kind, Named(key.namespace, string(given["name"])), string(given["sectionName"]) if "sectionName" in given else None
 
 
-def _limits(spot: Spot, version: str, kind: str) -> dict[str, Limit]:
-    given = spot.fields(None)
+def _limits(spot: Item, version: str, kind: str) -> dict[str, Limit]:
+    given = mapping(spot, None)
     if version == "v1beta2" and len(given) > _MOST_V1BETA2_LIMITS:
-        raise spot.fault(f"{len(given)} limits", f"{_MOST_V1BETA2_LIMITS} are the most in v1beta2")
+        raise fault(spot, f"{len(given)} limits", f"{_MOST_V1BETA2_LIMITS} are the most in v1beta2")
     return {name: _limit(name, each, version, kind) for name, each in given.items()}
 
 
-def _limit(name: str, spot: Spot, version: str, kind: str) -> Limit:
-    given = spot.fields(("rates", "when", "counters", *(("routeSelectors",) if version == "v1beta2" else ())))
+def _limit(name: str, spot: Item, version: str, kind: str) -> Limit:
+    given = mapping(spot, ("rates", "when", "counters", *(("routeSelectors",) if version == "v1beta2" else ())))
     selectors = given["routeSelectors"].items() if "routeSelectors" in given else []
     if selectors and kind == "Gateway":
-        raise given["routeSelectors"].fault("routeSelectors in a policy that targets a Gateway", "Let it target an HTTPRoute")
+        raise fault(given["routeSelectors"], "routeSelectors in a policy that targets a Gateway", "Let it target an HTTPRoute")
     if len(selectors) > _MOST_SELECTORS:
-        raise given["routeSelectors"].fault(f"{len(selectors)} selectors", f"{_MOST_SELECTORS} are the most")
-    rates: dict[int, tuple[Rate, Spot]] = {}
+        raise fault(given["routeSelectors"], f"{len(selectors)} selectors", f"{_MOST_SELECTORS} are the most")
+    rates: dict[int, tuple[Rate, Item]] = {}
     for each in given["rates"].items() if "rates" in given else ():
         rate = _rate(each, version)
         if rate.seconds in rates:
             first, at = rates[rate.seconds]
-            raise each.fault(
+            raise fault(
+                each,
                 f"{rate.limit} in {rate.seconds} s contradicts {first.limit} in {first.seconds} s on line {at.line}",
                 "Limitador counts both with one counter: keep one of them",
             )
@@ -161,28 +162,28 @@ def _limit(name: str, spot: Spot, version: str, kind: str) -> Limit:
     )
 
 
-def _selector(spot: Spot) -> Selector:
-    given = spot.fields(("hostnames", "matches"))
-    hostnames = given["hostnames"].texts() if "hostnames" in given else []
+def _selector(spot: Item) -> Selector:
+    given = mapping(spot, ("hostnames", "matches"))
+    hostnames = strings(given["hostnames"]) if "hostnames" in given else []
     return Selector(tuple(hostnames), read_matches(given["matches"]) if "matches" in given else (), spot)
 
 
-def _rate(spot: Spot, version: str) -> Rate:
+def _rate(spot: Item, version: str) -> Rate:
     if version == "v1beta2":
-        given = spot.fields(("limit", "duration", "unit"), ("limit", "duration", "unit"))
-        unit = _UNITS[given["unit"].choice(_UNITS)]
-        seconds, at = given["duration"].number() * unit, given["duration"]
+        given = mapping(spot, ("limit", "duration", "unit"), ("limit", "duration", "unit"))
+        unit = _UNITS[choice(given["unit"], _UNITS)]
+        seconds, at = whole(given["duration"]) * unit, given["duration"]
     else:
-        given = spot.fields(("limit", "window"), ("limit", "window"))
+        given = mapping(spot, ("limit", "window"), ("limit", "window"))
         seconds, at = _window(given["window"]), given["window"]
     if seconds == 0:
-        raise at.fault(f"{at.shown()} is less than a second", "Limitador counts whole seconds: give at least one")
-    return Rate(given["limit"].number(), seconds)
+        raise fault(at, f"{shown(at)} is less than a second", "Limitador counts whole seconds: give at least one")
+    return Rate(whole(given["limit"]), seconds)
 
 
-def _window(spot: Spot) -> int:
+def _window(spot: Item) -> int:
     """Whole seconds of a duration such as `1m30s`; what is left over is dropped, as the operator does."""
-    text = spot.text()
+    text = string(spot)
     if not _WINDOW.fullmatch(text):
-        raise spot.fault(f"{text!r} is no duration", "Write numbers with h, m, s or ms behind each, as in 10s or 1m30s")
+        raise fault(spot, f"{text!r} is no duration", "Write numbers with h, m, s or ms behind each, as in 10s or 1m30s")
     return sum(int(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(text)) // 1000

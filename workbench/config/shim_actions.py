@@ -36,13 +36,16 @@ def with_actions(bounds: Sequence[Bound], failure_mode: str, release: tuple[int,
     """The form of a release from 0.7 on."""
     sets = []
     for bound in bounds:
-        actions = _actions(bound, release)
         for hostname in bound.hostnames:
             for number, match in enumerate(bound.rule.matches, start=1):
                 conditions: dict[str, Any] = {"hostnames": [hostname]}
                 if predicates := _predicates(match, release):
                     conditions["predicates"] = predicates
-                action_set = {"name": _set_name(bound, number, hostname), "routeRuleConditions": conditions, "actions": actions}
+                action_set = {
+                    "name": _set_name(bound, number, hostname),
+                    "routeRuleConditions": conditions,
+                    "actions": _actions(bound, release),
+                }
                 sets.append((_order(bound, hostname, match), action_set))
     sets.sort(key=lambda pair: pair[0])
     return {"services": _services(failure_mode, release, timeout), "actionSets": [action_set for _, action_set in sets]}
@@ -92,8 +95,11 @@ def _predicates(match: Match, release: tuple[int, int]) -> list[str]:
             found.append(f"request.headers.exists(h, {same})")
         else:
             found.append(f"request.headers[{single_quoted(name)}] == {single_quoted(text)}")
-    # of several matches on one parameter the first holds, as the Gateway API says
-    for name, text in {name: text for _, name, text in reversed(match.query)}.items():
+    wanted: dict[str, str] = {}
+    for _, name, text in match.query:
+        # of several matches on one parameter the first holds, as the Gateway API says
+        wanted.setdefault(name, text)
+    for name, text in wanted.items():
         key, value = single_quoted(name), single_quoted(text)
         if release >= (0, 10):
             found.append(f"{key} in queryMap(request.query) ? queryMap(request.query)[{key}] == {value} : false")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .documents import fault
 from .gateway_api import Match, Rule
 from .patterns import Pattern
 from .topology import Applied, Bound, selected
@@ -75,8 +76,8 @@ def _rule(applied: Applied, rules: Sequence[Rule], hostnames: Sequence[str], rel
     for condition in applied.when:
         pattern = condition.as_pattern()
         if pattern is None:
-            raise condition.spot.fault(
-                f"{condition.predicate!r} is more than selectors can say", "Choose release 0.7 or newer, which has CEL"
+            raise fault(
+                condition.spot, f"{condition.predicate!r} is more than selectors can say", "Choose release 0.7 or newer, which has CEL"
             )
         when.append(pattern)
     conditions = []
@@ -90,8 +91,8 @@ def _rule(applied: Applied, rules: Sequence[Rule], hostnames: Sequence[str], rel
     for counter in applied.limit.counters:
         selector = counter.as_selector()
         if selector is None:
-            raise counter.spot.fault(
-                f"{counter.expression!r} is more than a selector can say", "Choose release 0.7 or newer, which has CEL"
+            raise fault(
+                counter.spot, f"{counter.expression!r} is more than a selector can say", "Choose release 0.7 or newer, which has CEL"
             )
         data.append({"selector": {"selector": selector}})
     return {"conditions": conditions, "data": data}

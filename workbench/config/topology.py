@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from .documents import Spot
+from ..services.yamlfile import Item
+from .documents import fault
 from .gateway_api import GROUP, Gateway, Listener, Match, Named, Route, Rule, within
 from .patterns import Condition
 from .ratelimit_policy import Limit, Policy
 
 __all__ = ["Applied", "Bound", "Objects", "bind", "selected"]
+
+_ByTarget: TypeAlias = dict[tuple[str, Named, str | None], list[Policy]]
+"""Policies by the kind, the name and the section of what they target, the oldest first."""
 
 _IMPLIED_CLASS = "istio"
 """The class of a gateway that no file describes."""
@@ -71,7 +76,9 @@ def bind(objects: Objects) -> tuple[Bound, ...]:
     _check_conflicts(objects.policies)
     found = []
     for gateway in gateways:
-        policies = _overridden(objects.policies, gateway)
+        policies: _ByTarget = {}
+        for policy in sorted(_overridden(objects.policies, gateway), key=lambda each: (each.created, str(each.key))):
+            policies.setdefault((policy.kind, policy.target, policy.section), []).append(policy)
         for listener in gateway.listeners:
             for route in objects.routes:
                 if not _attached(route, gateway, listener):
@@ -98,12 +105,16 @@ def _gateways(objects: Objects) -> tuple[Gateway, ...]:
             if parent.section is not None and parent.section not in names and not gateway.implied:
                 raise _no_section(parent.spot, parent.section, "listener", f"Gateway {gateway.key}", names)
         if not route.parents:
-            raise route.spot.fault("the route names no gateway", "Add `parentRefs: [{name: …, namespace: …}]` to its spec")
+            raise fault(route.spot, "the route names no gateway", "Add `parentRefs: [{name: …, namespace: …}]` to its spec")
     return tuple(known.values())
 
 
 def _attached(route: Route, gateway: Gateway, listener: Listener) -> bool:
-    return any(parent.gateway == gateway.key and (gateway.implied or parent.section in (None, listener.name)) for parent in route.parents)
+    return any(
+        parent.gateway == gateway.key
+        and (gateway.implied or (parent.section in (None, listener.name) and parent.port in (None, listener.port)))
+        for parent in route.parents
+    )
 
 
 def _check_target(policy: Policy, routes: Sequence[Route], gateways: Sequence[Gateway]) -> None:
@@ -121,18 +132,18 @@ def _check_target(policy: Policy, routes: Sequence[Route], gateways: Sequence[Ga
         for limit in policy.limits.values():
             for selector in limit.selectors:
                 if not any(_selects(selector.matches, rule) for rule in targets[policy.target].rules):
-                    raise selector.spot.fault("selects none of the route's rules", "Write a match as the route has it")
+                    raise fault(selector.spot, "selects none of the route's rules", "Write a match as the route has it")
     if policy.section is not None and policy.section not in names:
         raise _no_section(policy.target_spot, policy.section, kind, f"{policy.kind} {policy.target}", names)
 
 
 def _no_target(policy: Policy, names: list[str]) -> Exception:
     what = f"the policy's target, {policy.kind} {policy.target}, is in none of the files"
-    return policy.target_spot.fault(what, f"Give its file too; there are {', '.join(names) or 'none'}")
+    return fault(policy.target_spot, what, f"Give its file too; there are {', '.join(names) or 'none'}")
 
 
-def _no_section(spot: Spot, section: str, kind: str, of: str, names: list[str]) -> Exception:
-    return spot.fault(f"{of} has no {kind} {section!r}", f"It has {', '.join(names)}")
+def _no_section(spot: Item, section: str, kind: str, of: str, names: list[str]) -> Exception:
+    return fault(spot, f"{of} has no {kind} {section!r}", f"It has {', '.join(names)}")
 
 
 def _check_conflicts(policies: Sequence[Policy]) -> None:
@@ -140,12 +151,14 @@ def _check_conflicts(policies: Sequence[Policy]) -> None:
     targets: dict[tuple[str, Named, str | None], Policy] = {}
     for policy in policies:
         if policy.key in names:
-            raise policy.spot.fault(f"a second RateLimitPolicy {policy.key}", f"The first is in {names[policy.key].spot.where}")
+            raise fault(policy.spot, f"a second RateLimitPolicy {policy.key}", f"The first is in {names[policy.key].spot.where}")
         names[policy.key] = policy
         first = targets.setdefault((policy.kind, policy.target, policy.section), policy)
         if first is not policy and "v1beta2" in (policy.version, first.version):
-            raise policy.target_spot.fault(
-                f"{policy.kind} {policy.target} is the target of {first.key} too", "In v1beta2 one policy can have it: remove the other"
+            raise fault(
+                policy.target_spot,
+                f"{policy.kind} {policy.target} is the target of {first.key} too",
+                "In v1beta2 one policy can have it: remove the other",
             )
 
 
@@ -157,19 +170,14 @@ def _overridden(policies: Sequence[Policy], gateway: Gateway) -> list[Policy]:
     return [replace(each, limits=over.limits) if each.kind == "HTTPRoute" else each for each in policies]
 
 
-def _effective(policies: Sequence[Policy], gateway: Gateway, listener: Listener, route: Route, rule: Rule) -> tuple[Applied, ...]:
-    targets = (
+def _effective(policies: _ByTarget, gateway: Gateway, listener: Listener, route: Route, rule: Rule) -> tuple[Applied, ...]:
+    way = (
         ("Gateway", gateway.key, None),
         ("Gateway", gateway.key, listener.name),
         ("HTTPRoute", route.key, None),
         ("HTTPRoute", route.key, rule.name),
     )
-    ordered = [
-        policy
-        for target in targets
-        for policy in sorted(policies, key=lambda each: (each.created, str(each.key)))
-        if (policy.kind, policy.target, policy.section) == target
-    ]
+    ordered = [policy for target in way for policy in policies.get(target, ())]
     if not ordered:
         return ()
     limits, when = _rules_of(ordered[-1])

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from .binary import FuncType, WasmBinary
 
-__all__ = ["ALLOCATORS", "BRIDGE", "FAULT", "Abi", "GuestFunction", "HostFunction", "HostInterface"]
+__all__ = ["ALLOCATORS", "BRIDGE", "FAULT", "FUEL", "Abi", "GuestFunction", "HostFunction", "HostInterface"]
 
 
 class Abi(IntEnum):
@@ -35,6 +35,9 @@ class Abi(IntEnum):
 
 BRIDGE = ("memory_read", "memory_write", "memory_store32", "memory_store64", "memory_pages")
 """What the core imports from `guest` that the bridge gives, not the filter."""
+
+FUEL = "workbench_fuel"
+"""What the core asks the gate for behind a callback: how many instructions the filter executed in it, 0 where none are counted."""
 
 FAULT = "workbench_fault"
 """What the core calls to end a filter: the place stays empty, whatever the filter exports, so that the call traps."""
@@ -140,7 +143,7 @@ class HostInterface:
 
     @cached_property
     def _filter_functions(self) -> dict[str, GuestFunction]:
-        return {each.name: each for each in self.guest if each.name not in (*BRIDGE, FAULT)}
+        return {each.name: each for each in self.guest if each.name not in (*BRIDGE, FAULT, FUEL)}
 
 
 def _without_vm(type_: FuncType) -> FuncType:

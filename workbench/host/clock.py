@@ -35,17 +35,17 @@ _WASI_WAT = """
 """
 
 
-def clock_function(store: wasmtime.Store) -> wasmtime.Func:
-    """A function `() -> i64` in `store`: nanoseconds, monotonic."""
+def clock_function(store: wasmtime.Store, fuel: bool = False) -> wasmtime.Func:
+    """A function `() -> i64` in `store`, which is one of `engine(fuel)`: nanoseconds, monotonic."""
     if sys.implementation.name == "cpython" and sys.version_info >= (3, 13) and ctypes.sizeof(ctypes.c_void_p) == 8:
-        return _of_python(store)
+        return _of_python(store, fuel)
     store.set_wasi(wasmtime.WasiConfig())
-    linker = wasmtime.Linker(engine())
+    linker = wasmtime.Linker(engine(fuel))
     linker.define_wasi()
-    return _now(store, linker.instantiate(store, compiled(bytes(wasmtime.wat2wasm(_WASI_WAT)))))
+    return _now(store, linker.instantiate(store, compiled(bytes(wasmtime.wat2wasm(_WASI_WAT)), fuel)))
 
 
-def _of_python(store: wasmtime.Store) -> wasmtime.Func:
+def _of_python(store: wasmtime.Store, fuel: bool) -> wasmtime.Func:
     page = wasmtime.Memory(store, wasmtime.MemoryType(wasmtime.Limits(1, 1)))
     address = ctypes.addressof(page.data_ptr(store).contents)
     define: Any = raw._wasmtime_func_new_unchecked
@@ -53,7 +53,7 @@ def _of_python(store: wasmtime.Store) -> wasmtime.Func:
     callback = ctypes.cast(ctypes.pythonapi.PyTime_MonotonicRaw, define.argtypes[2])
     no_finalizer = ctypes.cast(0, define.argtypes[4])
     define(store._context(), type_.ptr(), callback, ctypes.c_void_p(address), no_finalizer, ctypes.byref(function))
-    module = compiled(bytes(wasmtime.wat2wasm(_PYTHON_WAT)))
+    module = compiled(bytes(wasmtime.wat2wasm(_PYTHON_WAT)), fuel)
     return _now(store, wasmtime.Instance(store, module, [wasmtime.Func._from_raw(function), page]))
 
 

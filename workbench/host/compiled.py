@@ -29,13 +29,20 @@ _modules: dict[str, wasmtime.Module] = {}
 _lock = threading.Lock()
 
 
+def engine(fuel: bool = False) -> wasmtime.Engine:
+    """The process's engine, or the one whose code counts its instructions as wasmtime's fuel. Its code can be interrupted; a filter can
+    neither share memory nor wait."""
+    return _engine(fuel)
+
+
 @cache
-def engine() -> wasmtime.Engine:
-    """The process's one engine. Its code can be interrupted; a filter can neither share memory nor wait."""
+def _engine(fuel: bool) -> wasmtime.Engine:
     config = wasmtime.Config()
     config.epoch_interruption = True
     config.max_wasm_stack = _STACK
     config.wasm_threads = False
+    if fuel:
+        config.consume_fuel = True
     return wasmtime.Engine(config)
 
 
@@ -53,23 +60,23 @@ def cache_directory() -> Path:
     return Path(base) / "filter-workbench"
 
 
-def compiled(wasm: bytes) -> wasmtime.Module:
-    """`wasm` as machine code: from this process, else from the cache, else compiled and put there.
+def compiled(wasm: bytes, fuel: bool = False) -> wasmtime.Module:
+    """`wasm` as machine code for `engine(fuel)`: from this process, else from the cache, else compiled and put there.
 
     Raises `wasmtime.WasmtimeError` where wasmtime finds the module invalid. A cache that cannot be used only costs time.
     """
-    key = hashlib.sha256(_SETTINGS.encode() + b"\0" + wasm).hexdigest()
+    key = hashlib.sha256(_SETTINGS.encode() + b"\0fuel" * fuel + b"\0" + wasm).hexdigest()
     with _lock:
         module = _modules.get(key)
         if module is None:
-            module = _modules[key] = _from_cache(key) or _compile(key, wasm)
+            module = _modules[key] = _from_cache(key, fuel) or _compile(key, wasm, fuel)
             while len(_modules) > _MOST_IN_PROCESS:
                 del _modules[next(iter(_modules))]
         return module
 
 
-def _compile(key: str, wasm: bytes) -> wasmtime.Module:
-    module = wasmtime.Module(engine(), wasm)
+def _compile(key: str, wasm: bytes, fuel: bool) -> wasmtime.Module:
+    module = wasmtime.Module(engine(fuel), wasm)
     with suppress(OSError):
         _keep(key, bytes(module.serialize()))
     return module
@@ -88,7 +95,7 @@ def _private_directory() -> Path:
     return directory
 
 
-def _from_cache(key: str) -> wasmtime.Module | None:
+def _from_cache(key: str, fuel: bool) -> wasmtime.Module | None:
     try:
         found = sorted(_private_directory().glob(f"{key}-*.cwasm"))
     except OSError:
@@ -97,7 +104,7 @@ def _from_cache(key: str) -> wasmtime.Module | None:
         # another machine with the same home may have left code for its own processor: wasmtime refuses that
         with suppress(OSError, wasmtime.WasmtimeError):
             if _whole(path):
-                module = wasmtime.Module.deserialize_file(engine(), os.fspath(path))
+                module = wasmtime.Module.deserialize_file(engine(fuel), os.fspath(path))
                 os.utime(path)
                 return module
             path.unlink()

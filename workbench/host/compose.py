@@ -27,6 +27,7 @@ from .binary import WasmBinary, shown
 from .capabilities import allowed_callbacks, denied, operands
 from .clock import clock_function
 from .compiled import compiled, engine
+from .fuel import fuel_counter
 from .module import FilterModule
 from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, denied_wat, gate_wat, hooks_wat, imports_wat
 from .watchdog import Watch
@@ -76,35 +77,41 @@ def core_interface() -> HostInterface:
 
 
 class Composition:
-    """One store with the core in it; VMs are added. It and everything in it is freed at once, when it is dropped."""
+    """One store with the core in it; VMs are added. It and everything in it is freed at once, when it is dropped.
 
-    def __init__(self, most_vms: int = 1000) -> None:
+    With `fuel` the instructions that filters execute are counted, for a price at each hostcall (`fuel`)."""
+
+    def __init__(self, most_vms: int = 1000, fuel: bool = False) -> None:
         data, self.interface = _core()
-        self.store = wasmtime.Store(engine())
+        self.store = wasmtime.Store(engine(fuel))
         self.store.set_limits(table_elements=_MOST_TABLE_ENTRIES, instances=5 * most_vms + 10, memories=most_vms + 10)
         self.store.set_epoch_deadline(1 << 60)  # until a watchdog takes over
         self.vms: list[Vm] = []
         self._most_vms = most_vms
+        self._fuel = fuel_counter(self.store) if fuel else None
         self._code: dict[tuple[str, int], wasmtime.Module] = {}
         self._left_behind = 0
-        gate = self._instance(_assembled(gate_wat(self.interface.guest, most_vms)), {})
+        gate = self._instance(_assembled(gate_wat(self.interface.guest, most_vms, fuel)), self._counter())
         self._gate_table: wasmtime.Table = gate["table"]
         self._watch_page: wasmtime.Memory = gate["watch"]
         self.watch = Watch(_address(self._watch_page, self.store))
         self.memory = wasmtime.Memory(self.store, wasmtime.MemoryType(wasmtime.Limits(*_CORE_PAGES)))
-        given = {("env", "memory"): self.memory, ("clock", "now"): clock_function(self.store)}
+        given = {("env", "memory"): self.memory, ("clock", "now"): clock_function(self.store, fuel)}
         given |= {("guest", each.name): gate[each.name] for each in self.interface.guest}
         self._core = self._instance(data, given)
         self._stack: wasmtime.Global = self._core["__stack_pointer"]
         self._stack_base = self._stack.value(self.store)
         self.schema = Schema.parse(self.read(self.call("schema_ptr"), self.call("schema_len")).decode())
-        self._imports_wasm = _assembled(imports_wat(self.interface))
+        self._imports_wasm = _assembled(imports_wat(self.interface, fuel))
         self._bridge_wasm = _assembled(BRIDGE_WAT)
 
     def _instance(self, wasm: bytes, given: Mapping[tuple[str, str], Any]) -> _Exports:
-        module = compiled(wasm)
+        module = compiled(wasm, self._fuel is not None)
         externs = [given[each.module, each.name or ""] for each in module.imports]
         return wasmtime.Instance(self.store, module, externs).exports(self.store)
+
+    def _counter(self) -> dict[tuple[str, str], Any]:
+        return {} if self._fuel is None else {("fuel", "left"): self._fuel.left}
 
     def call(self, name: str, *args: int) -> int:
         """Call one of the core's functions; unsigned result, 0 where it has none. Traps come out as wasmtime's errors."""
@@ -155,14 +162,14 @@ class Composition:
         number = len(self.vms)
         if number >= self._most_vms or self._left_behind > _MOST_LEFT_BEHIND:
             raise VmsUsedUp
-        code = self._compiled(module)
+        code = self.machine_code(module)
         known = self.interface.imports(module.abi)
         called = allowed_callbacks(module.called, allowed)
         head = struct.pack("<IIQ", number, module.abi, self._export_bits(called))
         self.call_with("vm_add", head + pack_str(vm_id) + pack_str(vm_config) + pack_pairs(env))
         number_global = wasmtime.Global(self.store, _NUMBER_TYPE, wasmtime.Val.i32(number))
         given = {("core", each.export): self._core[each.export] for each in core_exports(self.interface)}
-        given |= {("gate", "watch"): self._watch_page, ("vm", "number"): number_global}
+        given |= {("gate", "watch"): self._watch_page, ("vm", "number"): number_global} | self._counter()
         imports = self._instance(self._imports_wasm, given)
         without = self._deny(imports, [known[each.module, each.name] for each in module.binary.imports], allowed, number_global)
         wanted = []
@@ -218,11 +225,12 @@ class Composition:
         ctypes.memmove(_address(vm.memory, self.store) + at, data, len(data))
         return True
 
-    def _compiled(self, module: FilterModule) -> wasmtime.Module:
+    def machine_code(self, module: FilterModule) -> wasmtime.Module:
+        """A filter's module compiled for this store; `FilterLoadError` for invalid code."""
         key = module.sha256, module.memory_limit
         if key not in self._code:
             try:
-                self._code[key] = compiled(module.code)
+                self._code[key] = compiled(module.code, self._fuel is not None)
             except wasmtime.WasmtimeError as error:
                 reason = shown(" ".join(str(error).split()), 300)
                 raise FilterLoadError(f"invalid code: {reason}", where=str(module.path), remedy="Build or copy it again") from None
@@ -238,8 +246,8 @@ class Composition:
             return {}
         parts = [(each, operands(each, self.schema.hostcalls, self.put(each.name.encode()))) for each in chosen.values()]
         given: dict[tuple[str, str], Any] = {("core", "intercept_deny"): self._core["intercept_deny"], ("vm", "number"): number}
-        given["gate", "watch"] = self._watch_page
-        instead = self._instance(bytes(wasmtime.wat2wasm(denied_wat(parts))), given)
+        given |= {("gate", "watch"): self._watch_page} | self._counter()
+        instead = self._instance(bytes(wasmtime.wat2wasm(denied_wat(parts, self._fuel is not None))), given)
         slots = {each.export: slot for slot, each in enumerate(core_exports(self.interface))}
         table: wasmtime.Table = imports["table"]
         for export in chosen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .abi import BRIDGE, Abi, GuestFunction, HostFunction, HostInterface
+from .abi import BRIDGE, FUEL, Abi, GuestFunction, HostFunction, HostInterface
 from .binary import FuncType
 from .watchdog import Runs
 
@@ -49,15 +49,19 @@ BRIDGE_WAT = """
 """
 
 
-def gate_wat(guest: Sequence[GuestFunction], vms: int) -> str:
+def gate_wat(guest: Sequence[GuestFunction], vms: int, fuel: bool = False) -> str:
     """The gate for at most `vms` VMs: exports each guest function, `table`, and the page `watch`.
 
     `watch` (see `watchdog.Watch`): i32 at 0 says who runs, i64 at 8 counts the calls into filters, i32 at 16 is the VM entered last,
-    i32 at 24 asks the filter to end; the rest stays 0. The allocator runs within a hostcall, so it belongs to the call counted already.
+    i32 at 24 asks the filter to end, i64 at 32 is what the filter executed in its call where `fuel` is counted, i64 at 40 what was left
+    when it began to run; the rest stays 0. The allocator runs within a hostcall, so it belongs to the call counted already.
     """
-    parts = ['(module $workbench.gate (memory (export "watch") 1 1)', f'(data (i32.const 0) "\\{Runs.HOST.value:02x}")']
+    parts = [f'(module $workbench.gate {_counter(fuel)} (memory (export "watch") 1 1)', f'(data (i32.const 0) "\\{Runs.HOST.value:02x}")']
     parts.append(f'(table (export "table") {vms * len(guest)} funcref)')
     for each in guest:
+        if each.name == FUEL:
+            parts.append(f'(func (export "{FUEL}") (param i32) {_signature(each.type)} (i64.load (i32.const 32)))')
+            continue
         # the VM's number is the first parameter, so the filter's own begin at 1
         values = "".join(f"(local.get {i}) " for i in range(1, len(each.type.params) + 1))
         index = f"(i32.add (i32.mul (local.get 0) (i32.const {len(guest)})) (i32.const {each.slot}))"
@@ -65,14 +69,15 @@ def gate_wat(guest: Sequence[GuestFunction], vms: int) -> str:
         if each.name not in BRIDGE:
             nested = each.name == "malloc"
             count = "" if nested else "(i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 1)))"
-            enter = f"(i32.store (i32.const 16) (local.get 0)) {_runs(Runs.FILTER)} {count}"
-            call = f"{enter} {call} {_runs(Runs.HOSTCALL if nested else Runs.HOST)}"
+            fresh = "(i64.store (i32.const 32) (i64.const 0))" if fuel and not nested else ""
+            enter = f"(i32.store (i32.const 16) (local.get 0)) {_runs(Runs.FILTER)} {count} {fresh} {_begin(fuel)}"
+            call = f"{enter} {call} {_end(fuel)} {_runs(Runs.HOSTCALL if nested else Runs.HOST)}"
         parts.append(f"(type $t{each.slot} {_func(each.type)})")
         parts.append(f'(func (export "{each.name}") (param i32) {_signature(each.type)} {call})')
     return "\n".join(parts) + ")"
 
 
-def imports_wat(interface: HostInterface) -> str:
+def imports_wat(interface: HostInterface, fuel: bool = False) -> str:
     """Every host function as filters import it, through a table, so that any of them can be replaced for one VM while it lives.
 
     Exports NAME (through the table, whose slots follow `core_exports`) and `direct NAME` (always the core's), named as in the core.
@@ -81,7 +86,7 @@ def imports_wat(interface: HostInterface) -> str:
     the watchdog can end a filter that spends its time in hostcalls.
     """
     functions = core_exports(interface)
-    parts = ["(module $workbench.imports"]
+    parts = [f"(module $workbench.imports {_counter(fuel)}"]
     for slot, each in enumerate(functions):
         parts.append(f"(type $t{slot} {_func(each.type)})")
         parts.append(f'(import "core" "{each.export}" (func $core{slot} (param i32) {_signature(each.type)}))')
@@ -93,8 +98,8 @@ def imports_wat(interface: HostInterface) -> str:
     for slot, each in enumerate(functions):
         values = "".join(f"(local.get {i}) " for i in range(len(each.type.params)))
         parts.append(
-            f'(func $direct{slot} (export "direct {each.export}") (type $t{slot}) (call $probe) {_runs(Runs.HOSTCALL)}'
-            f" (call $core{slot} (global.get $vm) {values}) {_runs(Runs.FILTER)}"
+            f'(func $direct{slot} (export "direct {each.export}") (type $t{slot}) (call $probe) {_end(fuel)} {_runs(Runs.HOSTCALL)}'
+            f" (call $core{slot} (global.get $vm) {values}) {_runs(Runs.FILTER)} {_begin(fuel)}"
             " (if (i32.load (i32.const 24)) (then (unreachable))))"
         )
         parts.append(f'(func $f{slot} (export "{each.export}") (type $t{slot}) (call_indirect (type $t{slot}) {values}(i32.const {slot})))')
@@ -119,20 +124,36 @@ def hooks_wat(functions: Sequence[HostFunction]) -> str:
     return "\n".join(parts) + ")"
 
 
-def denied_wat(functions: Sequence[tuple[HostFunction, Sequence[str]]]) -> str:
+def denied_wat(functions: Sequence[tuple[HostFunction, Sequence[str]]], fuel: bool = False) -> str:
     """Imports that a filter has no capability for: each with the operands, behind the VM's number, that `intercept_deny` gets for it."""
     deny = '(import "core" "intercept_deny" (func $deny (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))'
-    parts = [f'(module $workbench.imports {deny} (import "gate" "watch" (memory 1 1)) (import "vm" "number" (global $vm i32))']
+    imports = '(import "gate" "watch" (memory 1 1)) (import "vm" "number" (global $vm i32))'
+    parts = [f"(module $workbench.imports {_counter(fuel)} {deny} {imports}"]
     for each, operands in functions:
         given = "(local.get $status)" if each.type.results else ""
-        parts.append(f'(func (export "{each.export}") {_signature(each.type)} (local $status i32) {_runs(Runs.HOSTCALL)}')
-        parts.append(f"(local.set $status (call $deny (global.get $vm) {' '.join(operands)})) {_runs(Runs.FILTER)} {given})")
+        parts.append(f'(func (export "{each.export}") {_signature(each.type)} (local $status i32) {_end(fuel)} {_runs(Runs.HOSTCALL)}')
+        parts.append(f"(local.set $status (call $deny (global.get $vm) {' '.join(operands)})) {_runs(Runs.FILTER)} {_begin(fuel)} {given})")
     return "\n".join(parts) + ")"
 
 
 def core_exports(interface: HostInterface) -> list[HostFunction]:
     """The host functions, each of the core's exports once."""
     return list({each.export: each for each in interface.host}.values())
+
+
+def _counter(fuel: bool) -> str:
+    return '(import "fuel" "left" (func $left (result i64)))' if fuel else ""
+
+
+def _begin(fuel: bool) -> str:
+    """The filter runs from here on."""
+    return "(i64.store (i32.const 40) (call $left))" if fuel else ""
+
+
+def _end(fuel: bool) -> str:
+    """The filter ran up to here."""
+    spent = "(i64.sub (i64.load (i32.const 40)) (call $left))"
+    return f"(i64.store (i32.const 32) (i64.add (i64.load (i32.const 32)) {spent}))" if fuel else ""
 
 
 def _runs(who: Runs) -> str:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -86,7 +87,7 @@ def _entry(item: Item) -> Entry:
     if "sequence" not in given:
         if "cycle" in given:
             raise given["cycle"].fault("belongs to a sequence", "Remove it")
-        return Entry((_answer(item.with_value(rest)),), matching)
+        return Entry((_answer(replace(item, value=rest)),), matching)
     sequence = given["sequence"].items()
     if rest or not sequence:
         raise given["sequence"].fault("is a list of answers, with no other answer beside it", "Give at least one answer, and only there")

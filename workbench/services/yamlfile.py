@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,6 @@ class Item:
             return cls({str(key): cls.of(each, file, str(key)) for key, each in value.items()}, 0, file, name)
         return cls([cls.of(each, file, name) for each in value] if isinstance(value, (list, tuple)) else value, 0, file, name)
 
-    def with_value(self, value: Any) -> Item:
-        """Another value in its place."""
-        return replace(self, value=value)
-
     @property
     def where(self) -> str:
         """Its place in words."""
@@ -45,9 +42,8 @@ class Item:
 
     def fault(self, what: str, remedy: str = "") -> ConfigError:
         """An error at this place; `what` is said of it."""
-        return ConfigError(
-            f"{self.name}{what}" if what.startswith(":") else f"{self.name} {what}".lstrip(), where=self.where, remedy=remedy
-        )
+        text = self.name + what if what.startswith(":") else f"{self.name} {what}".lstrip()
+        return ConfigError(text, where=self.where, remedy=remedy)
 
     def mapping(self, known: Collection[str] | None = None, required: Collection[str] = ()) -> dict[str, Item]:
         """It as a mapping whose keys are among `known` (None: any), with all that are `required`."""
@@ -55,7 +51,8 @@ class Item:
             raise self._wanted("a mapping")
         for key, item in self.value.items():
             if known is not None and key not in known:
-                raise item.fault("is no key that is known here", f"Known are {', '.join(known)}")
+                meant = "".join(f". Did you mean {close}?" for close in get_close_matches(key, known, 1))
+                raise item.fault("is no key that is known here", f"Known are {', '.join(known)}{meant}")
         missing = [key for key in required if key not in self.value]
         if missing:
             raise self.fault(f"has no {' and no '.join(missing)}", f"Add {' and '.join(missing)}")

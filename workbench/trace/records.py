@@ -132,6 +132,9 @@ class Event(IntEnum):
     MEMORY = 21
     """A VM's memory grew in a callback, or had this size after the first. a pages of 64 KiB, b pages before (0: the first), parent the
     callback; `vm` says whose it is."""
+    FUEL = 23
+    """How much a filter executed in a callback that came back, where the replay counts it: a and b the low and high 32 bits of a number of
+    instructions, as wasmtime counts fuel: its own and its allocator's, not the host's. parent the callback; `vm` says in whose it ran."""
     LIMIT = 22
     """A counter that a rate-limit service consulted for a callout, as it is told when the callout is made: the service counts also where
     its answer comes too late. Services that say nothing of their counters leave no such row. filter, exchange, parent as CALLOUT, `time`

@@ -48,7 +48,7 @@ export const callList = (need, onmove, signal) => {
     h("div", { role: "columnheader", "aria-label": "Filter" }),
     h("div", { role: "columnheader" }, "Call and result"),
     h("div.num.scope-clock", { role: "columnheader", title: "virtual time since the request" }, "Clock"),
-    h("div.num", { role: "columnheader", title: "real time on this machine" }, h("span.key-f"), "Filter ", h("span.key-h"), "Host time"),
+    h("div.num", { role: "columnheader", title: "real time on this machine" }, h("span.scope-long", h("span.key-f"), "Filter ", h("span.key-h"), "Host time"), h("span.scope-short", "Time")),
   );
   const sheet = h("div.scope-sheet", { role: "rowgroup" });
   const body = h("div.scope-body.scroll", sheet);
@@ -153,8 +153,9 @@ export const callList = (need, onmove, signal) => {
       wanted = "";
       filters = next.filters.length;
       paused = next.spans.flat().filter((span) => span.state === "paused" || span.state === "left");
-      // not Math.max(...costs): there may be a hundred thousand
-      scale = next.names.reduce((most, [at]) => Math.max(most, next.costs[at]), 1);
+      // One slow callback must not flatten all others: longer bars are cut, with a notch.
+      const costs = next.names.map(([at]) => next.costs[at]).sort((a, b) => a - b);
+      scale = Math.max(1, costs[Math.floor(0.9 * (costs.length - 1))] ?? 1);
       grid.style.setProperty("--fw-digits", `${Math.max(34, 14 + 7.5 * String(next.steps).length)}px`);
       grid.style.setProperty("--fw-rails", `${8 + Math.min(filters, 6) * 10}px`);
       grid.setAttribute("aria-rowcount", next.steps + 1);

@@ -21,7 +21,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   const trouble = h("div.banner.is-error", { role: "alert", hidden: true });
   const editor = configEditor({ ontype: (value) => type(value), onapply: () => apply() });
   const title = h("div.panel-head");
-  const verdict = h("div.verdict", { role: "status" });
+  const verdict = h("div.config-verdict", { role: "status" });
   const config = h("section.config", { "aria-label": "Configuration" }, title, editor.root, verdict);
   const settings = h("section.settings", { "aria-label": "Settings of the filter" });
   const runs = h("section.runs", { "aria-label": "Runs" });
@@ -160,9 +160,9 @@ export const chainPane = (model, el, signal, { compare }) => {
     editor.set({ value: slot.text ?? "", applied: slot.applied ?? "", kind: slot.form, editable, line: slot.verdict.good ? 0 : slot.verdict.line, label: `Configuration of ${plain(slot.name)}`, typing });
     const place = slot.verdict.line ? `Line ${slot.verdict.line}, column ${slot.verdict.column}: ` : "";
     fill(verdict,
-      slot.refused
-        ? h("span.verdict-line.del", icon("error", 14), h("span", text(slot.refused)))
-        : h("span.verdict-line", { class: slot.verdict.good ? "" : "del" }, icon(slot.verdict.good ? "allowed" : "error", 14, slot.verdict.good ? "add" : ""), h("span", place, text(slot.verdict.words))),
+      slot.refused && !slot.changes.includes("configuration")
+        ? h("span.config-verdict-line.del", icon("error", 14), h("span", text(slot.refused)))
+        : h("span.config-verdict-line", { class: slot.verdict.good ? "" : "del" }, icon(slot.verdict.good ? "allowed" : "error", 14, slot.verdict.good ? "add" : ""), h("span", place, text(slot.verdict.words))),
     );
   };
 
@@ -285,6 +285,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   });
   return {
     reload: stale,
+    grow: () => (el.hidden ? (fresh = false) : load()),
     show() {},
     shown,
     /** Open the filter at this place of the chain. */

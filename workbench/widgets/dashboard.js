@@ -6,6 +6,7 @@ import { decisionsPane } from "./decision_timeline.js";
 import { exchangesPane } from "./exchanges_pane.js";
 import { findingsList } from "./findings_list.js";
 import { microscopePane } from "./microscope.js";
+import { statePane } from "./state_tracks.js";
 import { runBar } from "./run_bar.js";
 import { timingPane } from "./timing_pane.js";
 
@@ -17,6 +18,7 @@ const PANES = [
   { id: "microscope", label: () => "Microscope", make: microscopePane },
   { id: "decisions", label: () => "Decisions", make: decisionsPane },
   { id: "timing", label: () => "Timing", make: timingPane },
+  { id: "state", label: () => "State", make: statePane },
   { id: "chain", label: () => "Chain", count: (model) => plural(model.get("filters").length, "filter"), make: chainPane, always: true },
 ];
 
@@ -81,7 +83,7 @@ export const dashboardView = (model, el, signal) => {
       ? filters.flatMap((name, at) => [at ? h("span.muted", ARROW) : null, h("button.link", { type: "button", title: `Configuration of ${plain(name)}`, onclick: () => openFilter(at) }, ordinal(at, name), h("span.cut", text(name)))])
       : [h("span.muted", model.get("replayable") ? "No filter" : "No chain")];
     const replayable = model.get("replayable");
-    const said = running ? "" : [run.number ? `Run ${int(run.number)}` : "", run.words ?? ""].filter(Boolean).join(": ");
+    const said = running ? "" : [run.number ? `Run ${int(run.number)}` : "", run.state === "failed" ? "failed" : (run.words ?? "")].filter(Boolean).join(": ");
     const watch = () => {
       model.set("watch", !model.get("watch"));
       model.save_changes();

@@ -12,9 +12,11 @@ from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
 from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
+from .laboratory import LABORATORY_ANSWERS, LaboratoryAnswers
 from .microscope import MicroscopeAnswers
 from .replay_view import FLOWS
 from .runs import Run
+from .state_tracks import StateAnswers
 from .view import Answer, script, style
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _PROBLEMS_SHOWN = 4
 _FINDINGS_SHOWN = 50
 
 
-class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
+class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnswers, StateAnswers):
     """The dashboard: `Workbench(capture, chain)` replays at once and shows the result, `Workbench(replay)` shows one that there is.
 
     The replay runs in a thread, so the cell returns, results appear as they come, and Cancel works; `wait()` waits for it. `replay` is
@@ -39,8 +41,8 @@ class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
     _esm = script("dashboard", "dashboardView")
     _css = style(
         *("flow_table", "exchange_details", "call_tree"),
-        *("microscope",),
-        *("decision_timeline",),
+        *("microscope", "state_tracks"),
+        *("decision_timeline", "laboratory"),
         *("timing", "timing_details"),
         *("chain_pane", "config_editor"),
         *("findings_list", "changes_strip", "dashboard"),
@@ -48,8 +50,9 @@ class Workbench(ChainAnswers, DecisionAnswers, MicroscopeAnswers):
     _answers = (
         *FLOWS,
         *("detail", "body"),
-        *MicroscopeAnswers.KINDS,
+        *(*MicroscopeAnswers.KINDS, *StateAnswers.STATE_KINDS),
         *DECISION_ANSWERS,
+        *LABORATORY_ANSWERS,
         *("timing",),
         *("chain", "edit", "apply", "modules"),
         *("findings", "run", "cancel", "runs", "changes"),

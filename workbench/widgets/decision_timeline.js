@@ -2,6 +2,7 @@
 import { channel, choice, h, icon, int, plural, svg, text } from "./fw.js";
 import { decisionLane, lasting, markSign, markTone, markWords } from "./decision_lane.js";
 import { decisionTable } from "./decision_table.js";
+import { laboratory } from "./laboratory.js";
 
 const LANES = 12;
 const STRIP = 34;
@@ -28,9 +29,9 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
   const back = h("button.icon-btn", { type: "button", "aria-label": "Lanes before", onclick: () => turn(-1) }, icon("left"));
   const on = h("button.icon-btn", { type: "button", "aria-label": "Lanes after", onclick: () => turn(1) }, icon("right"));
   const whole = h("button.btn", { type: "button", hidden: true, onclick: () => look(0, facts.span_ms) }, "Whole capture");
-  const bar = h("div.dl-bar", h("label.dl-box", icon("search", 14), query), sort, h("span.grow"), whole, h("span.dl-pages", place, back, on));
+  const bar = h("div.dl-bar", h("label.dl-box", icon("search", 14), query), sort, h("span.grow"), legend, whole, h("span.dl-pages", place, back, on));
   const strip = h("div.dl-strip", { tabindex: 0, role: "group", "aria-label": "Part of the capture that is shown. Left and right move it, plus and minus change it, 0 shows all" });
-  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
+  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong.cut", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
   const list = h("div.dl-lanes", { role: "presentation" });
   const axis = h("div.dl-axis", { "aria-hidden": "true" });
   const bubble = h("div.dl-bubble", { hidden: true, role: "presentation" });
@@ -38,7 +39,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
   const lower = h("div.dl-lower");
   const empty = h("div.dl-empty", { hidden: true });
   const tableHead = h("div.dl-tablehead");
-  const root = h("div.dl", h("div.dl-top", say, legend), bar, upper, tableHead, lower, bubble, empty);
+  const root = h("div.dl", h("div.dl-top", say), bar, upper, tableHead, lower, bubble, empty);
   el.append(root);
 
   const table = decisionTable(model, lower, signal, { where: () => ({ lane: view.lane, from_ms: view.from, to_ms: view.to }), pick: (index) => choose(index), open });
@@ -216,8 +217,12 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     typing = setTimeout(() => ((view.query = query.value), (view.first = 0), fetchLanes()), 120);
   });
 
+  const waiting = () =>
+    list.replaceChildren(...[58, 44, 66, 52].map((width) => h("div.dl-lane", { "aria-busy": "true" }, h("div.dl-head", h("div.skeleton", { style: "width:70%" })), h("div"), h("div.dl-waiting", h("div.skeleton", { style: `width:${width}%` })))));
   const load = async () => {
+    const late = setTimeout(waiting, 150);
     const answer = await ask("decisions");
+    clearTimeout(late);
     if (answer.error) return blank(h("span", text(answer.error)));
     facts = answer.data;
     Object.assign(view, { first: 0, from: 0, to: facts.span_ms, lane: null });
@@ -256,11 +261,26 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
   };
 };
 
-/** The timeline as a pane of the dashboard. */
-export const decisionsPane = (model, el, signal, { select, choose }) => {
-  const timeline = h("div.dl-main");
-  el.append(h("div.dl-pane", timeline));
-  return decisionTimeline(model, timeline, signal, { select, open: choose });
+/** The timeline as a pane of the dashboard, the laboratory beside it. A setting tried there can be taken to the chain. */
+export const decisionsPane = (model, el, signal, { select, choose, openTab }) => {
+  const ask = channel(model, signal);
+  const [main, side] = [h("div.dl-main"), h("div.dl-side")];
+  el.append(h("div.dl-pane", main, side));
+  const apply = async (filter, config, replay) => {
+    const { data } = await ask("chain");
+    const slot = data?.slots.find((one) => one.name === filter);
+    if (!slot) return;
+    await ask("edit", { op: "config", id: slot.id, text: config, form: "json" });
+    if (replay) ask("apply");
+    else openTab("chain");
+  };
+  const timeline = decisionTimeline(model, main, signal, { select, open: choose });
+  const lab = laboratory(model, side, signal, { apply });
+  return {
+    shown: () => (timeline.shown(), lab.shown()),
+    show: timeline.show,
+    reload: () => (timeline.reload(), lab.reload()),
+  };
 };
 
 /** The timeline on its own: the selection is the trait `selected`. */

@@ -43,7 +43,8 @@ const sideBySide = (part, names, open, toggle) => {
       const spent = part.stages[at].spent ? "spent" : "";
       if (same) return h("div.cell.through", { role: "cell", class: spent, title: plain(cell.value) }, h("span.sr", "unchanged"));
       if (cell.kind === "void") return h("div.cell.nothing", { role: "cell", class: spent });
-      return h("div.cell.cut", { role: "cell", class: `bg-${cell.kind} ${spent}` }, cell.kind !== "base" && sign(cell.kind), value(cell));
+      const leads = cell.call == null ? {} : { tabindex: 0, "data-call": cell.call, "aria-keyshortcuts": "Enter" };
+      return h("div.cell.cut", { role: "cell", class: `bg-${cell.kind} ${spent}`, ...leads }, cell.kind !== "base" && sign(cell.kind), value(cell));
     }),
   ];
   const line = (row) => h("div.line", { role: "row" }, cells(row));
@@ -111,6 +112,19 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
   const body = h("div.panel.scroll", { role: "tabpanel", tabindex: 0 });
   const root = h("section.detail", { "aria-label": "Exchange details" }, head, tabs, body);
   el.append(root);
+
+  // A changed header leads to the call that changed it, in the microscope.
+  const lead = (event) => {
+    const call = event.target.closest("[data-call]")?.dataset.call;
+    if (call == null || (event.type === "keydown" && event.key !== "Enter")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (model.get("call") === Number(call)) model.set("call", -1);
+    model.set("call", Number(call));
+    model.save_changes();
+  };
+  body.addEventListener("keydown", lead);
+  body.addEventListener("dblclick", lead);
 
   const blank = (title, words) => {
     tabs.replaceChildren();

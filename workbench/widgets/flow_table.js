@@ -11,14 +11,12 @@ const KEPT_PAGES = 40;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
 
-/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen()` that Enter was pressed. Gives {select, step, reload}. */
+/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen()` that Enter was pressed. Gives {select, step, reload, refresh}. */
 export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () => {} } = {}) => {
   const ask = channel(model, signal, (words) => fail(words));
   const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
   const view = { query: "", outcome: "", sort: "index", descending: false };
   let pages = new Map();
-  // rows of the data before, shown until those that take their place have come
-  let stale = new Map();
   let asked = new Set();
   let generation = 0;
   let matched = null;

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from workbench.analysis.calls import spelt
 from workbench.analysis.words import shorten, text, visible
 from workbench.errors import WorkbenchError
+from workbench.trace.numbers import MetricType
 
 from .call_steps import PAGE, Steps
 from .replay_view import ReplayView
@@ -146,7 +147,8 @@ class States:
             if held[0][0] > self.first:
                 held.insert(0, [self.first, 0])
             # numbers beyond 2^53 do not survive in a page
-            written = [(at, str(value)) for at, value in held]
+            signed = metric.type == MetricType.Gauge
+            written = [(at, f"{value - (1 << 64)} (wrapped)" if signed and value >> 63 else str(value)) for at, value in held]
             found.append({"type": metric.type.name, "name": shorten(text(metric.name), 200), "own": changed, "held": written})
         found.sort(key=lambda one: not one["own"])
         return found[: MOST_KEYS + MOST_OTHERS]

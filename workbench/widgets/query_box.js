@@ -22,7 +22,7 @@ export const queryBox = (ask, signal, { onquery, onleave }) => {
   });
   const mirror = h("div.mirror", { "aria-hidden": "true" });
   const list = h("div.offers", { role: "listbox", id: `${uid}-list`, "aria-label": "What could stand here", hidden: true });
-  const said = h("div.said", { id: `${uid}-said`, role: "status", hidden: true });
+  const said = h("div.query-said", { id: `${uid}-said`, role: "status", hidden: true });
   const terms = h("button.icon-btn", { type: "button", title: "Terms of the query language", "aria-label": "Terms", onclick: () => offerTerms() }, "~");
   const wipe = h("button.icon-btn", { type: "button", title: "Clear the query", "aria-label": "Clear the query", hidden: true, onclick: () => (set(""), input.focus()) }, icon("close", 14));
   const root = h("div.query-root", h("div.box", icon("search", 14), h("div.query-field", mirror, input), wipe, terms), list);

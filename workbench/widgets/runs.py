@@ -127,8 +127,8 @@ class RunningView(ReplayView):
                 return
             self._take(replay, grown=bool(shown))
             shown = time.monotonic()
-            # what is shown meanwhile may not slow the replay down by more than a fifth
-            due = shown + max(_PARTIAL_S, _PARTIAL_SHARE * (shown - now))
+            # showing may slow the replay down by a fifth; the first time loads what all later ones use
+            due = shown + max(_PARTIAL_S, _PARTIAL_SHARE * (shown - now) if due else 0.0)
 
         try:
             chain = self._chain

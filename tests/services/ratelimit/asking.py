@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.services import GrpcRequest, GrpcResponse, LimitState
 from workbench.services.ratelimit.messages import SHOULD, RateLimitRequest, RateLimitResponse
-from workbench.services.ratelimit.service import RateLimits, Service
+from workbench.services.ratelimit.service import RateLimits, RateLimitService
 
 S = 1_000_000_000
 START_NS = 1_768_471_200 * S
@@ -39,7 +39,7 @@ class Asking:
     """A service of one replay, asked at seconds after `START_NS`."""
 
     def __init__(self, source: RateLimits) -> None:
-        self.service: Service = source.begin()
+        self.service: RateLimitService = source.begin()
 
     def raw(self, at_s: float, body: bytes, method: tuple[str, str] = SHOULD, timeout_ms: int | None = 20) -> Any:
         time = START_NS + round(at_s * S)

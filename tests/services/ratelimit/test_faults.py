@@ -8,7 +8,8 @@ from tests.services.ratelimit.asking import Asking, message
 from workbench.errors import ConfigError
 from workbench.services import Clusters, GrpcRequest, GrpcResponse, HttpRequest, Never, Unreachable
 from workbench.services.ratelimit import EnvoyRateLimit, Fault, Limit, Limitador, scripted_answer
-from workbench.services.ratelimit.messages import CHECK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
+from workbench.services.ratelimit.messages import CHECK, OK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
+from workbench.services.ratelimit.service import RateLimits
 
 LIMITS = [Limit("toys", 5, 10)]
 
@@ -51,9 +52,16 @@ def test_for_a_descriptor_a_domain_and_a_method() -> None:
 def test_slow_answers_are_counted() -> None:
     ask = _asking(Fault("slow", latency_ms=300, every=2), Fault("deadline", every=3))
     given = [ask.raw(t, message("toys"), timeout_ms=20) for t in range(4)]
-    assert [each.latency_ms for each in given] == [1.0, 300, 21.0, 300]
+    assert [each.latency_ms for each in given] == [1.0, 300, 30.0, 300]
     assert [each.limits[0].count for each in given] == [1, 2, 3, 4]
     assert _asking(Fault("deadline")).raw(0, message("toys"), timeout_ms=None).latency_ms == 1.0
+
+
+def test_the_deadline_that_real_envoy_tells() -> None:
+    service = Limitador(LIMITS, faults=[Fault("deadline")]).begin()
+    told = ((b"x-envoy-expected-rq-timeout-ms", b"200"),)
+    asked = GrpcRequest("rls", told, message("toys"), 0, None, "", 0, service=SHOULD[0], method=SHOULD[1])
+    assert service.grpc(asked).latency_ms == 210.0  # type: ignore[union-attr]
 
 
 def test_answers_of_ones_own() -> None:
@@ -88,12 +96,33 @@ def test_what_it_does_not_speak() -> None:
     assert service.http(HttpRequest("rls", (), b"", 0, None, "f", 0)).status == 415  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(("source", "status"), [(Limitador(LIMITS), 11), (EnvoyRateLimit({"domain": "toys"}), 8)])
+def test_a_message_that_is_larger_than_servers_take(source: RateLimits, status: int) -> None:
+    ask = Asking(source)
+    most = 4 << 20
+    body = message("toys", {"k": "v" * (most - 30)})
+    assert len(body) <= most and ask.raw(0, body).status == 0
+    assert ask.raw(0, body + bytes(most)).status == status
+
+
+def test_no_filter_decides_how_much_is_kept() -> None:
+    """Long values stand for themselves, and are not kept."""
+    limits = [Limit("toys", 1, 10, variables=("descriptors[0].user",))]
+    descriptors = [{"key": "user", "rate_limit": {"unit": "year", "requests_per_unit": 1}}]
+    for source in (Limitador(limits), EnvoyRateLimit({"domain": "toys", "descriptors": descriptors})):
+        ask = Asking(source)
+        users = ["a" * 5000, "a" * 5000 + "b", "c"]
+        assert [ask(0, "toys", {"user": user}).code for user in users + users] == [OK] * 3 + [OVER_LIMIT] * 3
+        assert len(repr(ask.service.counting.counters)) < 3000  # type: ignore[attr-defined]
+
+
 CLUSTERS = """
 clusters:
   limits:
     rls:
       limitador: toys/limits.yaml
       headers: draft03
+      library: "0.14"
       latency_ms: 2.5
       carry_on: true
       faults:
@@ -117,7 +146,8 @@ def test_in_the_clusters_file(tmp_path: Path) -> None:
     clusters = Clusters.load(_files(tmp_path))
     limitador, envoy = clusters["limits"], clusters["ratelimit"]
     assert isinstance(limitador, Limitador) and isinstance(envoy, EnvoyRateLimit)
-    assert (limitador.limits, limitador.headers, limitador.latency_ms, limitador.carry_on) == (tuple(LIMITS), "draft03", 2.5, True)
+    assert (limitador.limits, limitador.headers, limitador.library) == (tuple(LIMITS), "draft03", "0.14")
+    assert (limitador.latency_ms, limitador.carry_on) == (2.5, True)
     assert limitador.faults[:2] == (
         Fault("slow", latency_ms=300, descriptor={"user": "j*"}, every=2),
         Fault("status", status=13, message="broken", after_s=5, until_s=8),
@@ -139,6 +169,8 @@ def test_in_the_clusters_file(tmp_path: Path) -> None:
         ("{limitador: toys/limits.yaml, headers: v9}", "headers 'v9' are none that Limitador knows. Give one of none, draft03"),
         ("{limitador: toys/limits.yaml, headers: true}", "headers is True where text is wanted"),
         ("{envoy: toys/config.yaml, headers: draft03}", "headers is 'draft03' where true or false is wanted"),
+        ("{limitador: toys/limits.yaml, library: '9'}", "library '9' is none that is known. Give one of 0.11, 0.13, 0.14"),
+        ("{envoy: toys/config.yaml, library: '0.14'}", "library is of Limitador alone"),
         ("{limitador: toys/limits.yaml, latency_ms: -1}", "a latency is a number"),
         ("{limitador: toys/limits.yaml, carry_on: 1}", "carry_on is 1 where true or false"),
         ("{limitador: toys/limits.yaml, faults: [{every: 2}]}", "faults has no fault"),

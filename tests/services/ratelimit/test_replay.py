@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.traffic import MS, START_NS, exchanges, request
+from tests.core.traffic import START_NS, exchanges, request
 from tests.core.wat import LAST, OUT, Ret, call, pairs, wasm
 from tests.services.ratelimit.asking import S, message
 from tests.services.test_replay import Made
 from workbench.chain import Chain
 from workbench.cli import main
 from workbench.replay import Replay
-from workbench.services import Clusters
+from workbench.services import Clusters, GrpcResponse
 from workbench.services.ratelimit import EnvoyRateLimit, Fault, Limit, Limitador
 from workbench.services.ratelimit.messages import SHOULD, RateLimitResponse
 from workbench.trace.records import CalloutEnd, Event, Kind
@@ -104,21 +104,18 @@ def test_sources_are_sources() -> None:
 
 @pytest.mark.slow
 def test_a_hundred_thousand_requests(tmp_path: Path) -> None:
-    """What a callout to Limitador costs beside one that a function answers with the same bytes: under 60 µs."""
+    """What a callout to Limitador costs beside one that a function answers: under 60 µs of this process's own time."""
     many = Made(exchanges(*(request(at_ms=t) for t in range(100_000))))
     path = _asks(tmp_path)
     answer = RateLimitResponse(overall_code=1).SerializeToString()
 
     def plain(asked: object) -> object:
-        from workbench.services import GrpcResponse
-
         return GrpcResponse(answer)
 
     seconds = []
     for source in (plain, Limitador(LIMITS.limits, headers="draft03")):
-        began = time.perf_counter()
+        began = time.process_time()
         replay = Chain(path, clusters={"rls": source}).replay(many)  # type: ignore[arg-type, dict-item]
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
         assert len(replay) == 100_000
     assert (seconds[1] - seconds[0]) / 100_000 < 60e-6, f"{seconds} s"
-    assert MS == 1_000_000

@@ -140,9 +140,23 @@ pub fn callback_of_four(which: Callback, target: Target, args: [u32; 4]) -> u32 
     let host_ns = c.frames.pop().map_or(0, |frame| frame.host_ns);
     c.active = None;
     c.trace.finish(row, result as i32, ns, host_ns);
+    // SAFETY: the gate answers by itself.
+    let fuel = unsafe { guest::workbench_fuel(target.vm) };
     close(row);
+    note_fuel(target.vm, row, fuel);
     note_memory(target.vm, row);
     result
+}
+
+/// Records how many instructions the filter executed in a callback, where they are counted.
+fn note_fuel(vm: u32, row: u32, fuel: u64) {
+    let c = core();
+    if fuel != 0 {
+        let of = c.trace.at(row).map(|row| (row.filter, row.exchange));
+        let (filter, exchange) = of.unwrap_or((NO_FILTER, NONE));
+        let args = [fuel as u32, (fuel >> 32) as u32, 0, 0];
+        c.trace.push(Row { filter, exchange, parent: row, vm, args, ..Row::event(Event::Fuel, c.now) }, |_| {});
+    }
 }
 
 /// Records how much memory a VM has, where a callback changed it and after the first one.

@@ -9,6 +9,8 @@ extern "C" {
     pub fn memory_store64(vm: u32, to: u32, value: u64) -> u32;
     /// Size of the filter's memory, in pages of 64 KiB.
     pub fn memory_pages(vm: u32) -> u32;
+    /// Instructions that the filter executed in the last call into it, where they are counted; else 0.
+    pub fn workbench_fuel(vm: u32) -> u64;
     /// No VM has this function: a call of it traps in the filter's name.
     pub fn workbench_fault(vm: u32);
     pub fn malloc(vm: u32, n: u32) -> u32;

@@ -35,6 +35,7 @@ pub enum Event {
     Intercepted = 19,
     Memory = 21,
     Limit = 22,
+    Fuel = 23,
 }
 
 #[derive(Clone, Copy)]

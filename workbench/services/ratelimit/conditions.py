@@ -1,6 +1,10 @@
 """Conditions and variables of Limitador's limits: CEL, and the form of its 1.x releases, `name == "value"`.
 
-Sources: Kuadrant/limitador, limitador/src/limit/cel.rs (2.x) and limitador/src/limit.rs of 1.x. cel-cpp evaluates, in its Python package.
+Sources: Kuadrant/limitador, limitador/src/limit/cel.rs (2.x) and limitador/src/limit.rs of 1.x, and what the crate limitador 0.13 and 0.14
+were seen to do. cel-cpp evaluates, in its Python package.
+
+Before it evaluates, Limitador asks whether every name in an expression is bound: in a condition these are `descriptors` and `limit`, in a
+variable `descriptors`; what a macro such as `exists(d, …)` binds counts as a name that is not. The limit then does not apply.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ _NEW_NAMES = ("descriptors", "limit.name", "limit.id", "true", "false", "null")
 _ENTRY = re.compile(r"""descriptors\[0\](?:\.([A-Za-z_]\w*)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])""")
 _PLACE = re.compile(r"<input>:\d+:(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
+_MACRO = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*\w+\s*,")
+_STRING = re.compile(r"""r?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 
 
 class Unanswerable(Exception):
@@ -52,7 +58,7 @@ class Condition:
             name, sign, quoted = old.group(1, 2, 3) if old[1] else old.group(6, 5, 4)
             self._old = (name, quoted[1:-1], sign == "==") if _is_old(name) else None
         if self._old is None:
-            self._compiled, self._unbound = _compile(text)
+            self._compiled, self._unbound = _compile(text, ("descriptors", "limit"))
 
     def holds(self, descriptors: Descriptors, limit: Mapping[str, str | None]) -> bool:
         """For these descriptors. A name that is not bound and a key that is missing make it false; raises `Unanswerable`."""
@@ -77,7 +83,7 @@ class Variable:
         self.name = next(filter(None, entry.groups()), text) if entry else text.strip()
         self._old = old[1] if old is not None and _is_old(old[1]) else None
         if self._old is None:
-            self._compiled, self._unbound = _compile(text)
+            self._compiled, self._unbound = _compile(text, ("descriptors",))
 
     def value(self, descriptors: Descriptors, limit: Mapping[str, str | None]) -> str | None:
         """For these descriptors; None where it is missing, and the limit does not apply. Raises `Unanswerable`."""
@@ -100,23 +106,25 @@ class Variable:
         raise Unanswerable(f"the variable {self.text} gives {value}, of which no counter can be kept")
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Any:
+@lru_cache
+def _environment(names: tuple[str, ...]) -> Any:
     from cel_expr_python import cel
 
-    return cel.NewEnv(variables={"descriptors": cel.Type.DYN, "limit": cel.Type.DYN})
+    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN))
 
 
-def _compile(text: str) -> tuple[Any, bool]:
+def _compile(text: str, bound: tuple[str, ...]) -> tuple[Any, bool]:
     """The expression without types, as Limitador takes it, and whether it names what is not bound."""
     try:
-        compiled = _environment().compile(text, disable_check=True)
+        compiled = _environment(("descriptors", "limit")).compile(text, disable_check=True)
     except RuntimeError as error:
         found = _PLACE.search(str(error))
         problem = f"{found[2]} (column {found[1]})" if found else str(error).splitlines()[0]
         raise ConfigError(f"{text!r} is no CEL: {problem}") from None
+    if _MACRO.search(_STRING.sub('""', text)):
+        return compiled, True
     try:
-        _environment().compile(text)
+        _environment(bound).compile(text)
     except RuntimeError as error:
         names = (name.rpartition(".")[2] for name in _UNDECLARED.findall(str(error)))
         return compiled, any(not re.search(rf"\b{re.escape(name)}\s*\(", text) for name in names)
@@ -131,7 +139,7 @@ def _evaluate(compiled: Any, unbound: bool, descriptors: Descriptors, limit: Map
     kind = str(result.type()).partition("<")[0]
     if kind == "ERROR":
         text = str(result)
-        if "Key not found" in text or "Index error" in text:
+        if "Key not found" in text:
             return "MISSING", None
         raise Unanswerable(text)
     return kind, result.value()

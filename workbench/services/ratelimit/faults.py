@@ -14,6 +14,8 @@ from .messages import OK, OVER_LIMIT, UNKNOWN, RateLimitResponse
 __all__ = ["FAULTS", "Fault", "Faults", "scripted_answer"]
 
 FAULTS = ("unavailable", "slow", "deadline", "never", "status", "answer")
+_LATE_MS = 10.0
+"""How much later than the deadline is too late also for real Envoy, whose clock is not virtual."""
 _CODES = {"UNKNOWN": UNKNOWN, "OK": OK, "OVER_LIMIT": OVER_LIMIT}
 
 
@@ -66,7 +68,7 @@ class Fault:
     def delay(self, usual_ms: float, timeout_ms: int | None) -> float:
         """What an answer that is counted takes, in milliseconds."""
         if self.kind == "deadline" and timeout_ms is not None:
-            return timeout_ms + 1.0
+            return timeout_ms + _LATE_MS
         return self.latency_ms if self.kind == "slow" else usual_ms
 
     def meets(self, domain: str, entries: Sequence[tuple[str, str]], method: str, since_s: float) -> bool:

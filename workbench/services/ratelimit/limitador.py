@@ -2,7 +2,7 @@
 
 The rules are Kuadrant/limitador's with counters in memory (limitador/src/storage/in_memory.rs, limitador-server/src/envoy_rls): fixed
 windows that begin with the first counted hit after the last has expired; all counters of a request have room or none counts; what is
-denied is not counted.
+denied is not counted. A test holds them against what the real library was seen to do.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from ..yamlfile import Item, load, parse
 from .conditions import Condition, Unanswerable, Variable
 from .faults import Fault
 from .messages import CHECK, OK, OVER_LIMIT, REPORT, SHOULD, RateLimitResponse
-from .service import Counting, Decision, Plan, RateLimits, Request
+from .service import Counting, Decision, Plan, RateLimits, Request, compact
 
-__all__ = ["HEADERS", "Limit", "Limitador"]
+__all__ = ["HEADERS", "LIBRARIES", "Limit", "Limitador"]
 
 HEADERS = ("none", "draft03")
+LIBRARIES = ("0.11", "0.13", "0.14")
+"""Releases of Limitador's library whose `X-RateLimit-*` differ."""
 _UNAVAILABLE = 14
 _MOST_COUNTERS = 1_000_000
 """Counters with variables that are kept; past these the oldest goes."""
@@ -56,9 +58,10 @@ class Limit:
             if type(value) is not int or not 0 <= value < 1 << 64:
                 raise ConfigError(f"{what} is a whole number from 0, not {value!r}")
         for each in ("conditions", "variables"):
-            if isinstance(getattr(self, each), str):
-                raise ConfigError(f"{each} are a list of texts, not one text")
-            object.__setattr__(self, each, tuple(getattr(self, each)))
+            texts = getattr(self, each)
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+                raise ConfigError(f"{each} are a list of texts, not {texts!r}")
+            object.__setattr__(self, each, tuple(texts))
         _ = self.made
 
     @cached_property
@@ -80,8 +83,10 @@ class Limit:
 class Limitador(RateLimits):
     """A Limitador with these limits, in virtual time; a limit may be a mapping with the keys of the file.
 
-    With `headers="draft03"` its answers bring `X-RateLimit-*`, as a server started with that switch; `latency_ms`, `faults` and `carry_on`
-    are as for `RateLimits`. Raises ConfigError for limits that contradict each other.
+    With `headers="draft03"` its answers bring `X-RateLimit-*`, as a server started with that switch. `library` is the release of its
+    library that they are as: until 0.11 there is no `Reset`; until 0.13 it is 0 where the last window has expired, and what remains is
+    less this hit also where that was denied; from 0.14 on `Reset` is then a whole window, and a denied hit takes nothing.
+    `latency_ms`, `faults` and `carry_on` are as for `RateLimits`. Raises ConfigError for limits that contradict each other.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Limitador(RateLimits):
         limits: Iterable[Limit | Mapping[str, Any]],
         *,
         headers: str = "none",
+        library: str = "0.13",
         latency_ms: float = 1.0,
         faults: Iterable[Fault] = (),
         carry_on: bool = False,
@@ -96,7 +102,10 @@ class Limitador(RateLimits):
         super().__init__(latency_ms, faults, carry_on)
         if headers not in HEADERS:
             raise ConfigError(f"headers {headers!r} are none that Limitador knows", remedy=f"Give one of {', '.join(HEADERS)}")
+        if library not in LIBRARIES:
+            raise ConfigError(f"library {library!r} is none that is known", remedy=f"Give one of {', '.join(LIBRARIES)}")
         self.headers = headers
+        self.library = library
         self.limits = tuple(each if isinstance(each, Limit) else _limit(Item.of(each, "limits")) for each in limits)
         for each, other in _twice(self.limits):
             raise ConfigError(_contradiction(each, other, "another"))
@@ -115,7 +124,7 @@ class Limitador(RateLimits):
         """Fresh counters, or what `before` has kept of those that these limits have too."""
         kept = {limit.identity for limit in self.limits}
         counters = {key: counter for key, counter in before.counters.items() if key[0] in kept} if before is not None else {}
-        return LimitadorCounting(self.limits, self.headers, counters)
+        return LimitadorCounting(self.limits, self.library if self.headers == "draft03" else None, counters)
 
     def __repr__(self) -> str:
         return f"<Limitador, {len(self.limits)} limit{'s' * (len(self.limits) != 1)}>"
@@ -146,7 +155,7 @@ class _Applying:
 
     limit: Limit
     label: str
-    key: tuple[tuple[object, ...], tuple[str, ...]]
+    key: tuple[tuple[object, ...], object]
     values: str
 
 
@@ -154,10 +163,11 @@ class LimitadorCounting(Counting):
     """The counters of one Limitador."""
 
     methods: Mapping[tuple[str, str], str] = {SHOULD: "should", CHECK: "check", REPORT: "report"}
+    too_large = 11
 
-    def __init__(self, limits: tuple[Limit, ...], headers: str, counters: dict[Any, _Counter]) -> None:
+    def __init__(self, limits: tuple[Limit, ...], headers_of: str | None, counters: dict[Any, _Counter]) -> None:
         self.counters = counters
-        self._draft03 = headers == "draft03"
+        self._headers_of = headers_of
         self._by_namespace: dict[str, list[tuple[Limit, str]]] = {}
         alike = Names((limit.namespace, limit.name) for limit in limits)
         for limit in limits:
@@ -195,7 +205,7 @@ class LimitadorCounting(Counting):
             known = tuple(value for value in values if value is not None)
             if len(known) == len(values):
                 text = ", ".join(f"{variable.name}={value}" for variable, value in zip(variables, known, strict=True))
-                found.append(_Applying(limit, label, (limit.identity, known), text))
+                found.append(_Applying(limit, label, (limit.identity, compact(known)), text))
         return found
 
     def _should(self, applying: list[_Applying], service: str, hits: int, time_ns: int) -> Decision:
@@ -204,7 +214,7 @@ class LimitadorCounting(Counting):
         values = [counter.now(now) for counter in counters]
         overs = [value + hits > each.limit.max_value for value, each in zip(values, applying, strict=True)]
         code = OVER_LIMIT if any(overs) else OK
-        message = self._with_headers(code, applying, counters, hits, now) if self._draft03 and applying else _CODES[code]
+        message = self._with_headers(code, applying, counters, hits, now) if self._headers_of is not None and applying else _CODES[code]
         if code == OK:
             for each, counter in zip(applying, counters, strict=True):
                 counter.add(hits, each.limit.seconds * 1_000_000, now)
@@ -232,15 +242,18 @@ class LimitadorCounting(Counting):
             # one with variables is made when it is first looked at, and its window runs from then; one without expired long ago
             found = self.counters[each.key] = _Counter(0, now + each.limit.seconds * 1_000_000 if each.values else 0)
             if len(self.counters) > _MOST_COUNTERS:
-                self.counters.pop(next(iter(self.counters)))
+                self.counters.pop(next(key for key in self.counters if key[1]))
         return found
 
     def _with_headers(self, code: int, applying: list[_Applying], counters: list[_Counter], hits: int, now: int) -> bytes:
         """The answer with `X-RateLimit-*` of draft 03: as things are before this hit, but for what remains after it."""
-        left = [
-            (max(each.limit.max_value - counter.now(now) - hits, 0), each.limit, max(counter.expiry - now, 0) // 1_000_000)
-            for each, counter in zip(applying, counters, strict=True)
-        ]
+        latest = self._headers_of == LIBRARIES[-1]
+        taken = 0 if latest and code == OVER_LIMIT else hits
+        left = []
+        for each, counter in zip(applying, counters, strict=True):
+            idle = each.limit.seconds if latest else 0
+            reset = (counter.expiry - now) // 1_000_000 if counter.expiry > now else idle
+            left.append((max(each.limit.max_value - counter.now(now) - taken, 0), each.limit, reset))
         left.sort(key=lambda one: one[0])
         policies = "".join(f", {limit.max_value};w={limit.seconds}{_named(limit.name)}" for _, limit, _ in left)
         remaining, limit, reset = left[0]
@@ -248,7 +261,8 @@ class LimitadorCounting(Counting):
         add = answer.response_headers_to_add.add
         add(key="X-RateLimit-Limit", value=f"{limit.max_value}{policies}")
         add(key="X-RateLimit-Remaining", value=str(remaining))
-        add(key="X-RateLimit-Reset", value=str(reset))
+        if self._headers_of != LIBRARIES[0]:
+            add(key="X-RateLimit-Reset", value=str(reset))
         data: bytes = answer.SerializeToString()
         return data
 

@@ -18,7 +18,7 @@ from ..yamlfile import load
 from .envoy_ratelimit import EnvoyRateLimit
 from .limitador import Limitador
 from .messages import OVER_LIMIT, DecodeError, RateLimitResponse
-from .service import RateLimits, Request, Service
+from .service import RateLimits, RateLimitService, Request
 
 __all__ = ["Answered", "LimitServer", "load_limits"]
 
@@ -89,7 +89,7 @@ class LimitServer:
         self._seen = stamp
         limits = self._read(self._path)
         with self._lock:
-            self._service = Service(limits.counting(self._service.counting), limits.latency_ms, limits.faults)
+            self._service = RateLimitService(limits.counting(self._service.counting), limits.latency_ms, limits.faults)
             self._limits = limits
         return True
 

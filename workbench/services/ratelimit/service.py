@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from ..calls import GrpcAnswer, GrpcRequest, GrpcResponse, HttpAnswer, HttpReque
 from .faults import Fault, Faults
 from .messages import DecodeError, RateLimitRequest
 
-__all__ = ["Counting", "Decision", "Descriptor", "RateLimits", "Request", "Service"]
+__all__ = ["Counting", "Decision", "Descriptor", "RateLimitService", "RateLimits", "Request", "compact"]
 
 _UNIMPLEMENTED, _INTERNAL = 12, 13
 _MOST_PLANS, _LARGEST_PLAN = 10_000, 4096
+_LARGEST_MESSAGE = 4 << 20
+"""What the servers take at most, both by their libraries' default."""
+_LONGEST_KEY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +70,15 @@ class Counting(ABC):
 
     methods: Mapping[tuple[str, str], str] = {}
     """Service and method -> what `plan` calls it."""
+    too_large = 0
+    """The status that a message gets which is larger than the server takes."""
 
     @abstractmethod
     def plan(self, how: str, request: Request) -> Plan:
         """How this request is decided, at whatever time it comes."""
 
 
-class Service:
+class RateLimitService:
     """Answers the callouts of one replay. `latency_ms` is what each answer takes, `faults` where it fails."""
 
     def __init__(self, counting: Counting, latency_ms: float, faults: Sequence[Fault]) -> None:
@@ -94,6 +100,9 @@ class Service:
         how = self.counting.methods.get((request.service, request.method))
         if how is None:
             return self._none(request)
+        if len(request.body) > _LARGEST_MESSAGE:
+            text = f"a message of {len(request.body)} bytes, {_LARGEST_MESSAGE} are the most"
+            return GrpcResponse(status=self.counting.too_large, status_message=text, latency_ms=self._latency_ms)
         try:
             asked, plan = self._plan(how, request.body)
         except DecodeError as error:
@@ -102,7 +111,7 @@ class Service:
         if fault is not None and fault.instead is not None:
             return fault.instead
         decision = plan(request.time_ns)
-        latency = self._latency_ms if fault is None else fault.delay(self._latency_ms, request.timeout_ms)
+        latency = self._latency_ms if fault is None else fault.delay(self._latency_ms, _timeout_ms(request))
         return GrpcResponse(decision.message, decision.status, decision.problem, (), (), latency, decision.limits)
 
     def _plan(self, how: str, body: bytes) -> tuple[Request, Plan]:
@@ -119,6 +128,18 @@ class Service:
     def _none(self, request: GrpcRequest) -> GrpcResponse:
         text = f"unknown method /{request.service}/{request.method}"
         return GrpcResponse(status=_UNIMPLEMENTED, status_message=text, latency_ms=self._latency_ms)
+
+
+def _timeout_ms(request: GrpcRequest) -> int | None:
+    """How long the filter waits: real Envoy tells it the server in a header."""
+    told = request.header("x-envoy-expected-rq-timeout-ms")
+    return request.timeout_ms if request.timeout_ms is not None or told is None or not told.isdigit() else int(told)
+
+
+def compact(key: tuple[object, ...]) -> object:
+    """What stands for the key of a counter: filters choose its values, and must not choose how much is kept."""
+    text = repr(key)
+    return key if len(text) <= _LONGEST_KEY else hashlib.sha256(text.encode()).digest()
 
 
 class RateLimits(ABC):
@@ -140,8 +161,8 @@ class RateLimits(ABC):
     def counting(self, before: Any = None) -> Counting:
         """Fresh counters, or those that `before`, a counting of the same kind, has kept, under these limits."""
 
-    def begin(self, capture: object = None) -> Service:
+    def begin(self, capture: object = None) -> RateLimitService:
         """The service of one replay."""
         if self._kept is None or not self.carry_on:
             self._kept = self.counting()
-        return Service(self._kept, self.latency_ms, self.faults)
+        return RateLimitService(self._kept, self.latency_ms, self.faults)

@@ -5,6 +5,7 @@
         limitador: limits.yaml            # a limits file of Limitador
         # or instead `envoy: config.yaml`, a configuration of envoyproxy/ratelimit, or a folder of them
         headers: draft03                  # X-RateLimit-* in the answers; for envoy `true`: RateLimit-*
+        library: "0.14"                   # of Limitador alone: the release of its library that these are as
         latency_ms: 1                     # virtual time of an answer
         carry_on: false                   # true: the counters of a replay go on in the next
         faults:                           # the first that is due happens
@@ -34,7 +35,7 @@ from .service import RateLimits
 
 __all__ = ["read_rls"]
 
-_KEYS = ("limitador", "envoy", "headers", "latency_ms", "carry_on", "faults")
+_KEYS = ("limitador", "envoy", "headers", "library", "latency_ms", "carry_on", "faults")
 _FAULT_KEYS = ("fault", "every", "descriptor", "domain", "method", "after_s", "until_s", "latency_ms", "status", "message", "answer")
 _ANSWER_KEYS = ("code", "response_headers", "request_headers", "raw_body", "dynamic_metadata")
 
@@ -53,6 +54,10 @@ def read_rls(item: Item, folder: Path) -> RateLimits:
     kind, headers = ("limitador" if "limitador" in given else "envoy"), given.get("headers")
     if headers is not None:
         settings["headers"] = headers.text() if kind == "limitador" else headers.flag()
+    if "library" in given:
+        if kind != "limitador":
+            raise given["library"].fault("is of Limitador alone", "Remove it")
+        settings["library"] = given["library"].text()
     path = folder / given[kind].text()
     try:
         return Limitador.load(path, **settings) if kind == "limitador" else EnvoyRateLimit.load(path, **settings)

@@ -1,0 +1,106 @@
+"""What a view of the extension asks its kernel for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import IPython.display
+import pytest
+
+from workbench import documents
+from workbench.audit import Inspection
+from workbench.errors import CaptureError, ConfigError, FilterLoadError, WorkbenchError
+from workbench.widgets import Workbench
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What was displayed."""
+    found: list[Any] = []
+    monkeypatch.setattr(IPython.display, "display", found.append)
+    yield found
+    for view in list(documents._views):
+        documents._close(view)
+
+
+def _ask(root: Path, path: str, *, kind: str = "capture", filters: tuple[str, ...] = (), view: str = "v", **more: Any) -> None:
+    asked = {"view": view, "kind": kind, "root": str(root), "path": path, "filters": filters, "settings": {}, "keep": False, **more}
+    documents.show(json.dumps(asked))
+
+
+def test_a_capture_is_shown_as_the_workbench(repo: Path, shown: list[Any]) -> None:
+    _ask(repo, "captures/toystore.mitm")
+    (workbench,) = shown
+    assert isinstance(workbench, Workbench)
+    assert len(workbench.wait(60)) == 93
+    assert workbench.filters == []
+
+
+def test_a_capture_is_replayed_through_filters_in_order(repo: Path, shown: list[Any]) -> None:
+    names = ("token_bucket", "add_header")
+    _ask(repo, "captures/toystore.mitm", filters=tuple(f"sample_filters/{name}/{name}.wasm" for name in names))
+    assert shown[0].filters == list(names)
+    assert shown[0].wait(60).count("limited") > 0
+
+
+def test_settings_reach_the_filters(repo: Path, shown: list[Any]) -> None:
+    filters = ("sample_filters/add_header/add_header.wasm",)
+    _ask(repo, "captures/toystore.mitm", filters=filters, settings={"memory_limit_mib": 64, "failure_policy": "open"})
+    (used,) = shown[0].wait(60).chain.filters
+    assert (used.memory_limit, used.failure_policy) == (64 << 20, "open")
+
+
+def test_a_filter_is_shown_as_its_audit(repo: Path, shown: list[Any], sample_filter: Callable[[str], Path]) -> None:
+    _ask(sample_filter("add_header").parent, "add_header.wasm", kind="filter")
+    assert isinstance(shown[0], Inspection)
+    assert shown[0].abi
+
+
+def test_a_view_that_is_kept_is_shown_again_as_it_is(repo: Path, shown: list[Any]) -> None:
+    _ask(repo, "captures/toystore.mitm")
+    _ask(repo, "captures/toystore.mitm", keep=True)
+    assert shown[0] is shown[1]
+    _ask(repo, "captures/toystore.mitm")
+    assert shown[2] is not shown[0]
+    assert shown[0].comm is None, "the one that it replaces is closed"
+    _ask(repo, "captures/burst.mitm", keep=True)
+    assert shown[3] is not shown[2]
+
+
+def test_a_closed_view_is_forgotten(repo: Path, shown: list[Any]) -> None:
+    _ask(repo, "captures/toystore.mitm")
+    assert "v" in documents._views
+    _ask(repo, "captures/toystore.mitm", kind="close")
+    _ask(repo, "captures/toystore.mitm", kind="close")
+    assert "v" not in documents._views
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "error"),
+    [
+        ("a.mitm", b"", "capture", CaptureError),
+        ("a.har", b'{"log": {}}', "capture", CaptureError),
+        ("a.wasm", b"none", "filter", FilterLoadError),
+        ("gone.mitm", None, "capture", ConfigError),
+    ],
+)
+def test_what_cannot_be_read_is_told(
+    name: str, content: bytes | None, kind: str, error: type[WorkbenchError], shown: list[Any], tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(error) as raised:
+        _ask(tmp_path, name, kind=kind)
+    assert name in str(raised.value)
+    assert raised.value.remedy
+    assert not shown
+
+
+def test_names_in_errors_can_be_seen(shown: list[Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        _ask(tmp_path, "a\u202eb.mitm")
+    assert "\\u202e" in str(raised.value)
+    assert "\u202e" not in str(raised.value)

@@ -1,0 +1,101 @@
+"""Captures and filters opened as documents in JupyterLab: what its extension asks a view's kernel for.
+
+The extension knows file names and the one call `show(request)`; everything else about a view is decided here.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .analysis.words import visible
+from .errors import ConfigError, WorkbenchError
+
+if TYPE_CHECKING:
+    from .widgets import Workbench
+
+__all__ = ["show"]
+
+_MIB = 1 << 20
+_views: dict[str, tuple[object, Workbench]] = {}
+"""The views that are open, so that a page that is loaded anew finds its replay again."""
+
+
+def show(request: str) -> None:
+    """Show a document as the output of the running request.
+
+    `request` is a JSON object. `view` names the view; `kind` is `capture`, `filter`, `begin` (nothing is shown yet) or `close`; `path`
+    and `filters` are files from the folder `root` on; `settings` are those of the extension (`memory_limit_mib`, `failure_policy`); with
+    `keep` a view that is there already is shown again as it is.
+
+    Raises `WorkbenchError` for what cannot be read, its text with control characters escaped.
+    """
+    try:
+        _show(json.loads(request))
+    except WorkbenchError as error:
+        raise type(error)(visible(error.what), where=visible(error.where), remedy=visible(error.remedy)) from None
+
+
+def _show(asked: dict[str, Any]) -> None:
+    from IPython.display import display
+
+    if asked["kind"] == "begin":
+        # what a page does with widgets needs them to be loaded
+        import_module(".widgets.dashboard", __package__)
+        return
+    view, root = str(asked["view"]), Path(asked["root"]).expanduser()
+    if asked["kind"] == "close":
+        _close(view)
+        return
+    path = _file(root, asked["path"])
+    if asked["kind"] == "filter":
+        from .filter import Filter
+
+        display(Filter(path, **_limits(asked["settings"])).inspect())  # type: ignore[no-untyped-call]
+        return
+    filters = [_file(root, each) for each in asked["filters"]]
+    wanted = (path, tuple(filters))
+    kept = _views.get(view)
+    if not (asked["keep"] and kept is not None and kept[0] == wanted):
+        _close(view)
+        kept = _views[view] = (wanted, _replay(path, filters, asked["settings"]))
+    display(kept[1])  # type: ignore[no-untyped-call]
+
+
+def _file(root: Path, name: str) -> Path:
+    path = root / name
+    if not path.is_file():
+        remedy = (
+            "The kernel has to run where the server's files are; choose another kernel" if not path.parent.is_dir() else "Was it moved?"
+        )
+        raise ConfigError("the kernel does not see this file", where=str(path), remedy=remedy)
+    return path
+
+
+def _replay(path: Path, filters: list[Path], settings: dict[str, Any]) -> Workbench:
+    from .capture import open_capture
+    from .chain import Chain
+    from .filter import Filter
+    from .widgets import Workbench
+
+    chain = Chain(*(Filter(each, **_limits(settings)) for each in filters))
+    return Workbench(open_capture(path), chain)
+
+
+def _limits(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are of a filter."""
+    limits: dict[str, Any] = {}
+    if "memory_limit_mib" in settings:
+        limits["memory_limit"] = int(settings["memory_limit_mib"]) * _MIB
+    if "failure_policy" in settings:
+        limits["failure_policy"] = str(settings["failure_policy"])
+    return limits
+
+
+def _close(view: str) -> None:
+    _, workbench = _views.pop(view, (None, None))
+    if workbench is not None:
+        workbench.cancel()
+        workbench.close()

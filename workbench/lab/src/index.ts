@@ -1,0 +1,5 @@
+// What Lab loads at its start. Everything that draws or talks to a kernel is fetched when it is first used.
+import { commands } from "./commands";
+import { documents } from "./documents";
+
+export default [documents, commands];
