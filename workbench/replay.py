@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .analysis.laboratory import Laboratory, Setting
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
-    from .widgets import FlowTable
+    from .widgets import ExchangeDetails, FlowTable
     from .widgets.decision_timeline import DecisionTimeline
     from .widgets.laboratory import LaboratoryView
     from .widgets.timing_view import TimingView
@@ -278,6 +278,12 @@ class Replay:
         from .widgets import StateTracks
 
         return StateTracks(self)
+
+    def diff(self, index: int) -> ExchangeDetails:
+        """What the filters did to the headers and bodies of one exchange, as a view in a notebook; IndexError as for `replay[index]`."""
+        from .widgets import ExchangeDetails
+
+        return ExchangeDetails(self, selected=self[index].index)
 
     def microscope(self, index: int) -> Any:
         """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
