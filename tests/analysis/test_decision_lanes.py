@@ -7,7 +7,7 @@ from tests.analysis.tracewriter import START, TraceWriter
 from workbench.analysis.decision import all_verdicts
 from workbench.analysis.decision_lanes import MARKS, Lanes, lanes_of
 from workbench.analysis.facts import gather_facts
-from workbench.analysis.limits import gather_limits
+from workbench.analysis.limits_gather import gather_limits
 from workbench.trace.records import NONE, Event
 from workbench.trace.trace import Trace
 
