@@ -29,7 +29,7 @@ from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
 from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, ReplayError, WorkbenchError
+from .errors import ConfigError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
