@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
 from threading import Event
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
@@ -20,14 +20,16 @@ from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits, gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
 from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
+from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, ReplayError, WorkbenchError
+from .errors import ConfigError, WorkbenchError
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Replay:
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Replay:
         settings: Any = None,
         notes: tuple[str, ...] = (),
         clusters: Any = None,
+        sampled: tuple[bytes, int] | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -70,6 +73,7 @@ class Replay:
         self.settings = settings
         self.notes = notes
         self.clusters = clusters
+        self.profile = None if sampled is None else GuestProfile(*sampled)
 
     @property
     def complete(self) -> bool:
@@ -222,10 +226,7 @@ class Replay:
     @cached_property
     def instructions(self) -> Timing:
         """The same by instructions executed, of a replay made with `fuel=True`: a unit that is the same on every machine."""
-        timing = Timing(self.trace, self.facts, "fuel")
-        if not timing.counted:
-            raise ReplayError("no instructions were counted", where=self.name, remedy="Replay with fuel=True")
-        return timing
+        return Timing(self.trace, self.facts, "fuel")
 
     @property
     def baseline(self) -> Baseline:
@@ -296,7 +297,7 @@ class Replay:
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return _written(path, lambda file: write_jsonl(self.outcomes(), file))
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
@@ -305,16 +306,13 @@ class Replay:
         """
         from .analysis.export_perfetto import write_perfetto
 
-        return _written(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
 
     def to_speedscope(self, path: str | Path) -> int:
-        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles.
-
-        ReplayError if the file cannot be written.
-        """
+        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles."""
         from .analysis.export_speedscope import write_speedscope
 
-        return _written(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name))
+        return write_file(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name, self.profile))
 
     @cached_property
     def summary(self) -> Summary:
@@ -360,6 +358,8 @@ class Replay:
         from .analysis.laboratory import Laboratory
         from .analysis.laboratory_requests import default_key, requests_of
 
+        if self.of_connections:
+            raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
         if isinstance(which, str):
             chosen = self.where(which)
         elif which is None:
@@ -493,14 +493,6 @@ class Replay:
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
-
-
-def _written(path: str | Path, write: Callable[[IO[str]], int]) -> int:
-    try:
-        with open(path, "w", encoding="ascii", newline="\n") as file:
-            return write(file)
-    except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

@@ -196,7 +196,7 @@ def test_predicates_and_counters(tmp_path: Path, form: str) -> None:
     asked = Asked()
     requests = [
         post("/toys?a=1", "X-User: jane"),
-        post("/toys?a=b+c", "X-User: jane"),
+        post("/toys?a=b%20c", "X-User: jane"),
         post("/toys?a=b%20c"),
         post("/toys?a=1", "X-Free: 1"),
     ]
@@ -245,6 +245,39 @@ def test_matches_is_a_glob(sample: Kuadrant) -> None:
         made = Made([post(path) for path in ("/toy", "/toys", "/t", "/x")])
         chain.replay(made)
         assert [made[call.exchange].request.path.decode() for call in asked.calls if call.exchange is not None] == paths
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        "'Toy'.lowerAscii() + 'Toy'.upperAscii() + ' x '.trim() == 'toyTOYx'",
+        "'a,b'.split(',') == ['a', 'b'] && ['a', 'b'].join('-') == 'a-b' && ['a', 'b'].join() == 'ab'",
+        "'ünü'.charAt(1) == 'n' && 'ünü'.substring(1) == 'nü' && 'ünü'.substring(0, 1) == 'ü' && 'a'.charAt(1) == ''",
+        "'ünü'.indexOf('n') == 1 && 'ünü'.lastIndexOf('ü') == 2 && 'a'.indexOf('b') == -1 && 'aba'.replace('a', 'c') == 'cbc'",
+        "queryMap(request.query) == {'a': '1', 'b': 'x y+z', 'c': ''}",
+        "queryMap(request.query, true)['a'] == ['1', '2'] && decodeQueryString(request.query, false)['a'] == '1'",
+        "request.url_path.matches('^/t.ys$') && request.path.startsWith('/toys?') && size(request.headers['x-list']) == 3",
+        "request.headers['x-list'] == '1,2' && request.headers['none'] == null && !has(request.headers.no) && 'x-list' in request.headers",
+        "string(1) + string(2u) + string(true) == '12true' && int('5') > 4 && [1, 2].exists(n, n == 2)",
+        "request.scheme == 'http' && connection.mtls == false && source.service == null && metadata.none == null",
+        "request.size == 3",
+    ],
+)
+def test_cel(sample: Kuadrant, predicate: str) -> None:
+    config = sample.filter_config("0.11")
+    config["actionSets"][0]["routeRuleConditions"]["predicates"] = [predicate]
+    asked = Asked()
+    chain = wb.Chain(wb.Filter(SHIM, config), clusters={sample.cluster(): asked})
+    replay = chain.replay(Made([post("/toys?a=1&a=2&b=x%20y+z&c", "x-list: 1", "x-list: 2")]))
+    assert (statuses(replay), len(asked.calls)) == ([200], 1), list(replay.logs["message"])
+
+
+@pytest.mark.parametrize("predicate", ["'abc'.substring(4)", "'abc'.charAt(-1)", "[1].join(',')", "1", "x.y()"])
+def test_routes_that_cannot_be_decided(sample: Kuadrant, predicate: str) -> None:
+    config = sample.filter_config("0.11", failure_mode="allow")
+    config["actionSets"][0]["routeRuleConditions"]["predicates"] = [predicate]
+    replay = wb.Chain(wb.Filter(SHIM, config)).replay(Made([post()]))
+    assert statuses(replay) == [500] and not replay.failures.size
 
 
 def test_reserved_keys_and_labels(sample: Kuadrant) -> None:
