@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
 from threading import Event
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
@@ -21,14 +21,17 @@ from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits
 from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
 from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
+from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, ReplayError, WorkbenchError
+from .errors import ConfigError, WorkbenchError
+from .replay_views import ReplayViews
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -40,20 +43,16 @@ if TYPE_CHECKING:
     from .analysis.laboratory import Laboratory
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
-    from .widgets import FlowTable
-    from .widgets.decision_timeline import DecisionTimeline
-    from .widgets.laboratory import LaboratoryView
-    from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
 
 
-class Replay:
+class Replay(ReplayViews):
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
     """
 
     def __init__(
@@ -64,6 +63,7 @@ class Replay:
         settings: Any = None,
         notes: tuple[str, ...] = (),
         clusters: Any = None,
+        sampled: tuple[bytes, int] | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -71,6 +71,7 @@ class Replay:
         self.settings = settings
         self.notes = notes
         self.clusters = clusters
+        self.profile = None if sampled is None else GuestProfile(*sampled)
 
     @property
     def complete(self) -> bool:
@@ -223,10 +224,7 @@ class Replay:
     @cached_property
     def instructions(self) -> Timing:
         """The same by instructions executed, of a replay made with `fuel=True`: a unit that is the same on every machine."""
-        timing = Timing(self.trace, self.facts, "fuel")
-        if not timing.counted:
-            raise ReplayError("no instructions were counted", where=self.name, remedy="Replay with fuel=True")
-        return timing
+        return Timing(self.trace, self.facts, "fuel")
 
     @property
     def baseline(self) -> Baseline:
@@ -234,12 +232,6 @@ class Replay:
         from .host.baseline import empty_hostcall
 
         return empty_hostcall()
-
-    def timing(self) -> TimingView:
-        """The Timing view alone: distributions, where the time goes, and over the capture; `figure()` draws each with plotly."""
-        from .widgets.timing_view import TimingView
-
-        return TimingView(self)
 
     @cached_property
     def _found(self) -> Findings:
@@ -255,7 +247,7 @@ class Replay:
 
     @cached_property
     def _state(self) -> State:
-        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "filters", ())])
+        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "stages", ())])
 
     def state(self) -> State:
         """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
@@ -273,18 +265,6 @@ class Replay:
 
         return state_table(self.state_tracks)
 
-    def tracks(self) -> Any:
-        """State over time as a view in a notebook."""
-        from .widgets import StateTracks
-
-        return StateTracks(self)
-
-    def microscope(self, index: int) -> Any:
-        """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
-        from .widgets import Microscope
-
-        return Microscope(self, selected=self[index].index)
-
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
         return self._found
@@ -297,7 +277,7 @@ class Replay:
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return _written(path, lambda file: write_jsonl(self.outcomes(), file))
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
@@ -306,16 +286,13 @@ class Replay:
         """
         from .analysis.export_perfetto import write_perfetto
 
-        return _written(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
 
     def to_speedscope(self, path: str | Path) -> int:
-        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles.
-
-        ReplayError if the file cannot be written.
-        """
+        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles."""
         from .analysis.export_speedscope import write_speedscope
 
-        return _written(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name))
+        return write_file(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name, self.profile))
 
     @cached_property
     def summary(self) -> Summary:
@@ -335,18 +312,6 @@ class Replay:
     def problems(self) -> tuple[str, ...]:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
-
-    def decision_timeline(self) -> DecisionTimeline:
-        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
-        from .widgets.decision_timeline import DecisionTimeline
-
-        return DecisionTimeline(self)
-
-    def laboratory_view(self) -> LaboratoryView:
-        """The laboratory as a view for a notebook: limit, window, algorithm, key and workers to move, and what would have been limited."""
-        from .widgets.laboratory import LaboratoryView
-
-        return LaboratoryView(self)
 
     def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
         """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).
@@ -464,23 +429,9 @@ class Replay:
 
         return summary_html(self.summary)
 
-    def table(self) -> FlowTable:
-        """The exchanges in a table to scroll, sort and query in a notebook."""
-        from .widgets import FlowTable
-
-        return FlowTable(self)
-
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
-
-
-def _written(path: str | Path, write: Callable[[IO[str]], int]) -> int:
-    try:
-        with open(path, "w", encoding="ascii", newline="\n") as file:
-            return write(file)
-    except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

@@ -49,11 +49,6 @@ class CallTimes:
     def __len__(self) -> int:
         return len(self.code)
 
-    @property
-    def total(self) -> npt.NDArray[np.uint64]:
-        """Own and host together."""
-        return np.add(self.own, self.host, dtype=np.uint64)
-
 
 def call_times(trace: Trace) -> tuple[CallTimes, CallTimes]:
     """The callbacks and the hostcalls of a trace; what a VM does that belongs to no filter (yet) is left out."""

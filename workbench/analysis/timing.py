@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ReplayError
 from ..trace.records import NONE
 from ..trace.trace import Trace
 from .calltimes import CallTimes, call_instructions, call_times, counts_instructions
@@ -135,13 +136,15 @@ class Timing:
     """The times of one replay; everything is made when it is first asked for, and kept.
 
     `unit` is time, or fuel for a replay that counted instructions: then every number of nanoseconds is one of instructions, which are
-    all the filters' own.
+    all the filters' own. Raises `ReplayError` where they were not counted.
     """
 
     def __init__(self, trace: Trace, facts: Facts, unit: Unit = "time") -> None:
         self._trace = trace
         self._facts = facts
         self.unit = unit
+        if unit == "fuel" and not self.counted:
+            raise ReplayError("no instructions were counted", remedy="Replay with fuel=True")
         self._measured: dict[Dimension, _Measured] = {}
         self._groups: dict[Dimension, tuple[tuple[TimeGroup, ...], Axis]] = {}
 

@@ -6,6 +6,7 @@ const TOP = 11;
 const FLOOR = 46;
 const LETTER = 6.1;
 const TYPING = 180;
+const GROWN = 1200;
 const PAD = 8;
 
 const clockOf = (ms) => new Date(ms).toISOString().slice(11, 23);
@@ -88,6 +89,7 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   let asking = false;
   let when = null;
   let typing = 0;
+  let growing = 0;
   let at = null; // the event that keys are at: [track, event]
 
   const width = () => Math.max(60, root.clientWidth - label() - ending() - (body.offsetWidth - body.clientWidth));
@@ -254,7 +256,7 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     draw();
   });
   sizes.observe(root);
-  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(typing)));
+  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(typing), clearTimeout(growing)));
 
   return {
     show() {
@@ -268,6 +270,12 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     reload() {
       stale = true;
       if (visible && !el.hidden) load();
+    },
+    // While a replay goes on the tracks wait until no more comes for a while: to draw them reads all of the trace.
+    grow() {
+      stale = true;
+      clearTimeout(growing);
+      growing = setTimeout(() => visible && !el.hidden && load(), GROWN);
     },
   };
 };
@@ -296,5 +304,6 @@ export const stateTracksView = (model, el, signal) => {
   const afresh = () => tracks.reload();
   model.on("change:selected", follow);
   model.on("change:revision", afresh);
-  signal.addEventListener("abort", () => (model.off("change:selected", follow), model.off("change:revision", afresh)));
+  model.on("change:grown", tracks.grow);
+  signal.addEventListener("abort", () => (model.off("change:selected", follow), model.off("change:revision", afresh), model.off("change:grown", tracks.grow)));
 };

@@ -95,7 +95,7 @@ def _facts(timing: Timing) -> list[dict[str, Any]]:
         return []
     share = 100 * own.sum() / spent.sum()
     if timing.unit == "fuel":
-        numbers = (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
+        numbers = (("p50", 0.5), ("p99", 0.99), ("Max", 1.0))
         found = [{"label": f"Per exchange, {name}" if name == "p50" else name, "ns": float(np.quantile(own, q))} for name, q in numbers]
         return [*found, {"label": "Mean", "ns": float(own.mean()), "note": "instructions, the host's not counted"}]
     return [

@@ -10,16 +10,17 @@ const title = (node) => ({ all: "All", traffic: "Exchanges and ticks", start: "S
 
 /** `timingIcicle(signal)` gives its root and `show(tree)`. */
 export const timingIcicle = (signal) => {
+  const heading = h("span.strong");
   const told = h("span.muted.cut.icicle-say");
   const back = h("button.btn", { type: "button", hidden: true, onclick: () => zoom(path.slice(0, -1)) }, "Zoom out");
   const rows = h("div.icicle-rows", { role: "tree", "aria-label": "Where the time goes" });
-  const root = h("section.timing-part.icicle", h("div.section", h("span.strong", "Where the time goes"), told, h("span.grow"), back), rows);
+  const root = h("section.timing-part.icicle", h("div.section", heading, told, h("span.grow"), back), rows);
   let tree = null;
   let unit = "time";
   let say = spelling(unit);
   let path = [];
   let current = "";
-  const RESTING = "filter, callback, then its own code and the hostcalls; width is time, click to zoom";
+  let resting = "";
 
   const node = (steps) => steps.reduce((at, step) => at?.children[step], tree);
   const words = (steps, one) => {
@@ -69,7 +70,7 @@ export const timingIcicle = (signal) => {
     rows.style.height = `${depth * ROW - 1}px`;
     rows.replaceChildren(...boxes);
     back.hidden = !path.length;
-    told.textContent = RESTING;
+    told.textContent = resting;
     const at = boxes.find((box) => box.dataset.at === current) ?? boxes.find((box) => box.dataset.at === path.join(".")) ?? boxes[0];
     at.tabIndex = 0;
     if (focus) at.focus();
@@ -83,10 +84,10 @@ export const timingIcicle = (signal) => {
   };
   const over = (event) => {
     const box = event.target.closest?.(".fw-part");
-    told.textContent = box ? plain(words(steps(box), node(steps(box)))) : RESTING;
+    told.textContent = box ? plain(words(steps(box), node(steps(box)))) : resting;
   };
   rows.addEventListener("pointerover", over);
-  rows.addEventListener("pointerleave", () => (told.textContent = RESTING));
+  rows.addEventListener("pointerleave", () => (told.textContent = resting));
   rows.addEventListener("focusin", over);
   rows.addEventListener("click", (event) => {
     const box = event.target.closest(".fw-part");
@@ -127,6 +128,8 @@ export const timingIcicle = (signal) => {
 
   const show = (data, inUnit) => {
     [tree, unit, say] = [data, inUnit, spelling(inUnit)];
+    heading.textContent = unit === "time" ? "Where the time goes" : "Where the instructions go";
+    resting = unit === "time" ? "filter, callback, then its own code and the hostcalls; width is time, click to zoom" : "filter, then callback; width is instructions, click to zoom";
     // what starts the filters happens once, and would leave little room for the rest
     const traffic = tree.children.findIndex((child) => child.kind === "traffic");
     [path, current] = [tree.children.length > 1 && traffic >= 0 ? [traffic] : [], ""];
