@@ -18,7 +18,8 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
-from .analysis.limits import Limits, gather_limits
+from .analysis.limits import Limits
+from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
