@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.config.objects import ROUTE, loader, policy
 from tests.core.traffic import response
 from workbench.config.kuadrant import Kuadrant
 from workbench.replay import Replay
-from workbench.services import NEVER, GrpcRequest, GrpcResponse, Unreachable
+from workbench.services import NEVER, Entry, GrpcRequest, GrpcResponse, Script, Unreachable
 from workbench.services.ratelimit.messages import RateLimitRequest, RateLimitResponse
 
 REPO = Path(__file__).resolve().parents[2]
@@ -177,6 +178,35 @@ def test_the_order_of_hostcalls(sample: Kuadrant) -> None:
     ]  # fmt: skip
     assert hostcalls(replay, "on_grpc_receive") == ["set_effective_context", "get_buffer_bytes", "continue_stream"]
     assert hostcalls(replay, "on_response_headers") == ["increment_metric", "get_header_map_pairs", "set_header_map_pairs"]
+
+
+def counted(replay: Replay) -> dict[str, int]:
+    """What the filter's counters have come to."""
+    calls = replay.hostcalls[["hostcall", "arguments"]].itertuples(index=False)
+    names: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    for hostcall, arguments in calls:
+        given = dict(part.split("=", 1) for part in arguments.split(", ")) if "metric" in hostcall else {}
+        if hostcall == "define_metric":
+            names[given["metric_id"]] = given["name"].strip('"').removeprefix("kuadrant.")
+        elif hostcall == "increment_metric":
+            found[names[given["metric_id"]]] += int(given["offset"])
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("deny", {"configs": 1, "hits": 7, "misses": 1, "allowed": 5, "denied": 2, "errors": 1}),
+        ("allow", {"configs": 1, "hits": 7, "misses": 1, "allowed": 6, "denied": 1, "errors": 1}),
+    ],
+)
+def test_counters(sample: Kuadrant, mode: str, expected: dict[str, int]) -> None:
+    """Six POSTs of which the last is too much, a GET, and a POST when the service is gone."""
+    answers = Script([Entry((OK, OK, OK, OK, OK, OVER, Unreachable()))])
+    chain = sample.chain(SHIM, failure_mode=mode, clusters={sample.cluster(): answers})
+    made = Made([*(post(at_ms=10 * step) for step in range(6)), get(at_ms=100), post(at_ms=110)])
+    assert counted(chain.replay(made)) == expected
 
 
 TWO = """\
