@@ -39,8 +39,11 @@ def saved(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_nothing_captured_is_in_the_file(saved: Path) -> None:
-    text = saved.read_text(encoding="utf-8")
-    assert "application/vnd.jupyter.widget-state+json" in text, "the state of the widgets is in it"
+    book = nbformat.read(saved, as_version=4)
+    for one in book.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values():
+        for program in ("_esm", "_css"):  # its own examples are nobody's traffic
+            one["state"].pop(program, None)
+    text = nbformat.writes(book)
     assert [one for one in CAPTURED if one in text.replace("captures/toystore.mitm", "")] == []
 
 
