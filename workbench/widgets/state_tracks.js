@@ -74,8 +74,9 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   const chosen = h("span.tr-chosen");
   const bar = h("div.tr-head", h("span.strong", "State over time"), h("span.muted.cut.tr-say", "on the capture's clock, UTC"), h("span.grow"), chosen, tally, h("div.tr-find", icon("search", 14), field));
   const cursor = h("div.tr-cursor", { hidden: true });
-  const list = h("div.tr-list", { role: "list", "aria-label": "Tracks" });
-  const sheet = h("div.tr-sheet", list, cursor);
+  const list = h("div.tr-list");
+  const bare = h("div.hint", { hidden: true }, "No filter wrote shared data, counted a metric, used a queue or had a tick: only memory is left to show.");
+  const sheet = h("div.tr-sheet", list, bare, cursor);
   const body = h("div.tr-body.scroll", sheet);
   const axis = h("div.tr-axis", { "aria-hidden": "true" });
   const tip = h("div.tr-tip", { hidden: true });
@@ -192,13 +193,21 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     chosen.replaceChildren(...(cursor.hidden ? [] : [h("i", { "aria-hidden": "true" }), ` #${model.get("selected")}`]));
     if (!cursor.hidden) cursor.style.left = `${along(when)}px`;
   };
+  // A list without items is none, to those who are read it.
+  const fill = (isList, ...kids) => {
+    bare.hidden = true;
+    if (isList) list.setAttribute("role", "list"), list.setAttribute("aria-label", "Tracks");
+    else list.removeAttribute("role"), list.removeAttribute("aria-label");
+    list.replaceChildren(...kids);
+  };
   const draw = () => {
-    list.replaceChildren(...tracks.map(make));
+    fill(true, ...tracks.map(make));
+    bare.hidden = field.value !== "" || tracks.some((track) => track.kind !== "memory");
     sheet.classList.toggle("fw-none", !tracks.length);
     drawAxis();
   };
   const nothing = () => {
-    list.replaceChildren(h("div.void", field.value ? h("span", "No track matches.") : [h("span.strong", "The filters kept nothing"), h("span", "No filter wrote shared data, counted a metric, used a queue or had a tick.")]));
+    fill(false, h("div.void", field.value ? h("span", "No track matches.") : [h("span.strong", "The filters kept nothing"), h("span", "No filter wrote shared data, counted a metric, used a queue or had a tick.")]));
     cursor.hidden = true;
     axis.replaceChildren();
   };
@@ -206,12 +215,12 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   const load = async () => {
     stale = false;
     const number = (wanted += 1);
-    const slow = setTimeout(() => list.replaceChildren(h("div.loading", { "aria-busy": "true" }, [70, 45, 60, 30].map((share) => h("div.skeleton", { style: `width:${share}%` })))), 150);
+    const slow = setTimeout(() => fill(false, h("div.loading", { "aria-busy": "true" }, [70, 45, 60, 30].map((share) => h("div.skeleton", { style: `width:${share}%` })))), 150);
     const answer = await ask("tracks", { text: field.value, first: 0 });
     clearTimeout(slow);
     if (number !== wanted) return;
     tip.hidden = true;
-    if (answer.error) return list.replaceChildren(h("div.void", h("span", text(answer.error))));
+    if (answer.error) return fill(false, h("div.void", h("span", text(answer.error))));
     head = answer;
     tracks = answer.data;
     tally.textContent = head.total === head.all ? plural(head.all, "track") : `${int(head.total)} of ${int(head.all)} tracks`;
