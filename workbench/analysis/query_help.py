@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import QueryError
 from ..trace.records import Kind
 from ..trace.trace import Trace
-from .brief import brief
+from .brief import briefs
 from .callouts import CALLS
 from .facts import Facts, lookup
 from .heads import heads
@@ -102,8 +102,7 @@ def _outcomes(_: Trace, facts: Facts) -> Values:
 
 def _changed(trace: Trace, facts: Facts) -> Values:
     places = _some(facts, np.flatnonzero(facts.changes > 0), _BRIEFS)
-    briefs = (brief(trace, facts, exchange) for exchange in facts.exchange[places].tolist())
-    return _commonest(name[1:].replace(" ", "_") for each in briefs for name in each.names)
+    return _commonest(name[1:].replace(" ", "_") for each in briefs(trace, facts, places) for name in each.names)
 
 
 def _callouts(trace: Trace, _: Facts) -> Values:

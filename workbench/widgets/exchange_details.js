@@ -7,16 +7,38 @@ const sign = (kind) => h("span.sign", { class: kind }, h("span", { "aria-hidden"
 const cutNote = (cell) => cell.more > 0 && h("span.muted", ` \u2026 ${bytes(cell.more)} more`);
 const repeatTag = (row) => row.repeat && h("span.tag", row.repeat);
 
-/** What is common at both ends stays plain; the middle is struck through and underlined. */
+// Words and single signs: a value is compared by these, so that a number or a name that changed is marked whole.
+const TOKENS = /[\p{L}\p{N}_]+|[^]/gu;
+const MOST_TOKENS = 300;
+
+/** The longest run of tokens that both have, as pairs of places. */
+const common = (was, now) => {
+  const table = Array.from({ length: was.length + 1 }, () => new Uint16Array(now.length + 1));
+  for (let a = was.length - 1; a >= 0; a -= 1)
+    for (let b = now.length - 1; b >= 0; b -= 1) table[a][b] = was[a] === now[b] ? table[a + 1][b + 1] + 1 : Math.max(table[a + 1][b], table[a][b + 1]);
+  const pairs = [];
+  for (let a = 0, b = 0; a < was.length && b < now.length; ) {
+    if (was[a] === now[b]) pairs.push([a++, b++]);
+    else if (table[a + 1][b] >= table[a][b + 1]) a += 1;
+    else b += 1;
+  }
+  return pairs;
+};
+/** A value as it became: what is common stays plain, the rest is struck through or underlined. */
 const within = (was, now) => {
-  let head = 0;
-  while (head < was.length && head < now.length && was[head] === now[head]) head += 1;
-  let tail = 0;
-  while (tail < was.length - head && tail < now.length - head && was[was.length - 1 - tail] === now[now.length - 1 - tail]) tail += 1;
-  // A few equal letters by chance read worse than two whole values.
-  if (head + tail < Math.max(was.length, now.length) / 3) head = tail = 0;
-  const middle = (value) => value.slice(head, value.length - tail);
-  return [text(now.slice(0, head)), middle(was) && h("del", text(middle(was))), middle(was) && middle(now) && " ", middle(now) && h("ins", text(middle(now))), tail ? text(now.slice(now.length - tail)) : []];
+  const [old, fresh] = [was.match(TOKENS) ?? [], now.match(TOKENS) ?? []];
+  let pairs = Math.max(old.length, fresh.length) > MOST_TOKENS ? [] : common(old, fresh);
+  // A few equal signs by chance read worse than two whole values.
+  const kept = pairs.reduce((sum, [a]) => sum + old[a].length, 0);
+  if (kept < Math.max(was.length, now.length) / 3) pairs = [];
+  const parts = [];
+  let [a, b] = [0, 0];
+  for (const [x, y] of [...pairs, [old.length, fresh.length]]) {
+    const [gone, come] = [old.slice(a, x).join(""), fresh.slice(b, y).join("")];
+    parts.push(gone && h("del", text(gone)), gone && come && " ", come && h("ins", text(come)), x < old.length ? text(old[x]) : []);
+    [a, b] = [x + 1, y + 1];
+  }
+  return parts;
 };
 const value = (cell) => {
   if (cell.kind === "del") return h("span.muted", cell.why ?? "removed");

@@ -6,8 +6,8 @@ import { queryBox } from "./query_box.js";
 
 const ROW = 24;
 const HEADS = 26;
-const PAGE = 100;
-const KEPT_PAGES = 40;
+const PAGE = 50;
+const KEPT_PAGES = 80;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
 
