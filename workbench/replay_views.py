@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from .widgets import FlowTable, Microscope, StateTracks
+    from .widgets import ExchangeDetails, FlowTable, Microscope, StateTracks
     from .widgets.decision_timeline import DecisionTimeline
     from .widgets.laboratory import LaboratoryView
     from .widgets.timing_view import TimingView
@@ -21,6 +21,13 @@ class ReplayViews:
         from .widgets import FlowTable
 
         return FlowTable(cast(Any, self))
+
+    def diff(self, index: int) -> ExchangeDetails:
+        """What the filters did to headers and bodies of one exchange, as a view in a notebook; IndexError as for `replay[index]`."""
+        from .widgets import ExchangeDetails
+
+        replay = cast(Any, self)
+        return ExchangeDetails(replay, selected=replay[index].index)
 
     def microscope(self, index: int) -> Microscope:
         """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""

@@ -151,7 +151,7 @@ export const chainPane = (model, el, signal, { compare }) => {
     fill(title,
       slot.place == null ? null : ordinal(slot.place, slot.name),
       h("span.strong.cut", { title: plain(slot.name) }, text(slot.name)),
-      h("span.muted.grow", "configuration"),
+      h("span.muted.cut.grow", "configuration"),
       slot.changes.includes("configuration") ? h("span.chg", "~ changed") : null,
       editable && h("label.form", h("span.sr", "Form of the configuration"), h("select", { onchange: (event) => setForm(slot, event.target.value) }, [["json", "JSON"], ["text", "Plain text"]].map(([id, name]) => h("option", { value: id, selected: slot.form === id }, name)))),
     );
