@@ -110,7 +110,7 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     if (!event) return;
     const [ms, value, exchange, , words, word] = event;
     const x = (ms / head.length_ms) * (width() - 2 * PAD) + PAD;
-    const y = track.steps && value != null ? FLOOR - ((value - track.low) / (track.high - track.low)) * (FLOOR - TOP) : track.kind === "ticks" ? FLOOR - 6 : 29;
+    const y = track.steps && value != null ? FLOOR - ((value - track.low) / (track.high - track.low)) * (FLOOR - TOP) : track.kind === "ticks" ? FLOOR - 6 : track.steps ? TOP + 1 : 29;
     row.querySelector(".fw-tr-figure").append(h("i.tr-at", { style: `left:${x}px;top:${y}px` }));
     tip.replaceChildren(h("span.num", clockOf(head.start_ms + ms)), word && h("span.del", word), words && h("span.mono.cut", text(words)), exchange >= 0 && h("span.muted", `#${exchange}`));
     const box = row.getBoundingClientRect();
