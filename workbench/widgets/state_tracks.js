@@ -48,7 +48,7 @@ const figure = (track, head, width) => {
   }
   // Refusals and failures with their words, as far as there is room.
   const middle = track.steps ? TOP + 1 : 29;
-  const marks = [...track.refused.map((one) => [one, "CasMismatch"]), ...track.failed.map((one) => [one, "failed"])].sort((a, b) => a[0][0] - b[0][0]);
+  const marks = [...track.refused.map((one) => [one, "CasMismatch"]), ...track.failed.map((one) => [one, one[5]])].sort((a, b) => a[0][0] - b[0][0]);
   const places = marks.map(([[ms]]) => x(ms));
   marks.forEach(([[, , exchange], word], i) => {
     const here = places[i];
@@ -97,7 +97,7 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   const label = () => parseFloat(getComputedStyle(root).getPropertyValue("--fw-tr-label")) || 188;
   const ending = () => parseFloat(getComputedStyle(root).getPropertyValue("--fw-tr-end")) || 96;
   const along = (ms) => label() + PAD + (ms / head.length_ms) * (width() - 2 * PAD);
-  const events = (track) => [...track.points.map((one) => [...one, ""]), ...track.refused.map((one) => [...one, "CasMismatch"]), ...track.failed.map((one) => [...one, "failed"])].sort((a, b) => a[3] - b[3]);
+  const events = (track) => [...track.points.map((one) => [...one, ""]), ...track.refused.map((one) => [...one, "CasMismatch"]), ...track.failed].sort((a, b) => a[3] - b[3]);
 
   const spoken = (track, event) => {
     if (!event) return `${plain(track.name)}, ${track.kind}, ${plain(track.note)}, at the end ${plain(track.end)}`;
@@ -110,7 +110,7 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     if (!event) return;
     const [ms, value, exchange, , words, word] = event;
     const x = (ms / head.length_ms) * (width() - 2 * PAD) + PAD;
-    const y = track.steps && value != null ? FLOOR - ((value - track.low) / (track.high - track.low)) * (FLOOR - TOP) : track.kind === "ticks" ? FLOOR - 6 : 29;
+    const y = track.steps && value != null ? FLOOR - ((value - track.low) / (track.high - track.low)) * (FLOOR - TOP) : track.kind === "ticks" ? FLOOR - 6 : track.steps ? TOP + 1 : 29;
     row.querySelector(".fw-tr-figure").append(h("i.tr-at", { style: `left:${x}px;top:${y}px` }));
     tip.replaceChildren(h("span.num", clockOf(head.start_ms + ms)), word && h("span.del", word), words && h("span.mono.cut", text(words)), exchange >= 0 && h("span.muted", `#${exchange}`));
     const box = row.getBoundingClientRect();
