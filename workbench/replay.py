@@ -18,7 +18,8 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
-from .analysis.limits import Limits, gather_limits
+from .analysis.limits import Limits
+from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
@@ -30,6 +31,7 @@ from .analysis.verification import Verification
 from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
 from .errors import ConfigError, WorkbenchError
+from .replay_views import ReplayViews
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -38,18 +40,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .analysis.export_perfetto import Clock
-    from .analysis.laboratory import Laboratory, Setting
+    from .analysis.laboratory import Laboratory
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
-    from .widgets import FlowTable
-    from .widgets.decision_timeline import DecisionTimeline
-    from .widgets.laboratory import LaboratoryView
-    from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
 
 
-class Replay:
+class Replay(ReplayViews):
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
@@ -235,12 +233,6 @@ class Replay:
 
         return empty_hostcall()
 
-    def timing(self) -> TimingView:
-        """The Timing view alone: distributions, where the time goes, and over the capture; `figure()` draws each with plotly."""
-        from .widgets.timing_view import TimingView
-
-        return TimingView(self)
-
     @cached_property
     def _found(self) -> Findings:
         filters = tuple(getattr(self.chain, "stages", ()))
@@ -255,7 +247,7 @@ class Replay:
 
     @cached_property
     def _state(self) -> State:
-        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "filters", ())])
+        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "stages", ())])
 
     def state(self) -> State:
         """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
@@ -272,18 +264,6 @@ class Replay:
         from .analysis.tracks import state_table
 
         return state_table(self.state_tracks)
-
-    def tracks(self) -> Any:
-        """State over time as a view in a notebook."""
-        from .widgets import StateTracks
-
-        return StateTracks(self)
-
-    def microscope(self, index: int) -> Any:
-        """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
-        from .widgets import Microscope
-
-        return Microscope(self, selected=self[index].index)
 
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
@@ -333,18 +313,6 @@ class Replay:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
 
-    def decision_timeline(self) -> DecisionTimeline:
-        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
-        from .widgets.decision_timeline import DecisionTimeline
-
-        return DecisionTimeline(self)
-
-    def laboratory_view(self) -> LaboratoryView:
-        """The laboratory as a view for a notebook: limit, window, algorithm, key and workers to move, and what would have been limited."""
-        from .widgets.laboratory import LaboratoryView
-
-        return LaboratoryView(self)
-
     def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
         """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).
 
@@ -353,33 +321,12 @@ class Replay:
         such as `header:x-user`, a function of the captured exchange, or a column; without it the key that the replay tells of.
         Raises `ConfigError` for what is none of these, and `QueryError`.
         """
-        import numpy as np
+        from .analysis.laboratory import laboratory_of
 
-        from .analysis.laboratory import Laboratory
-        from .analysis.laboratory_requests import default_key, requests_of
-
-        if isinstance(which, str):
-            chosen = self.where(which)
-        elif which is None:
-            asked = np.unique(self.limit_columns.exchange)
-            chosen = asked if len(asked) else self.facts.exchange
-        else:
-            given = np.asarray(which)
-            chosen = self.facts.exchange[given] if given.dtype == bool and len(given) == len(self.facts) else given.astype(np.int64)
-        limits = self.limit_columns
-        requests = requests_of(self.trace, self.facts, self._exchanges, limits, chosen, default_key(limits) if key is None else key)
-        return Laboratory(requests, self._configured)
-
-    @cached_property
-    def _configured(self) -> Setting | None:
-        import numpy as np
-
-        from .analysis.laboratory import recognised
-        from .analysis.laboratory_requests import requests_of
-
-        limits = self.limit_columns
-        asked = np.unique(limits.exchange)
-        return recognised(requests_of(self.trace, self.facts, self._exchanges, limits, asked, "limit"), limits)
+        if self.of_connections:
+            raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
+        chosen = self.where(which) if isinstance(which, str) else which
+        return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
@@ -481,12 +428,6 @@ class Replay:
         from .analysis.page import summary_html
 
         return summary_html(self.summary)
-
-    def table(self) -> FlowTable:
-        """The exchanges in a table to scroll, sort and query in a notebook."""
-        from .widgets import FlowTable
-
-        return FlowTable(self)
 
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""

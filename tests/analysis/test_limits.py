@@ -10,7 +10,8 @@ import pytest
 from tests.analysis.tracewriter import START, TraceWriter, fields
 from workbench.analysis.decision import all_decisions, all_verdicts
 from workbench.analysis.facts import gather_facts
-from workbench.analysis.limits import gather_limits, limits_table
+from workbench.analysis.limits import limits_table
+from workbench.analysis.limits_gather import gather_limits
 from workbench.analysis.tables import decisions_table
 from workbench.capture.packing import pack_pairs
 from workbench.trace.records import NONE, Event

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.analysis.stories import edits_in, make, verifies
-from tests.core.wat import Ret
+from tests.core.wat import TRAP, Ret
 from workbench.analysis.calls import MUTATION_PARTS
 from workbench.analysis.exchange import ExchangeView
 from workbench.analysis.moments import Entry, Moments
@@ -233,3 +233,10 @@ def test_moments_need_no_replay(story: ExchangeView) -> None:
     first = next(row.seq for row in story.rows.rows if story.trace.name(row) == "proxy_on_request_body")
     body = alone.at(first).request_body
     assert body is not None and body.content is None and body.size == 6, "without the capture a body has a size only"
+
+
+def test_the_host_answers_for_a_filter_that_failed(tmp_path: Path) -> None:
+    view = make(tmp_path, {"request_headers": [TRAP]})[0]
+    answered = view.moments.spans[0][-1]
+    assert (answered.state, answered.filter, answered.phase) == ("answered", 0, "failure")
+    assert values(view.at(view.rows.rows[-1].seq).response_headers, b":status") == [b"503"]

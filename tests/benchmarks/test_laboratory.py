@@ -16,7 +16,7 @@ from workbench.analysis.facts import gather_facts
 from workbench.analysis.laboratory import Laboratory
 from workbench.analysis.laboratory_requests import Requests
 from workbench.analysis.limiters import ALGORITHMS
-from workbench.analysis.limits import gather_limits
+from workbench.analysis.limits_gather import gather_limits
 from workbench.chain import Filter
 from workbench.host.driver import replay
 

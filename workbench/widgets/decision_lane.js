@@ -117,7 +117,7 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     "div.dl-head",
     h("button.dl-name.cut", { type: "button", "aria-pressed": filtered, title: `${plain(lane.key || lane.title)}\nShow only these in the table`, onclick: filter }, h("span.mono.strong", text(lane.title))),
     h("div.muted.cut.dl-subject", { title: plain(lane.subject) }, text(lane.subject)),
-    h("div.muted", plural(lane.total, "request")),
+    h("div.muted.cut", plural(lane.total, "request")),
     h("div.dl-counts", words, bad.length === 1 && lane.total >= 10 && h("span.muted", share(bad[0][0] / lane.total))),
   );
   const scale = h("div.dl-scale", { "aria-hidden": "true" }, counted && lane.max >= 0 && h("span.chg", { style: `top:${y(lane.max)}px` }, int(lane.max)), counted && h("span", { style: `top:${y(0)}px` }, "0"));

@@ -80,12 +80,23 @@ const inline = (part, names, open, toggle) => {
   );
 };
 
-const pane = (one) =>
+const jsonChanges = (step) =>
+  h(
+    "div.json-changes",
+    { role: "table", "aria-label": step.title },
+    h("div.section", { role: "row" }, h("span", { role: "columnheader" }, h("span.muted", text(step.title)))),
+    step.rows.map((row) =>
+      h("div.json-line", { role: "row", class: `bg-${row.kind}` }, h("div", { role: "cell" }, sign(row.kind)), h("div.mono.path", { role: "rowheader" }, text(row.path)), h("div.mono.value", { role: "cell" }, row.was != null && h("del", text(row.was)), row.was != null && row.now != null && ` ${ARROW} `, row.now != null && h("ins", text(row.now)))),
+    ),
+    !step.rows.length && h("div.hint", "The same value, written in another way."),
+  );
+
+const pane = (one, picture) =>
   h(
     "div.pane",
     h("div.pane-head", h("span.strong", one.title), h("span.muted", one.size == null ? "none" : bytes(one.size)), one.note && h("span.muted.cut", text(one.note))),
-    one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : one.numbers?.[at] ?? at + 1 }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", one.size ? "Nothing to show in this form." : "No body."),
-    one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more, not shown`),
+    one.image ? picture() : one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : at + 1 + one.begin }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", one.size ? "Nothing to show in this form." : "No body."),
+    one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more`),
   );
 
 const logList = (detail) => {
@@ -104,6 +115,8 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
   let detail = null;
   let tab = "headers";
   let form = "";
+  let page = 0;
+  let pictures = [];
   let layout = "";
   let wanted = null;
   const open = new Set();
@@ -179,16 +192,52 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
     );
   };
 
+  const dropPictures = () => {
+    pictures.forEach((address) => URL.revokeObjectURL(address));
+    pictures = [];
+  };
+  // A picture never has an address of its own in the page: its bytes come by message, and it is shown from memory.
+  const picture = (index, part, at, alt) => {
+    const box = h("div.picture", h("div.skeleton", { style: "width:40%" }));
+    ask("image", { index, part, pane: at }).then((answer) => {
+      if (detail?.index !== index || tab !== "body") return;
+      if (answer.error) return box.replaceChildren(h("div.hint", text(answer.error)));
+      const address = URL.createObjectURL(new Blob([answer.data[0]], { type: answer.type }));
+      pictures.push(address);
+      const shown = h("img", { alt, src: address });
+      const size = h("span.muted");
+      shown.addEventListener("load", () => (size.textContent = `${int(shown.naturalWidth)} \u00d7 ${int(shown.naturalHeight)}, ${answer.type}`));
+      shown.addEventListener("error", () => box.replaceChildren(h("div.hint", "The picture is damaged.")));
+      box.replaceChildren(shown, size);
+    });
+    return box;
+  };
   const drawBody = async () => {
     const { index } = detail;
-    const answer = await ask("body", { index, form });
+    const answer = await ask("body", { index, form, page });
     if (detail?.index !== index || tab !== "body") return;
     if (answer.error) return body.replaceChildren(h("div.banner.is-error", { role: "alert" }, text(answer.error)));
+    dropPictures();
     const { forms, parts } = answer.data;
-    const names = { text: "Text", json: "JSON", hex: "Hex" };
+    const names = { text: "Text", json: "JSON", changes: "JSON changes", form: "Form", image: "Image", hex: "Hex" };
     const end = tabs.querySelector(".fw-end");
-    if (forms.length > 1) end?.replaceChildren(choice("Form of the body", forms.map((one) => [one, names[one]]), answer.data.form, (id) => ((form = id), drawBody())));
-    body.replaceChildren(...parts.map((part) => h("section.body-part", { "aria-label": part.title }, h("div.section", h("span.strong", part.title), " ", h("span.muted", text(part.note))), h("div.panes", part.panes.map(pane)))));
+    const more = parts.some((part) => part.panes.some((one) => one.left > 0));
+    const turn = (by) => ((page += by), drawBody(), (body.scrollTop = 0));
+    const leaf = (name, label, by, on) => h("button.icon-btn", { type: "button", "aria-label": label, title: label, "aria-disabled": !on, onclick: () => on && turn(by) }, icon(name));
+    end?.replaceChildren(
+      ...(more || page ? [h("span.leaf", leaf("left", "Earlier part", -1, page > 0), h("span.muted", `Part ${int(page + 1)}`), leaf("right", "Later part", 1, more))] : []),
+      ...(forms.length > 1 ? [choice("Form of the body", forms.map((one) => [one, names[one]]), answer.data.form, (id) => ((form = id), (page = 0), drawBody()))] : []),
+    );
+    body.replaceChildren(
+      ...parts.map((part, number) =>
+        h(
+          "section.body-part",
+          { "aria-label": part.title },
+          h("div.section", h("span.strong", part.title), " ", h("span.muted", text(part.note))),
+          answer.data.form === "changes" ? (part.changes.length ? part.changes.map(jsonChanges) : h("div.hint", "No step changed a JSON value here.")) : h("div.panes", part.panes.map((one, at) => pane(one, () => picture(index, number, at, `${part.title}, ${one.title}`)))),
+        ),
+      ),
+    );
   };
 
   const drawPanel = () => {
@@ -202,6 +251,8 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
 
   const show = async (index) => {
     wanted = index;
+    page = 0;
+    dropPictures();
     if (index == null || index < 0) {
       detail = null;
       return blank("", "Choose an exchange to see what the filters did to it.");
@@ -230,7 +281,7 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
     }
   });
   widths.observe(root);
-  signal.addEventListener("abort", () => widths.disconnect());
+  signal.addEventListener("abort", () => (widths.disconnect(), dropPictures()));
   show(model.get("selected"));
   return { show, shows: () => detail != null, focus: () => body.focus() };
 };

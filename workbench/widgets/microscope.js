@@ -257,6 +257,9 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
       wanted = null;
       if (visible && !el.hidden) load(model.get("selected"), model.get("call"));
     },
+    grow() {
+      if (!data && visible && !el.hidden) load(model.get("selected"), model.get("call"));
+    },
   };
 };
 
