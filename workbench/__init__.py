@@ -54,5 +54,24 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext workbench`: the magics `%replay` and `%%filter`."""
+    from .magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext workbench`."""
+    from .magics import unload
+
+    unload(shell)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where the JupyterLab extension lies, for `jupyter-builder develop`."""
+    return [{"src": "labextension", "dest": "filter-workbench"}]
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

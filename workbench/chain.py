@@ -315,6 +315,7 @@ class Chain:
         services = called.begin(capture)
         profiler = Profiler(_SAMPLE_S if profile is True else profile) if profile else None
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
+        notes += ("instructions were counted: real times include what that took",) if fuel else ()
         try:
             trace = replay(
                 self.stages,

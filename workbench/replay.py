@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .analysis.export_perfetto import Clock
-    from .analysis.laboratory import Laboratory, Setting
+    from .analysis.laboratory import Laboratory
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
 
@@ -321,35 +321,12 @@ class Replay(ReplayViews):
         such as `header:x-user`, a function of the captured exchange, or a column; without it the key that the replay tells of.
         Raises `ConfigError` for what is none of these, and `QueryError`.
         """
-        import numpy as np
-
-        from .analysis.laboratory import Laboratory
-        from .analysis.laboratory_requests import default_key, requests_of
+        from .analysis.laboratory import laboratory_of
 
         if self.of_connections:
             raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
-        if isinstance(which, str):
-            chosen = self.where(which)
-        elif which is None:
-            asked = np.unique(self.limit_columns.exchange)
-            chosen = asked if len(asked) else self.facts.exchange
-        else:
-            given = np.asarray(which)
-            chosen = self.facts.exchange[given] if given.dtype == bool and len(given) == len(self.facts) else given.astype(np.int64)
-        limits = self.limit_columns
-        requests = requests_of(self.trace, self.facts, self._exchanges, limits, chosen, default_key(limits) if key is None else key)
-        return Laboratory(requests, self._configured)
-
-    @cached_property
-    def _configured(self) -> Setting | None:
-        import numpy as np
-
-        from .analysis.laboratory import recognised
-        from .analysis.laboratory_requests import requests_of
-
-        limits = self.limit_columns
-        asked = np.unique(limits.exchange)
-        return recognised(requests_of(self.trace, self.facts, self._exchanges, limits, asked, "limit"), limits)
+        chosen = self.where(which) if isinstance(which, str) else which
+        return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""

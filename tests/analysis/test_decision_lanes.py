@@ -92,6 +92,8 @@ def test_search_order_and_steps() -> None:
     assert found.found("create B", "") == [1]
     assert found.found("nobody", "") == []
     assert found.found("", "limited")[0] == 0
+    assert found.marks_of(2) == [{"lane": 1, "t": 2000, "m": 0, "c": 1, "r": 12000}]
+    assert found.marks_of(99) == []
     assert found.step(0, 0, 1) == 1
     assert found.step(0, 1, 1) == 3
     assert found.step(0, 0, -1) == 0

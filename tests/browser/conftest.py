@@ -165,8 +165,13 @@ def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory)
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
     }
+    # The extension as it is in this tree, before what may be installed.
+    extensions = home / "tree" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "filter-workbench").symlink_to(repo / "workbench" / "labextension", target_is_directory=True)
     environment = {
         **os.environ,
+        "JUPYTER_PATH": str(home / "tree"),
         **{name: str(home / folder) for name, folder in folders.items()},
         "PYTHONPATH": os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH", "")])),
     }

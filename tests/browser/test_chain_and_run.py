@@ -81,7 +81,7 @@ def test_from_the_first_result_to_another_module(run: tuple[Page, Any, Path], re
     view.get_by_role("button", name="token_bucket", exact=True).click()
     editor = view.get_by_role("textbox", name="Configuration of token_bucket")
     editor.fill('{\n  "rate": 5,\n  "per_s": 10,,\n}')
-    view.get_by_text("Line 3, column").wait_for()
+    view.get_by_text("Line 3, column").first.wait_for()
     apply = view.get_by_role("button", name="Apply and replay")
     assert apply.get_attribute("aria-disabled") == "true"
     shot("wrong configuration")

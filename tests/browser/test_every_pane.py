@@ -102,7 +102,7 @@ def open_pane(page: Page, view: Any, pane: str) -> None:
 
 def in_grid(page: Page, node: dict[str, Any]) -> bool:
     """Whether what axe found lies in a grid that can have the focus."""
-    grid = "place => document.querySelector(place)?.closest('[role=grid][tabindex=\"0\"]') != null"
+    grid = "place => document.querySelector(place)?.closest('[role$=grid][tabindex=\"0\"]') != null"
     found: bool = page.page.evaluate(grid, node["target"][0])
     return found
 

@@ -191,6 +191,18 @@ def test_a_changed_header_leads_to_its_call(microscope: tuple[Page, Any]) -> Non
         assert view.get_by_role("tab", name="Microscope").get_attribute("aria-selected") == "true"
 
 
+def test_enter_in_the_table_opens_it(microscope: tuple[Page, Any]) -> None:
+    page, scope = microscope
+    view = page.page.get_by_role("region", name="Filter Workbench").first
+    view.get_by_role("tab", name="Exchanges").click()
+    table = view.get_by_role("grid", name="Exchanges")
+    table.focus()
+    table.press("ArrowDown")
+    table.press("Enter")
+    scope.get_by_text("#2", exact=True).wait_for()
+    assert view.get_by_role("tab", name="Microscope").get_attribute("aria-selected") == "true"
+
+
 def test_search_goes_from_match_to_match(microscope: tuple[Page, Any]) -> None:
     _, scope = microscope
     slider = scope.get_by_role("slider", name="Call")

@@ -86,3 +86,5 @@ def test_twice_the_same(repo: Path, sample_capture: Path) -> None:
     groups = first.instructions.groups("callbacks")
     assert sum(group.own.sum for group in groups) == first.instructions.tree.ns > 0
     assert sum(group.host.sum for group in groups) == 0
+    said = [call.message for top in first[0].calls for call in top.children if call.name == "fuel"]
+    assert said and all(message.endswith("instructions of the filter") for message in said)

@@ -33,6 +33,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "config": frozenset({"errors", "services"}),
     "lab": frozenset({"errors"}),
     "documents": frozenset({"errors", "analysis"}),
+    "magics": frozenset({"errors"}),
     "cli": ANY,
     "__main__": ANY,
     "__init__": ANY,
@@ -47,6 +48,7 @@ LAZY: dict[str, frozenset[str]] = {
     "config": frozenset({"chain", "filter"}),
     "widgets": frozenset({"chain", "filter"}),
     "documents": frozenset({"capture", "chain", "filter", "widgets"}),
+    "magics": frozenset({"capture", "chain", "filter", "host"}),
 }
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to and measures an empty
 hostcall, a filter is inspected when asked, files become a chain when one is wanted, the workbench makes a chain where it was given none,
@@ -58,7 +60,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "anywidget": frozenset({"widgets"}),
     "ipywidgets": frozenset({"widgets"}),
     "traitlets": frozenset({"widgets"}),
-    "IPython": frozenset({"widgets", "documents"}),
+    "IPython": frozenset({"widgets", "documents", "magics"}),
     "plotly": frozenset({"widgets"}),
     "pandas": frozenset({"analysis", "widgets", "replay"}),
     "numpy": frozenset({"capture", "trace", "host", "analysis", "widgets", "replay"}),

@@ -112,9 +112,9 @@ class Lanes:
             said.append(f"{words.count(limited)} of {words.count(total)} decided requests limited{by}{tail}")
         else:
             said.append(f"None of {words.count(total)} decided requests limited")
-        said += [
-            f"{words.count(self.decided[name])} {name}" for name in ("denied", "error let through", "error refused") if self.decided[name]
-        ]
+        for name in ("denied", "error let through", "error refused"):
+            if number := self.decided[name]:
+                said.append(f"{words.count(number)} {name if number == 1 else name.replace('error', 'errors')}")
         return "; ".join(said) + "."
 
     def found(self, query: str, sort: str) -> list[int]:
@@ -189,6 +189,20 @@ class Lanes:
         lane = self.lanes[place]
         first, last = (lane.first + int(at) for at in np.searchsorted(self.time[lane.first : lane.last], (since, until + 1)))
         return np.arange(first, last)
+
+    def marks_of(self, exchange: int) -> list[dict[str, Any]]:
+        """The marks of one exchange, each with its lane; times as in `drawn`."""
+        zero = self.span[0]
+        return [
+            {
+                "lane": int(self.lane_of[at]),
+                "t": float(self.time[at] - zero) / 1e6,
+                "m": int(self.mark[at]),
+                "c": int(self.counter[at]),
+                "r": float(self.end[at] - zero) / 1e6 if self.end[at] >= 0 else -1,
+            }
+            for at in np.flatnonzero(self.exchange == exchange).tolist()
+        ]
 
     def step(self, place: int, exchange: int, by: int) -> int:
         """The exchange that comes `by` marks after another in a lane; from one that is not in it, the nearest in time."""

@@ -17,18 +17,20 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ConfigError
+from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Ints
-from .laboratory_requests import Requests
+from .facts import Bools, Facts, Ints
+from .laboratory_requests import Captured, Key, Requests, default_key, requests_of
 from .limiters import ALGORITHMS, limited_by
 from .limits import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BUDGETS", "SPREADS", "Band", "Laboratory", "Outcome", "Setting", "Sweep", "recognised"]
+__all__ = ["BUDGETS", "SPREADS", "Band", "Laboratory", "Outcome", "Setting", "Sweep", "laboratory_of", "recognised"]
 
 SPREADS = ("round robin", "by connection", "random")
 """How requests reach workers. By connection is as a replay with several workers does it."""
@@ -291,6 +293,21 @@ class Laboratory:
             starts = np.flatnonzero(np.diff(group[order], prepend=-1))
             self._orders[name] = (order, starts, on[order][starts])
         return self._orders[name]
+
+
+def laboratory_of(
+    trace: Trace, facts: Facts, capture: Captured, limits: Limits, which: npt.ArrayLike | None = None, key: Key | None = None
+) -> Laboratory:
+    """The laboratory on a replay, see `Replay.laboratory`; `which` are indexes or a mask. Raises `ConfigError`."""
+    asked = np.unique(limits.exchange)
+    if which is None:
+        chosen = asked if len(asked) else facts.exchange
+    else:
+        given = np.asarray(which)
+        chosen = facts.exchange[given] if given.dtype == bool and len(given) == len(facts) else given.astype(np.int64)
+    requests = requests_of(trace, facts, capture, limits, chosen, default_key(limits) if key is None else key)
+    told = requests_of(trace, facts, capture, limits, asked, "limit")
+    return Laboratory(requests, recognised(told, limits))
 
 
 def recognised(requests: Requests, limits: Limits) -> Setting | None:

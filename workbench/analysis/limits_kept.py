@@ -24,18 +24,7 @@ _RESPONSE_HEADERS = 2
 
 def add_kept(trace: Trace, facts: Facts, book: LimitRows, known: set[tuple[int, int]]) -> None:
     """Counters that filters keep themselves: told by headers, else by shared data, else by the local response alone."""
-    told: dict[tuple[int, int], tuple[int, tuple[Quota, ...]]] = {}
-    for seq, exchange, filter_, quotas in _local_quotas(trace):
-        told.setdefault((exchange, filter_), (seq, quotas))
-    written: dict[tuple[int, int], tuple[int, dict[bytes, bytes]]] = {}
-    for name in ("proxy_add_header_map_value", "proxy_replace_header_map_value"):
-        for seq, exchange, filter_, (header, value) in calls(trace, name, ("name", "value"), map_type=_RESPONSE_HEADERS):
-            if b"atelimit-" in header.lower():
-                written.setdefault((exchange, filter_), (seq, {}))[1].setdefault(header, value)
-    for pair, (seq, headers) in written.items():
-        quotas = _read_headers(tuple(headers.items()))
-        if quotas:
-            told.setdefault(pair, (seq, quotas))
+    told = _told(trace)
     limited = facts.outcome == Outcome.LIMITED
     over = set(zip(facts.exchange[limited].tolist(), facts.local_filter[limited].tolist(), strict=True))
     limiters = {filter_ for _, filter_ in over}
@@ -48,14 +37,30 @@ def add_kept(trace: Trace, facts: Facts, book: LimitRows, known: set[tuple[int, 
         if pair in known or filter_ == NO_FILTER or (pair not in told and filter_ not in limiters):
             continue
         seq, key = counters.asked.get(pair, (-1, ""))
-        source, quotas = SHARED if seq >= 0 else LOCAL, (counters.quota(pair),)
-        if pair in told:
-            (seq, quotas), source = told[pair], HEADERS
+        source = HEADERS if pair in told else SHARED if seq >= 0 else LOCAL
+        seq, quotas = told.get(pair, (seq, (counters.quota(pair),)))
         if seq < 0:
             seq = int(facts.local[facts.position(exchange)])
         for quota in quotas:
             limit = book.place(Limit(names[filter_], quota.name, key))
             book.add(seq, exchange, times[exchange], filter_, limit, pair in over, quota, 1, source)
+
+
+def _told(trace: Trace) -> dict[tuple[int, int], tuple[int, tuple[Quota, ...]]]:
+    """What each filter wrote into rate-limit headers of each exchange, by exchange and filter, and the row that shows it."""
+    told: dict[tuple[int, int], tuple[int, tuple[Quota, ...]]] = {}
+    for seq, exchange, filter_, quotas in _local_quotas(trace):
+        told.setdefault((exchange, filter_), (seq, quotas))
+    written: dict[tuple[int, int], tuple[int, dict[bytes, bytes]]] = {}
+    for name in ("proxy_add_header_map_value", "proxy_replace_header_map_value"):
+        for seq, exchange, filter_, (header, value) in calls(trace, name, ("name", "value"), map_type=_RESPONSE_HEADERS):
+            if b"atelimit-" in header.lower():
+                written.setdefault((exchange, filter_), (seq, {}))[1].setdefault(header, value)
+    for pair, (seq, headers) in written.items():
+        quotas = _read_headers(tuple(headers.items()))
+        if quotas:
+            told.setdefault(pair, (seq, quotas))
+    return told
 
 
 def _local_quotas(trace: Trace) -> Iterator[tuple[int, int, int, tuple[Quota, ...]]]:

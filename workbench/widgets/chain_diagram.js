@@ -10,7 +10,7 @@ const gap = (state, at, named) => {
   const words = there == null ? "not replayed yet" : `${int(there)} requests forward${back == null ? "" : `, ${int(back)} responses back`}`;
   return h("li.gap", h("div.ways", { role: "img", "aria-label": words, title: words }, way("there", there, named && "requests"), way("back", back, named && "responses")));
 };
-const end = (name, word) => h("li.node.end", h("span.strong", name), h("span.muted", word));
+const end = (name, word, more) => h("li.node.end", h("span.strong", name), h("span.muted", word), more && h("span.muted", more));
 
 const module = (slot) => {
   const { abi, language, size, fault } = slot.module;
@@ -104,7 +104,7 @@ export const chainDiagram = (on) => {
       state = next;
       const focused = list.contains(document.activeElement) ? [document.activeElement.closest("[data-id]")?.dataset.id, document.activeElement.className] : null;
       let at = 0;
-      const parts = [end("Client", state.requests ? plural(state.requests[0], "request") : "as captured"), gap(state, 0, true)];
+      const parts = [end("Client", state.requests ? plural(state.requests[0] + state.refused, "request") : "as captured", state.refused ? `${int(state.refused)} refused by the proxy` : ""), gap(state, 0, true)];
       state.slots.forEach((slot) => {
         if (slot.on) at += 1;
         parts.push(node(slot, chosen), gap(state, at, false));

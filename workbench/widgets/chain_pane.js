@@ -4,6 +4,7 @@ import { chainDiagram } from "./chain_diagram.js";
 import { configEditor } from "./config_editor.js";
 
 const PAUSE_MS = 200;
+const GROWN_MS = 1000;
 
 /** A pane of the dashboard: `compare(number)` is asked to set the last run against another one. */
 export const chainPane = (model, el, signal, { compare }) => {
@@ -14,6 +15,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   let timer = null;
   let typed = null;
   let generation = 0;
+  let growing = false;
 
   const spoken = h("span.sr", { role: "status" });
   const head = h("div.chain-head");
@@ -151,7 +153,7 @@ export const chainPane = (model, el, signal, { compare }) => {
     fill(title,
       slot.place == null ? null : ordinal(slot.place, slot.name),
       h("span.strong.cut", { title: plain(slot.name) }, text(slot.name)),
-      h("span.muted.grow", "configuration"),
+      h("span.muted.cut.grow", "configuration"),
       slot.changes.includes("configuration") ? h("span.chg", "~ changed") : null,
       editable && h("label.form", h("span.sr", "Form of the configuration"), h("select", { onchange: (event) => setForm(slot, event.target.value) }, [["json", "JSON"], ["text", "Plain text"]].map(([id, name]) => h("option", { value: id, selected: slot.form === id }, name)))),
     );
@@ -285,7 +287,13 @@ export const chainPane = (model, el, signal, { compare }) => {
   });
   return {
     reload: stale,
-    grow: () => (el.hidden ? (fresh = false) : load()),
+    grow() {
+      fresh = false;
+      if (el.hidden || growing) return;
+      // counted anew each time, so not with each of the table's steps
+      growing = true;
+      load().then(() => setTimeout(() => (growing = false), GROWN_MS));
+    },
     show() {},
     shown,
     /** Open the filter at this place of the chain. */

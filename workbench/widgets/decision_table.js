@@ -21,6 +21,7 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
   let cursor = -1;
   // the cursor went where no row is yet
   let awaited = false;
+  let tops = [];
 
   const count = h("span.muted", { role: "status" });
   const layer = h("div.dl-layer");
@@ -68,21 +69,35 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     const first = Math.floor(grid.scrollTop / scale() / ROW);
     const shown = Math.ceil(inSight() / ROW) + 1;
     const rows = [];
+    tops = [];
     for (let at = first; at < Math.min(matched, first + shown); at++) {
       const row = rowAt(at);
       if (!row) fetchPage(Math.floor(at / PAGE));
       const top = at * ROW - (first * ROW - Math.floor(first * ROW * scale()));
       const on = row?.exchange === chosen;
+      tops.push([top, at]);
       rows.push(
         h(
           "div.dl-row.dl-td",
-          { role: "row", "aria-rowindex": at + 2, "aria-selected": on, style: `transform:translateY(${top}px)`, "data-exchange": row?.exchange, onclick: () => row && ((cursor = at), pick(row.exchange)), ondblclick: () => row && open(row.exchange) },
+          { role: "row", "aria-rowindex": at + 2, "aria-selected": on, style: `transform:translateY(${top}px)`, "data-exchange": row?.exchange },
           row ? cells(row) : h("div.skeleton", { style: "grid-column:2/-2" }),
         ),
       );
     }
     layer.replaceChildren(...rows);
   };
+  // by its place: rows are drawn anew at any time, also between a button's down and up
+  const hit = (event) => {
+    const y = event.clientY - layer.getBoundingClientRect().top;
+    return tops.find(([top]) => y >= top && y < top + ROW)?.[1] ?? -1;
+  };
+  layer.addEventListener("click", (event) => {
+    const row = rowAt(hit(event));
+    if (!row) return;
+    cursor = hit(event);
+    pick(row.exchange);
+  });
+  layer.addEventListener("dblclick", (event) => rowAt(hit(event)) && open(rowAt(hit(event)).exchange));
   const reveal = () => {
     const top = cursor * ROW * scale();
     if (top < grid.scrollTop) grid.scrollTop = top;

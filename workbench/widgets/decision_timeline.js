@@ -52,8 +52,15 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     mark(index);
   };
   const mark = (index) => {
-    lanes.forEach((lane) => lane.mark(index));
     table.mark(index);
+    ring(index);
+  };
+  const ring = async (index) => {
+    const here = lanes;
+    here.forEach((lane) => lane.mark(index));
+    if (index < 0 || !here.some((lane) => lane.binned)) return;
+    const answer = await ask("decision_marks", { exchange: index });
+    if (here === lanes && index === model.get("selected")) here.forEach((lane) => lane.binned && lane.mark(index, answer.data ?? []));
   };
 
   const clock = (ms, fine) => {
@@ -126,7 +133,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     list.replaceChildren(...lanes.map((lane) => lane.root));
     if (!found.length) list.replaceChildren(h("div.dl-none.muted", "No lane contains that. Shorten the words above."));
     list.querySelector(`[data-lane="${focused}"]`)?.focus();
-    lanes.forEach((lane) => lane.mark(model.get("selected")));
+    ring(model.get("selected"));
     const last = Math.min(view.first + LANES, matched);
     place.textContent = matched > LANES ? `${int(view.first + 1)} to ${int(last)} of ${plural(matched, "lane")}` : matched === facts.lanes ? plural(matched, "lane") : `${int(matched)} of ${plural(facts.lanes, "lane")}`;
     for (const [button, can] of [[back, view.first > 0], [on, last < matched]]) {

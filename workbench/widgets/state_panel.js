@@ -24,7 +24,7 @@ export const statePanel = (onmove) => {
   const of = h("span.muted");
   const button = (name, label, by) => h("button.icon-btn", { type: "button", "aria-label": label, title: label, onclick: () => onmove(now + by) }, icon(name));
   const say = h("div.state-say");
-  const body = h("div.state-body.scroll", { tabindex: 0, "aria-label": "State" });
+  const body = h("div.state-body.scroll", { role: "group", tabindex: 0, "aria-label": "State" });
   const root = h("aside.state", { "aria-label": "State at this call", "aria-live": "off" }, h("div.state-head", title, of, h("span.grow"), button("left", "One call back", -1), button("right", "One call on", 1)), say, body);
   // What the reader opened or closed; else sections open and close with what the exchange is at.
   const wished = new Map();

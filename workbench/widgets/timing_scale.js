@@ -18,9 +18,11 @@ export const tickLabels = (axis, say, also = []) => {
   const free = (taken, at, apart) => taken.every((other) => Math.abs(other - at) > apart) && taken.push(at);
   return marks.map(({ ns, label, title }) => {
     const at = along(axis, ns);
-    if (!free(wide, at, 0.14)) return null;
     const ends = at < 0.08 ? "first" : at > 0.92 ? "final" : "";
-    return h("span", { style: `left:${percent(at)}`, class: free(narrow, at, 0.36) ? ends : `${ends} on-wide`, title }, label);
+    // where the middle of the label comes to stand
+    const middle = at + ({ first: 0.07, final: -0.07 }[ends] ?? 0);
+    if (!free(wide, middle, 0.14)) return null;
+    return h("span", { style: `left:${percent(at)}`, class: free(narrow, middle, 0.36) ? ends : `${ends} on-wide`, title }, label);
   });
 };
 

@@ -34,6 +34,8 @@ const distribution = (row, { axis, baseline, say }) => {
 /** `timingTable(model, signal, { select, choose })` gives its root and `load()`, which draws afresh; `told(data)` gets what was drawn. */
 export const timingTable = (model, signal, { select, choose, told, unit: inUnit }) => {
   const ask = channel(model, signal);
+  // one element that is a row by itself: a grid holds nothing but rows
+  const alone = (...made) => h("div", { role: "row" }, h("div", { role: "gridcell" }, h(...made)));
   const body = h("div.timing-table", { role: "treegrid", "aria-readonly": "true" });
   const bar = h("div.section.timing-bar");
   const root = h("section.timing-part", bar, body);
@@ -95,10 +97,10 @@ export const timingTable = (model, signal, { select, choose, told, unit: inUnit 
     const parts = [
       head(),
       ...lines(shown, most),
-      left > 0 && h("button.more", { type: "button", onclick: () => ((all = true), draw()) }, `Show ${int(left)} more`, h("span.muted", whole ? `, together ${share(1 - total(shown) / whole)} of the time` : "")),
-      all && served.length > SHOWN_AT_FIRST && h("button.more", { type: "button", onclick: () => ((all = false), draw()) }, `Show the ${SHOWN_AT_FIRST} that take most only`),
+      left > 0 && alone("button.more", { type: "button", onclick: () => ((all = true), draw()) }, `Show ${int(left)} more`, h("span.muted", whole ? `, together ${share(1 - total(shown) / whole)} of the time` : "")),
+      all && served.length > SHOWN_AT_FIRST && alone("button.more", { type: "button", onclick: () => ((all = false), draw()) }, `Show the ${SHOWN_AT_FIRST} that take most only`),
       ...(all && starts.length ? [h("div.divider", { role: "row" }, h("span", { role: "gridcell" }, "Starting the filters", h("span.muted", " once each, for no exchange"))), ...lines(starts, Math.max(1, ...starts.map(sumOf)))] : []),
-      ...(served.length ? [] : [h("div.void", h("span", dimension === "paths" ? "Connections have no paths." : "No such call was made."))]),
+      ...(served.length ? [] : [alone("div.void", h("span", dimension === "paths" ? "Connections have no paths." : "No such call was made."))]),
     ];
     body.replaceChildren(...parts.filter(Boolean));
     const rows = [...body.querySelectorAll(".fw-callback")];

@@ -1,32 +1,91 @@
 // The dialogs of a view: which captures, which filters, which kernel.
 import { Dialog, showDialog } from "@jupyterlab/apputils";
-import type { Contents } from "@jupyterlab/services";
-import { FileDialog } from "@jupyterlab/filebrowser";
 import { Widget } from "@lumino/widgets";
+import "../style/choose.css";
 import type { Surroundings } from "./factory";
+import { find } from "./find";
 import { isCapture, isFilter } from "./ids";
 import { type KernelChoice, pythonSpecs, running } from "./kernel";
 import { visible } from "./text";
 
-const choose = async (around: Surroundings, title: string, fits: (path: string) => boolean): Promise<string[]> => {
-  if (!around.documents) return [];
-  const result = await FileDialog.getOpenFiles({
-    manager: around.documents,
-    title,
-    label: "",
-    filter: (model: Contents.IModel) => (model.type === "directory" || fits(model.path) ? {} : null),
-    ...(around.folder() === null ? {} : { defaultPath: around.folder() as string }),
-  });
-  const chosen = result.button.accept ? (result.value ?? []) : [];
-  return chosen.map((each) => each.path).filter(fits);
+const element = <Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  name: string,
+  text = "",
+): HTMLElementTagNameMap[Tag] => {
+  const node = document.createElement(tag);
+  node.className = `filter-workbench-${name}`;
+  node.textContent = text;
+  return node;
 };
 
-/** Filters in the order of their names; empty where none was chosen. */
-export const chooseFilters = (around: Surroundings): Promise<string[]> =>
-  choose(around, around.trans.__("Replay through which filters?"), isFilter);
+/** Ask for some of the server's files; they are given in the order in which they were chosen. */
+const choose = async (
+  around: Surroundings,
+  title: string,
+  none: string,
+  several: boolean,
+  fits: (path: string) => boolean,
+): Promise<string[]> => {
+  const { trans, services } = around;
+  const found = await find(services.contents, around.folder() ?? "", fits);
+  const chosen: string[] = [];
+  const body = new Widget();
+  body.addClass("filter-workbench-choose");
+  const places = new Map<string, HTMLElement>();
+  for (const path of found) {
+    const label = element("label", "choice");
+    const box = element("input", "box");
+    box.type = several ? "checkbox" : "radio";
+    box.name = "filter-workbench-choice";
+    const place = element("span", "place");
+    places.set(path, place);
+    const at = path.lastIndexOf("/") + 1;
+    const name = element("span", "name", visible(path.slice(at)));
+    const folder = element("span", "folder", visible(path.slice(0, at)));
+    label.title = visible(path);
+    label.append(box, name, folder, place);
+    box.addEventListener("change", () => {
+      if (!several) chosen.length = 0;
+      const was = chosen.indexOf(path);
+      if (was >= 0) chosen.splice(was, 1);
+      else chosen.push(path);
+      for (const [each, node] of places) {
+        node.textContent = several && chosen.includes(each) ? String(chosen.indexOf(each) + 1) : "";
+      }
+    });
+    body.node.append(label);
+  }
+  if (!found.length) body.node.append(element("div", "none", none));
+  const result = await showDialog({
+    title,
+    body,
+    ...(found.length ? { focusNodeSelector: "input" } : {}),
+    buttons: found.length
+      ? [Dialog.cancelButton({ label: trans.__("Cancel") }), Dialog.okButton({ label: trans.__("Choose") })]
+      : [Dialog.cancelButton({ label: trans.__("Close") })],
+  });
+  return result.button.accept ? chosen : [];
+};
 
-export const chooseCaptures = (around: Surroundings): Promise<string[]> =>
-  choose(around, around.trans.__("Replay which capture?"), isCapture);
+/** Filters in the order of the chain; empty where none was chosen. */
+export const chooseFilters = ({ trans, ...rest }: Surroundings): Promise<string[]> =>
+  choose(
+    { trans, ...rest },
+    trans.__("Replay through which filters, in which order?"),
+    trans.__("There is no .wasm file in the folders here."),
+    true,
+    isFilter,
+  );
+
+export const chooseCaptures = ({ trans, ...rest }: Surroundings): Promise<string[]> =>
+  choose(
+    { trans, ...rest },
+    trans.__("Replay which capture?"),
+    trans.__("There is no capture in the folders here: .mitm, .flow, .flows."),
+    false,
+    isCapture,
+  );
 
 /** A new kernel or a running one; null where nothing was chosen. */
 export const chooseKernel = async (around: Surroundings, current?: string): Promise<KernelChoice | null> => {

@@ -1,5 +1,6 @@
 // What Lab loads at its start. Everything that draws or talks to a kernel is fetched when it is first used.
 import { commands } from "./commands";
 import { documents } from "./documents";
+import { session } from "./session";
 
-export default [documents, commands];
+export default [documents, commands, session];
