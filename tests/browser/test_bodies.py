@@ -35,29 +35,14 @@ def _capture(path: Path) -> None:
     from mitmproxy.io import FlowWriter
     from mitmproxy.test import tflow, tutils
 
+    toys = b'{"meta": {"version": 1}, "items": [{"name": "bear", "price": 9}], "debug": true}'
+    many = b"".join(b"line %d of many, with words to fill it\n" % at for at in range(2000))
+    script = b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.pwned=1'/>"
     said: list[tuple[str, bytes, str, bytes, str]] = [
-        (
-            "application/json",
-            b'{"meta": {"version": 1}, "items": [{"name": "bear", "price": 9}], "debug": true}',
-            "application/json",
-            b"{}",
-            "",
-        ),
+        ("application/json", b"{}", "application/json", toys, ""),
         ("application/x-www-form-urlencoded", b"name=kite&note=two%20words&empty=", "image/png", _png(160, 96), ""),
-        (
-            "text/plain",
-            b"".join(b"line %d of many, with words to fill it\n" % at for at in range(2000)),
-            "text/html",
-            b"<h1>toys</h1>",
-            "gzip",
-        ),
-        (
-            "image/svg+xml",
-            b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.pwned=1'/>",
-            "image/png",
-            b"\x89PNG\r\n\x1a\nbroken",
-            "",
-        ),
+        ("text/plain", many, "text/html", b"<h1>toys</h1>", "gzip"),
+        ("image/svg+xml", script, "image/png", b"\x89PNG\r\n\x1a\nbroken", ""),
     ]
     with path.open("wb") as file:
         writer = FlowWriter(file)

@@ -113,11 +113,11 @@ const jsonChanges = (step) =>
     !step.rows.length && h("div.hint", "The same value, written in another way."),
   );
 
-const pane = (one, picture) =>
+const pane = (one, picture, page) =>
   h(
     "div.pane",
     h("div.pane-head", h("span.strong", one.title), h("span.muted", one.size == null ? "none" : bytes(one.size)), one.note && h("span.muted.cut", text(one.note))),
-    one.image ? picture() : one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : at + 1 + one.begin }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", one.size ? "Nothing to show in this form." : "No body."),
+    one.image ? picture() : one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : at + 1 + one.begin }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", !one.size ? "No body." : page ? "It ends before this part." : "Nothing to show in this form."),
     one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more`),
   );
 
@@ -256,7 +256,7 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
           "section.body-part",
           { "aria-label": part.title },
           h("div.section", h("span.strong", part.title), " ", h("span.muted", text(part.note))),
-          answer.data.form === "changes" ? (part.changes.length ? part.changes.map(jsonChanges) : h("div.hint", "No step changed a JSON value here.")) : h("div.panes", part.panes.map((one, at) => pane(one, () => picture(index, number, at, `${part.title}, ${one.title}`)))),
+          answer.data.form === "changes" ? (part.changes.length ? part.changes.map(jsonChanges) : h("div.hint", "No step changed a JSON value here.")) : h("div.panes", part.panes.map((one, at) => pane(one, () => picture(index, number, at, `${part.title}, ${one.title}`), page))),
         ),
       ),
     );
