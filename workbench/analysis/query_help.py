@@ -31,6 +31,7 @@ _MOST = 12
 _LONGEST_VALUE = 80
 _TERM = re.compile(r"~(\w*)$")
 _VALUE = re.compile(r"~(\w+)\s+([^()~'\"\s]*)$")
+_PORT = re.compile(r":\d*$")
 _BARE = re.compile(r"[^()~'\"\s]+")
 
 
@@ -90,7 +91,8 @@ def _some(facts: Facts, places: Places, most: int) -> Places:
 def _head(name: str) -> Callable[[Trace, Facts], Values]:
     def values(trace: Trace, facts: Facts) -> Values:
         places = _some(facts, np.arange(len(facts)), _LOOKED_AT)
-        return _commonest(text(value) for value in heads(trace, facts, places, (name,))[name])
+        values = map(text, heads(trace, facts, places, (name,))[name])
+        return _commonest(_PORT.sub("", value) if name == "authority" else value for value in values)
 
     return values
 
