@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import secrets
 import struct
 import zlib
 from pathlib import Path
@@ -67,7 +68,7 @@ chain = wb.Chain(
     wb.Filter({str(samples / "add_header/add_header.wasm")!r}),
 )
 chain.replay(wb.open_capture("bodies.mitm"))[{index}].diff()"""
-    page.run(lab.notebook(f"bodies-{index}.ipynb", cell))
+    page.run(lab.notebook(f"bodies-{secrets.token_hex(3)}.ipynb", cell))
     view = page.page.get_by_role("region", name="Exchange details")
     view.get_by_text(f"#{index}", exact=True).wait_for(timeout=60_000)
     return view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from pathlib import Path
 from workbench.cli.tour import tour_chain
 replay = tour_chain(Path({str(repo)!r})).replay(wb.open_capture({str(repo / "captures" / "edge.mitm")!r}))
 replay.table()"""
-    page.run(lab.notebook("table.ipynb", cell))
+    page.run(lab.notebook(f"table-{secrets.token_hex(3)}.ipynb", cell))  # Lab keeps what a name had before
     view = page.page.locator(".fw-flows")
     view.locator("[data-exchange]").first.wait_for(timeout=60_000)
     yield page, view
