@@ -97,6 +97,7 @@ def test_long_texts_come_in_pages_that_join_without_a_gap() -> None:
         found = bodies(view((text.encode(), "")), "text", page)
         pane = found["parts"][0]["panes"][0]
         pages.append("\n".join(line for _, line in pane["lines"]))
+        assert pane["lines"][0][1][-5:] in text.split("\n")[pane["begin"]], "lines are counted from the start of the text"
         page += 1
         if not pane["left"]:
             break

@@ -170,10 +170,10 @@ def _row(change: JsonChange) -> dict[str, Any]:
     return {"path": shorten(change.path, 300), "kind": kinds[change.kind], "was": was, "now": now}
 
 
-def _page(data: bytes, page: int) -> tuple[str, int]:
-    """One page of a text and the bytes behind it; a character that lies on a border belongs to the page where it begins."""
+def _page(data: bytes, page: int) -> tuple[str, int, int]:
+    """One page of a text, the line ends before it and the bytes behind it; a character that lies on a border belongs to the page where it begins."""
     begin, end = (_border(data, at * SHOWN) for at in (page, page + 1))
-    return data[begin:end].decode(errors="replace"), len(data) - end
+    return data[begin:end].decode(errors="replace"), data.count(b"\n", 0, begin), len(data) - end
 
 
 def _border(data: bytes, at: int) -> int:
@@ -197,7 +197,7 @@ def _pane(content: _Content, form: str, page: int) -> dict[str, Any]:
         lines, behind = whole[begin : begin + _MOST_LINES], whole[begin + _MOST_LINES :]
         left = sum(len(line.encode(errors="replace")) + 1 for line in behind)
     elif form not in ("changes", "image") and content.is_text and content.raw:
-        text, left = _page(content.data, page)
+        text, begin, left = _page(content.data, page)
         lines = text.removesuffix("\n").split("\n") if text else []
     note = f"{content.coding}, unpacked" if content.coded and form != "hex" else content.coding
     return {
