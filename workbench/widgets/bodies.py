@@ -171,7 +171,7 @@ def _row(change: JsonChange) -> dict[str, Any]:
 
 
 def _page(data: bytes, page: int) -> tuple[str, int, int]:
-    """One page of a text, the line ends before it and the bytes behind it; a character that lies on a border belongs to the page where it begins."""
+    """One page of a text, the line ends before it and the bytes behind it; a character on a border belongs to where it begins."""
     begin, end = (_border(data, at * SHOWN) for at in (page, page + 1))
     return data[begin:end].decode(errors="replace"), data.count(b"\n", 0, begin), len(data) - end
 
