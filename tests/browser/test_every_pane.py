@@ -158,8 +158,9 @@ REACH = """view => {
 CROSS = """view => {
     const one = document.activeElement;
     window.missed.delete(one);
-    // on itself, or on the box that it fills
-    const around = [one, one.parentElement, one.parentElement?.parentElement, one.closest('.fw-editor')].filter(Boolean);
+    // on itself, on its drawing, or on the box that it fills
+    const drawing = one.querySelector(':scope > svg');
+    const around = [one, drawing, one.parentElement, one.parentElement?.parentElement, one.closest('.fw-editor')].filter(Boolean);
     const shows = around.map(each => getComputedStyle(each)).some(each => each.outlineStyle !== 'none' || each.boxShadow !== 'none');
     return [view.contains(one), shows, one.localName, one.outerHTML.slice(0, 120)];
 }"""
