@@ -38,7 +38,7 @@ format: $(VENV)/.installed-test ## mend what ruff can mend
 	$(PY) -m ruff format .
 
 bench: $(VENV)/.installed-test ## the benchmarks, each with its table
-	$(PY) -m pytest -s tests/benchmarks $(ARGS)
+	BENCH=1 $(PY) -m pytest -s tests/benchmarks $(ARGS)
 
 conformance: $(VENV)/.installed-test ## run every conformance case here and on real Envoy, write CONFORMANCE.md
 	@$(PY) -m tests.conformance

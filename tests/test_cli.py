@@ -87,6 +87,17 @@ def test_results_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert "burst.mitm through add_header" in err
 
 
+def test_exports_for_other_viewers(tmp_path: Path, refused: Refused) -> None:
+    perfetto, speedscope = tmp_path / "trace.json", tmp_path / "profile.json"
+    words = ["replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--perfetto", str(perfetto), "--speedscope", str(speedscope)]
+    assert main(words) == 0
+    assert {event["ph"] for event in json.loads(perfetto.read_text())["traceEvents"]} >= {"X", "M", "b", "e"}
+    assert json.loads(speedscope.read_text())["profiles"][0]["name"] == "Sum of traffic"
+    for option in ("--perfetto", "--speedscope"):
+        assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, option, str(tmp_path))
+        assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, option, CAPTURE)
+
+
 def test_limits_decide_nothing_about_the_status(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert main(["replay", CAPTURE, "--filter", TOKEN_BUCKET, "--jsonl", str(out), "--quiet"]) == 0

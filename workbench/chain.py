@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
 _MOST_WORKERS = 64
+_SAMPLE_S, _LEAST_SAMPLE_S = 0.001, 0.0001
 
 Moment: TypeAlias = int | timedelta | datetime
 """Of a capture: when that exchange or connection begins, by its index; so long after the first one; or a time of day with its zone."""
@@ -256,6 +257,7 @@ class Chain:
         clusters: GivenClusters = None,
         websocket: bool | None = None,
         fuel: bool = False,
+        profile: bool | float = False,
         partial: Callable[[Replay], None] | None = None,
     ) -> Replay:
         """Replay every exchange of `capture` through the chain; of a chain of TCP filters, every connection.
@@ -277,17 +279,21 @@ class Chain:
                           word those pass that became one in the capture
         clusters          in place of the chain's: who answers the filters' calls to other services
         fuel              count the instructions that each callback executes in its filter, a unit that is the same on every machine and in
-                          every run (`Replay.times.of("fuel")`); each hostcall costs some microseconds more then
+                          every run (`Replay.instructions`); each hostcall costs some microseconds more then
+        profile           sample what filters execute, by function, each millisecond or so many seconds (`Replay.profile`)
         partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
         Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
         `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
         """
         from .host.driver import Settings, replay
+        from .host.profiler import Profiler
         from .replay import Replay
 
         if not 1 <= workers <= _MOST_WORKERS:
             raise ConfigError(f"{workers} workers", where="workers", remedy=f"Give a number from 1 to {_MOST_WORKERS}")
+        if profile is not True and profile and not _LEAST_SAMPLE_S <= profile <= 1:
+            raise ConfigError(f"a sample every {profile} s", where="profile", remedy=f"Give seconds from {_LEAST_SAMPLE_S} to 1, or True")
         settings = Settings(
             seed,
             callback_limit_s,
@@ -307,7 +313,9 @@ class Chain:
         swaps = self._swaps(source)
         called = self.clusters if clusters is None else Clusters.of(clusters)
         services = called.begin(capture)
+        profiler = Profiler(_SAMPLE_S if profile is True else profile) if profile else None
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
+        notes += ("instructions were counted: real times include what that took",) if fuel else ()
         try:
             trace = replay(
                 self.stages,
@@ -321,11 +329,13 @@ class Chain:
                 clusters=services,
                 swaps=swaps,
                 grown=None if partial is None else lambda trace: partial(Replay(source, self, trace.snapshot(), settings, notes, called)),
+                profiler=profiler,
             )
         except InterceptError as error:
             error.replay = Replay(source, self, error.trace, settings, notes, called)
             raise
-        return Replay(source, self, trace, settings, notes, called)
+        sampled = None if profiler is None else (profiler.result, round(profiler.interval_s * 1e9))
+        return Replay(source, self, trace, settings, notes, called, sampled)
 
 
 class Interception:

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
 from threading import Event
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
@@ -18,16 +18,20 @@ from .analysis.exchange import ExchangeView
 from .analysis.facts import Facts, Outcome, gather_facts
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
-from .analysis.limits import Limits, gather_limits
+from .analysis.limits import Limits
+from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
+from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
 from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
+from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, ReplayError, WorkbenchError
+from .errors import ConfigError, WorkbenchError
+from .replay_views import ReplayViews
 from .trace.trace import Trace
 
 if TYPE_CHECKING:
@@ -36,23 +40,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .analysis.export_perfetto import Clock
-    from .analysis.laboratory import Laboratory, Setting
+    from .analysis.laboratory import Laboratory
     from .analysis.laboratory_requests import Key
     from .host.baseline import Baseline
-    from .widgets import FlowTable
-    from .widgets.decision_timeline import DecisionTimeline
-    from .widgets.laboratory import LaboratoryView
-    from .widgets.timing_view import TimingView
 
 __all__ = ["Replay", "compare"]
 
 
-class Replay:
+class Replay(ReplayViews):
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Replay:
         settings: Any = None,
         notes: tuple[str, ...] = (),
         clusters: Any = None,
+        sampled: tuple[bytes, int] | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -70,6 +71,7 @@ class Replay:
         self.settings = settings
         self.notes = notes
         self.clusters = clusters
+        self.profile = None if sampled is None else GuestProfile(*sampled)
 
     @property
     def complete(self) -> bool:
@@ -219,18 +221,17 @@ class Replay:
         """Where the time went, as columns and distributions (`analysis.timing`)."""
         return Timing(self.trace, self.facts)
 
+    @cached_property
+    def instructions(self) -> Timing:
+        """The same by instructions executed, of a replay made with `fuel=True`: a unit that is the same on every machine."""
+        return Timing(self.trace, self.facts, "fuel")
+
     @property
     def baseline(self) -> Baseline:
         """What an empty hostcall costs on this machine: measured when first asked for, once a process."""
         from .host.baseline import empty_hostcall
 
         return empty_hostcall()
-
-    def timing(self) -> TimingView:
-        """The Timing view alone: distributions, where the time goes, and over the capture; `figure()` draws each with plotly."""
-        from .widgets.timing_view import TimingView
-
-        return TimingView(self)
 
     @cached_property
     def _found(self) -> Findings:
@@ -246,7 +247,7 @@ class Replay:
 
     @cached_property
     def _state(self) -> State:
-        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "filters", ())])
+        return gather_state(self.trace, [str(getattr(each, "vm_id", "")) for each in getattr(self.chain, "stages", ())])
 
     def state(self) -> State:
         """Shared data, metrics and queues: every write, and what held at any row of the trace (`analysis.state`)."""
@@ -264,18 +265,6 @@ class Replay:
 
         return state_table(self.state_tracks)
 
-    def tracks(self) -> Any:
-        """State over time as a view in a notebook."""
-        from .widgets import StateTracks
-
-        return StateTracks(self)
-
-    def microscope(self, index: int) -> Any:
-        """One exchange call by call, with the state at each, as a view in a notebook; IndexError as for `replay[index]`."""
-        from .widgets import Microscope
-
-        return Microscope(self, selected=self[index].index)
-
     def findings(self) -> Findings:
         """What looks wrong, the weightiest first, each with the reason and the remedy (`analysis.findings`)."""
         return self._found
@@ -288,7 +277,7 @@ class Replay:
 
     def to_jsonl(self, path: str | Path) -> int:
         """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return _written(path, lambda file: write_jsonl(self.outcomes(), file))
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
@@ -297,16 +286,13 @@ class Replay:
         """
         from .analysis.export_perfetto import write_perfetto
 
-        return _written(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
 
     def to_speedscope(self, path: str | Path) -> int:
-        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles.
-
-        ReplayError if the file cannot be written.
-        """
+        """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles."""
         from .analysis.export_speedscope import write_speedscope
 
-        return _written(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name))
+        return write_file(path, lambda file: write_speedscope(self.trace, self.times.tree, file, self.name, self.profile))
 
     @cached_property
     def summary(self) -> Summary:
@@ -327,18 +313,6 @@ class Replay:
         """What could not be read of the capture, in sentences."""
         return tuple(getattr(self.capture, "problems", ()))
 
-    def decision_timeline(self) -> DecisionTimeline:
-        """The decisions along the capture's clock, a lane for each limit and key, as a view for a notebook."""
-        from .widgets.decision_timeline import DecisionTimeline
-
-        return DecisionTimeline(self)
-
-    def laboratory_view(self) -> LaboratoryView:
-        """The laboratory as a view for a notebook: limit, window, algorithm, key and workers to move, and what would have been limited."""
-        from .widgets.laboratory import LaboratoryView
-
-        return LaboratoryView(self)
-
     def laboratory(self, which: str | npt.ArrayLike | None = None, *, key: Key | None = None) -> Laboratory:
         """What if the limit were another: tries limits, windows and algorithms on these requests (`analysis.laboratory`).
 
@@ -347,33 +321,12 @@ class Replay:
         such as `header:x-user`, a function of the captured exchange, or a column; without it the key that the replay tells of.
         Raises `ConfigError` for what is none of these, and `QueryError`.
         """
-        import numpy as np
+        from .analysis.laboratory import laboratory_of
 
-        from .analysis.laboratory import Laboratory
-        from .analysis.laboratory_requests import default_key, requests_of
-
-        if isinstance(which, str):
-            chosen = self.where(which)
-        elif which is None:
-            asked = np.unique(self.limit_columns.exchange)
-            chosen = asked if len(asked) else self.facts.exchange
-        else:
-            given = np.asarray(which)
-            chosen = self.facts.exchange[given] if given.dtype == bool and len(given) == len(self.facts) else given.astype(np.int64)
-        limits = self.limit_columns
-        requests = requests_of(self.trace, self.facts, self._exchanges, limits, chosen, default_key(limits) if key is None else key)
-        return Laboratory(requests, self._configured)
-
-    @cached_property
-    def _configured(self) -> Setting | None:
-        import numpy as np
-
-        from .analysis.laboratory import recognised
-        from .analysis.laboratory_requests import requests_of
-
-        limits = self.limit_columns
-        asked = np.unique(limits.exchange)
-        return recognised(requests_of(self.trace, self.facts, self._exchanges, limits, asked, "limit"), limits)
+        if self.of_connections:
+            raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
+        chosen = self.where(which) if isinstance(which, str) else which
+        return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
@@ -476,23 +429,9 @@ class Replay:
 
         return summary_html(self.summary)
 
-    def table(self) -> FlowTable:
-        """The exchanges in a table to scroll, sort and query in a notebook."""
-        from .widgets import FlowTable
-
-        return FlowTable(self)
-
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
-
-
-def _written(path: str | Path, write: Callable[[IO[str]], int]) -> int:
-    try:
-        with open(path, "w", encoding="ascii", newline="\n") as file:
-            return write(file)
-    except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

@@ -7,7 +7,7 @@ from tests.analysis.tracewriter import START, TraceWriter
 from workbench.analysis.decision import all_verdicts
 from workbench.analysis.decision_lanes import MARKS, Lanes, lanes_of
 from workbench.analysis.facts import gather_facts
-from workbench.analysis.limits import gather_limits
+from workbench.analysis.limits_gather import gather_limits
 from workbench.trace.records import NONE, Event
 from workbench.trace.trace import Trace
 
@@ -92,6 +92,8 @@ def test_search_order_and_steps() -> None:
     assert found.found("create B", "") == [1]
     assert found.found("nobody", "") == []
     assert found.found("", "limited")[0] == 0
+    assert found.marks_of(2) == [{"lane": 1, "t": 2000, "m": 0, "c": 1, "r": 12000}]
+    assert found.marks_of(99) == []
     assert found.step(0, 0, 1) == 1
     assert found.step(0, 1, 1) == 3
     assert found.step(0, 0, -1) == 0
@@ -124,3 +126,19 @@ def test_an_answer_that_came_too_late_is_an_error_in_the_lane_of_its_counter() -
     found = lanes(w.take())
     assert [MARKS[mark] for mark in found.mark.tolist()] == ["allowed", "error let through", "allowed"]
     assert found.counter.tolist() == [1, 2, 3]
+
+
+def test_a_counter_that_is_checked_and_then_reported_is_one_mark() -> None:
+    w = TraceWriter("shim")
+    for index in range(3):
+        w.request(index)
+        w.callback("proxy_on_request_headers", 0, index, 4, 1)
+        over = index == 2
+        w.limit(index, w.asked(index, b"", b"\x08\x01"), (b"d", b"n", b""), (2, index, 1, 10), over=over, flags=b"check")
+        if not over:
+            w.time += 1000
+            w.limit(index, w.asked(index, b"", b"\x08\x01"), (b"d", b"n", b""), (2, index + 1, 1, 10))
+    found = lanes(w.take())
+    assert found.exchange.tolist() == [0, 1, 2]
+    assert found.counter.tolist() == [1, 2, 2]
+    assert [MARKS[mark] for mark in found.mark.tolist()] == ["allowed", "allowed", "limited"]

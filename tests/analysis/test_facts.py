@@ -104,3 +104,28 @@ def test_columns_and_rows_agree(replayed: Any) -> None:
 )
 def test_local_responses(status: int, grpc: int, source: int, outcome: Outcome) -> None:
     assert outcome_of_local(status, grpc, source) == outcome
+
+
+def test_a_trace_in_a_file_reads_like_one_in_memory(replayed: Any) -> None:
+    whole = replayed.trace
+    filed = Trace(whole.schema, whole.filters, in_memory=0)
+    for _, records, blob in whole.blocks():
+        half = len(records) // 2
+        for part in (records[:half], records[half:]):
+            filed.append(part.tobytes(), bytes(blob))
+    assert columns(gather_facts(filed)) == columns(gather_facts(whole))
+    assert [filed.rows(index) for index in whole.exchanges.tolist()] == [whole.rows(index) for index in whole.exchanges.tolist()]
+    assert filed.rows() == whole.rows()
+    assert filed.rows(10**6) == []
+    assert filed.span(10**6) == (0, 0)
+
+
+def test_rows_are_found_in_their_segments(replayed: Any) -> None:
+    wanted = np.array([5, -1, len(replayed.trace) - 1, 5, 0])
+    seen = {}
+    for first, records, _, which in replayed.trace.select(wanted):
+        for at in which.tolist():
+            seen[at] = int(records["time"][wanted[at] - first])
+    assert seen == {at: replayed.trace.row(row).time for at, row in enumerate(wanted.tolist()) if row >= 0}
+    assert list(replayed.trace.select(np.empty(0, np.int64))) == []
+    assert list(replayed.trace.select(np.array([-1, -1]))) == []

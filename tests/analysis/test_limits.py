@@ -10,7 +10,8 @@ import pytest
 from tests.analysis.tracewriter import START, TraceWriter, fields
 from workbench.analysis.decision import all_decisions, all_verdicts
 from workbench.analysis.facts import gather_facts
-from workbench.analysis.limits import gather_limits, limits_table
+from workbench.analysis.limits import limits_table
+from workbench.analysis.limits_gather import gather_limits
 from workbench.analysis.tables import decisions_table
 from workbench.capture.packing import pack_pairs
 from workbench.trace.records import NONE, Event
@@ -162,6 +163,12 @@ def test_headers_tell_and_shared_data_name_the_key() -> None:
     assert found["verdict"].tolist() == ["allowed", "limited"]
     assert set(found["source"]) == {"headers"}
     assert found["window_s"].fillna(-1).tolist() == [10, -1]
+
+
+def test_a_request_header_of_that_name_tells_nothing() -> None:
+    w = begin("f")
+    w.hostcall("proxy_add_header_map_value", 0, 0, (0,), b"x-ratelimit-limit", b"5", b"", fields(b"5"))
+    assert len(table(w.take())) == 0
 
 
 def test_headers_of_several_windows_are_several_limits() -> None:

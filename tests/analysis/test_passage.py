@@ -47,9 +47,13 @@ def test_each_way_to_end() -> None:
     w.downstream(3, 503, 0)
     w.request(4)  # held for ever by the first filter
     w.callback("proxy_on_request_headers", 0, 4)
+    w.request(5)  # refused by the proxy before any filter
+    local(w, 5, 400, source=ResponseSource.PROXY)
+    w.downstream(5, 400, 0)
     found = of(w)
     assert found.requests == (5, 4, 3)
     assert found.responses == (4, 4, 3)
+    assert found.refused == 1
     assert found.stops == ((), (Stop("denied", 500, 1), Stop("limited", 429, 1)))
 
 

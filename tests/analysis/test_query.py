@@ -13,10 +13,14 @@ from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.net.http import url as urls
 
 import workbench as wb
+from workbench.analysis.facts import gather_facts
 from workbench.analysis.query import Searcher
 from workbench.analysis.query_capture import pretty_url
+from workbench.analysis.query_help import suggestions
 from workbench.analysis.query_terms import TERMS
 from workbench.replay import Replay
+
+from .tracewriter import TraceWriter, exchange
 
 REPO = Path(__file__).parents[2]
 CAPTURED = [
@@ -240,3 +244,43 @@ def test_the_capture_is_read_only_where_it_matters(replayed: Replay) -> None:
         read.clear()
         searcher.search(query).advance()
         assert read == most, query
+
+
+def test_limits_and_the_services_asked() -> None:
+    w = TraceWriter("rls_shim")
+    for index, (domain, key) in enumerate([(b"toystore", b"user=bob"), (b"toystore", b"user=eve"), (b"carts", b"")]):
+        w.request(index)
+        w.callback("proxy_on_request_headers", 0, index)
+        call = w.asked(index, b"")
+        w.limit(index, call, (domain, b"create-toy" if index else b"all", key), (5, 5, 1, 10))
+        w.downstream(index)
+    w.request(3)
+    w.downstream(3)
+    trace = w.take(segment=4)
+    searcher = Searcher(trace, [exchange(index) for index in range(4)], gather_facts(trace))
+
+    def found(query: str) -> list[int]:
+        search = searcher.search(query)
+        search.advance()
+        return np.flatnonzero(search.hit).tolist()
+
+    assert found("~limit toystore") == [0, 1]
+    assert found("~limit create-toy") == [1, 2]
+    assert found("~limit bob") == [], "a key is not a limit's name"
+    assert found("~key user=") == [0, 1]
+    assert found("~key eve | ~limit carts") == [1, 2]
+    assert found("~callout ^rls/") == [0, 1, 2]
+    assert found("~callout RateLimitService & ! ~key bob") == [1, 2]
+
+
+def test_what_is_offered_can_be_asked(replayed: Replay) -> None:
+    trace, facts = replayed.trace, replayed.facts
+    assert [one.text for one in suggestions("~out", 4, trace, facts)] == ["~outcome "]
+    assert {one.text for one in suggestions("~", 1, trace, facts)} == {f"~{name} " for name in TERMS}
+    assert [one.at for one in suggestions("~m GET & ~cha", 13, trace, facts)] == [9]
+    assert suggestions("toys", 4, trace, facts) == []
+    for term in ("u", "m", "d", "c", "got", "filter", "changed", "outcome"):
+        offered = suggestions(f"~{term} ", len(term) + 2, trace, facts)
+        assert offered
+        hits = [len(replayed.where(f"~{term} {one.text}")) for one in offered]
+        assert all(hits) or term == "outcome", (term, offered)

@@ -49,6 +49,7 @@ def test_lanes_and_table_say_the_same(decisions: tuple[Page, Any]) -> None:
     assert "decided requests limited by token_bucket, worst store-17" in view.locator(".fw-dl-sentence").inner_text()
     assert view.locator("[data-lane]").count() == 5
     rows = view.get_by_role("grid", name="Decisions")
+    rows.locator("[data-exchange]").first.wait_for()
     assert rows.get_attribute("aria-rowcount") == "541"
     rows.locator("[data-exchange]").nth(3).click()
     chosen = rows.locator("[aria-selected=true]").get_attribute("data-exchange")

@@ -178,6 +178,31 @@ def test_the_call_is_shared_with_python(microscope: tuple[Page, Any]) -> None:
     assert kernel(page, "view.selected") == "2"
 
 
+def test_a_changed_header_leads_to_its_call(microscope: tuple[Page, Any]) -> None:
+    page, scope = microscope
+    view = page.page.get_by_role("region", name="Filter Workbench").first
+    for name, call in (("cookie", "replace_header_map_value"), ("authorization", "remove_header_map_value")):
+        view.get_by_role("tab", name="Exchanges").click()
+        view.get_by_role("tab", name="Headers").click()
+        view.get_by_role("radio", name="Side by side").click()
+        row = view.get_by_role("table", name="Request headers").get_by_role("row").filter(has_text=name)
+        row.locator("[data-call]").first.press("Enter")
+        spoken(page, scope, call)
+        assert view.get_by_role("tab", name="Microscope").get_attribute("aria-selected") == "true"
+
+
+def test_enter_in_the_table_opens_it(microscope: tuple[Page, Any]) -> None:
+    page, scope = microscope
+    view = page.page.get_by_role("region", name="Filter Workbench").first
+    view.get_by_role("tab", name="Exchanges").click()
+    table = view.get_by_role("grid", name="Exchanges")
+    table.focus()
+    table.press("ArrowDown")
+    table.press("Enter")
+    scope.get_by_text("#2", exact=True).wait_for()
+    assert view.get_by_role("tab", name="Microscope").get_attribute("aria-selected") == "true"
+
+
 def test_search_goes_from_match_to_match(microscope: tuple[Page, Any]) -> None:
     _, scope = microscope
     slider = scope.get_by_role("slider", name="Call")

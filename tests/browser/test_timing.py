@@ -24,10 +24,12 @@ view"""
 
 @pytest.fixture
 def timing(lab: Lab, page: Page, repo: Path) -> Any:
-    for folder in ("captures", "sample_filters"):
-        if not (lab.root / folder).exists():
-            (lab.root / folder).symlink_to(repo / folder)
-    page.run(lab.notebook("timing.ipynb", CODE))
+    here = lab.root / "timing"
+    if not here.exists():
+        here.mkdir()
+        for folder in ("captures", "sample_filters"):
+            (here / folder).symlink_to(repo / folder)
+    page.run(lab.notebook("timing/timing.ipynb", CODE))
     view = page.page.get_by_role("region", name="Timing of a replay")
     view.get_by_role("treegrid", name="Time per callback").get_by_text("on_request_headers").first.wait_for(timeout=30_000)
     view.get_by_role("slider", name="Exchanges over the capture").wait_for()

@@ -33,7 +33,7 @@ def test_values_of_the_right_type(tmp_path: Path) -> None:
         ("a: 1\nb: 2\n", 2, "unknown field 'b'. It may have a"),
         ("a: 1\na: 2\n", 2, "a second time, first on line 1"),
         ("b: null\n", 1, "unknown field 'b'"),
-        ("[1]", 1, "a list where a mapping is wanted"),
+        ("[1]", 1, "must be a mapping, not a list"),
         ("a: null\n", 1, "'a' is missing"),
         ("a: 'x'", 1, "must be a whole number, not 'x'"),
         ("a: 1.5", 1, "must be a whole number, not 1.5"),

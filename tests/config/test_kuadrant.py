@@ -93,6 +93,18 @@ def test_the_command_writes_limits_to_a_file(capsys: pytest.CaptureFixture[str],
     assert err == "workbench: not read: ConfigMap\n"
 
 
+def test_all_the_way_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What it writes is what `workbench replay` takes."""
+    assert main(["kuadrant", str(SAMPLE / "policy.yaml"), str(SAMPLE / "route.yaml"), "--limits", str(tmp_path / "limits.yaml")]) == 0
+    (tmp_path / "config.json").write_text(capsys.readouterr().out)
+    (tmp_path / "clusters.yaml").write_text("clusters: {kuadrant-ratelimit-service: {rls: {limitador: limits.yaml}}}")
+    words = ["replay", str(REPO / "captures" / "burst.mitm"), "--clusters", str(tmp_path / "clusters.yaml"), "--quiet"]
+    words += ["--filter", str(SAMPLE / "rls_shim.wasm"), "--config", f"@{tmp_path / 'config.json'}", "--jsonl", str(tmp_path / "out.jsonl")]
+    assert main(words) == 0
+    results = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [each["downstream_response"]["status"] for each in results if each["method"] == "POST"] == [201] * 5 + [429] * 5
+
+
 def test_the_command_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text("---\n".join([policy(FIVE_V1), ROUTE]))
     for words, told in (

@@ -30,10 +30,9 @@ def book(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def shown(book: Any, words: str) -> str:
-    """The last output, as text, of the cell that holds `words`."""
+    """What the cell that holds `words` shows, as text; what it prints may come in several pieces."""
     (cell,) = (cell for cell in book.cells if cell.cell_type == "code" and words in cell.source)
-    last = cell.outputs[-1]
-    return str(last.get("data", {"text/plain": last.get("text", "")})["text/plain"])
+    return "".join(out.get("text") or out["data"]["text/plain"] for out in cell.outputs)
 
 
 def test_it_runs_without_complaints(book: Any) -> None:

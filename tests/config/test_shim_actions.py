@@ -113,17 +113,20 @@ def test_selectors_in_cel(read: Load) -> None:
 
 
 def test_headers_and_query_parameters_in_cel(read: Load) -> None:
-    match = 'method: POST, headers: [{name: X-Beta, value: "it\'s"}], queryParams: [{name: a, value: b}, {name: a, value: c}]'
+    match = 'method: POST, headers: [{name: X-Beta, value: "it\'s"}]'
+    match += ", queryParams: [{name: a, value: b}, {name: a, value: c}, {name: d, value: e}]"
     found = read(policy(FIVE_V1, target="HTTPRoute/toystore/rule-2"), ROUTE.replace("method: POST", match))
     (new,) = found.filter_config()["actionSets"]
     assert new["routeRuleConditions"]["predicates"][2:] == [
         "request.headers.exists(h, h.lowerAscii() == 'x-beta' && request.headers[h] == 'it\\'s')",
         "'a' in queryMap(request.query) ? queryMap(request.query)['a'] == 'b' : false",
+        "'d' in queryMap(request.query) ? queryMap(request.query)['d'] == 'e' : false",
     ]
     (old,) = found.filter_config("0.9")["actionSets"]
     assert old["routeRuleConditions"]["predicates"][2:] == [
         "request.headers['X-Beta'] == 'it\\'s'",
         "decodeQueryString(request.query, false)['a'] == 'b'",
+        "decodeQueryString(request.query, false)['d'] == 'e'",
     ]
 
 

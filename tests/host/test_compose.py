@@ -10,7 +10,7 @@ import wasmtime
 from workbench.chain import Filter
 from workbench.errors import FilterLoadError
 from workbench.host import wat
-from workbench.host.abi import BRIDGE, FAULT, Abi
+from workbench.host.abi import BRIDGE, FAULT, FUEL, Abi
 from workbench.host.compose import Composition, VmsUsedUp, core_interface
 from workbench.host.driver import replay
 from workbench.host.module import PAGE, FilterModule
@@ -36,7 +36,7 @@ def callbacks(trace: Trace, exchange: int) -> list[tuple[str, int, int]]:
 def test_the_core_asks_the_bridge_for_what_it_gives() -> None:
     interface = core_interface()
     assert set(BRIDGE) <= {each.name for each in interface.guest}
-    linked = {each.name for each in interface.guest} - {*BRIDGE, FAULT}
+    linked = {each.name for each in interface.guest} - {*BRIDGE, FAULT, FUEL}
     reachable = {each.name for abi in Abi for each in interface.callbacks(abi).values()}
     assert linked == reachable
 
@@ -152,7 +152,7 @@ def test_the_stack_ends_in_the_filters_name_at_any_depth(text: Text, assembled: 
 def test_without_the_probe_the_core_would_run_out_of_stack(
     text: Text, assembled: Assembled, batches: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.host.compose.imports_wat", lambda interface: wat.imports_wat(interface).replace("(call $probe) ", ""))
+    monkeypatch.setattr("workbench.host.compose.imports_wat", lambda *given: wat.imports_wat(*given).replace("(call $probe) ", ""))
     trapped_in_host = False
     host = Composition()
     host.call_with("configure", struct.pack("<QQIIII", 0, 0, 0, 1 << 20, 1 << 20, 0))

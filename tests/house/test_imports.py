@@ -25,7 +25,8 @@ ROOMS: dict[str, frozenset[str]] = {
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
     "envoy": frozenset({"errors", "capture", "services"}),
     "core": frozenset({"errors"}),
-    "replay": frozenset({"errors", "capture", "trace", "analysis"}),
+    "replay": frozenset({"errors", "capture", "trace", "analysis", "replay_views"}),
+    "replay_views": frozenset(),
     "filter": frozenset({"errors", "host", "trace"}),
     "chain": frozenset({"errors", "capture", "trace", "services", "host", "filter", "replay"}),
     "publish": frozenset({"errors", "host"}),
@@ -41,6 +42,7 @@ ROOMS: dict[str, frozenset[str]] = {
 
 LAZY: dict[str, frozenset[str]] = {
     "replay": frozenset({"widgets", "envoy", "host"}),
+    "replay_views": frozenset({"widgets"}),
     "filter": frozenset({"audit"}),
     "chain": frozenset({"widgets"}),
     "config": frozenset({"chain", "filter"}),

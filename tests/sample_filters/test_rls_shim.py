@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.config.objects import ROUTE, loader, policy
 from tests.core.traffic import response
 from workbench.config.kuadrant import Kuadrant
 from workbench.replay import Replay
-from workbench.services import NEVER, GrpcRequest, GrpcResponse, Unreachable
+from workbench.services import NEVER, Entry, GrpcRequest, GrpcResponse, Script, Unreachable
 from workbench.services.ratelimit.messages import RateLimitRequest, RateLimitResponse
 
 REPO = Path(__file__).resolve().parents[2]
@@ -179,6 +180,35 @@ def test_the_order_of_hostcalls(sample: Kuadrant) -> None:
     assert hostcalls(replay, "on_response_headers") == ["increment_metric", "get_header_map_pairs", "set_header_map_pairs"]
 
 
+def counted(replay: Replay) -> dict[str, int]:
+    """What the filter's counters have come to."""
+    calls = replay.hostcalls[["hostcall", "arguments"]].itertuples(index=False)
+    names: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    for hostcall, arguments in calls:
+        given = dict(part.split("=", 1) for part in arguments.split(", ")) if "metric" in hostcall else {}
+        if hostcall == "define_metric":
+            names[given["metric_id"]] = given["name"].strip('"').removeprefix("kuadrant.")
+        elif hostcall == "increment_metric":
+            found[names[given["metric_id"]]] += int(given["offset"])
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("deny", {"configs": 1, "hits": 7, "misses": 1, "allowed": 5, "denied": 2, "errors": 1}),
+        ("allow", {"configs": 1, "hits": 7, "misses": 1, "allowed": 6, "denied": 1, "errors": 1}),
+    ],
+)
+def test_counters(sample: Kuadrant, mode: str, expected: dict[str, int]) -> None:
+    """Six POSTs of which the last is too much, a GET, and a POST when the service is gone."""
+    answers = Script([Entry((OK, OK, OK, OK, OK, OVER, Unreachable()))])
+    chain = sample.chain(SHIM, failure_mode=mode, clusters={sample.cluster(): answers})
+    made = Made([*(post(at_ms=10 * step) for step in range(6)), get(at_ms=100), post(at_ms=110)])
+    assert counted(chain.replay(made)) == expected
+
+
 TWO = """\
 limits:
   per-user:
@@ -196,7 +226,7 @@ def test_predicates_and_counters(tmp_path: Path, form: str) -> None:
     asked = Asked()
     requests = [
         post("/toys?a=1", "X-User: jane"),
-        post("/toys?a=b+c", "X-User: jane"),
+        post("/toys?a=b%20c", "X-User: jane"),
         post("/toys?a=b%20c"),
         post("/toys?a=1", "X-Free: 1"),
     ]
@@ -245,6 +275,39 @@ def test_matches_is_a_glob(sample: Kuadrant) -> None:
         made = Made([post(path) for path in ("/toy", "/toys", "/t", "/x")])
         chain.replay(made)
         assert [made[call.exchange].request.path.decode() for call in asked.calls if call.exchange is not None] == paths
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        "'Toy'.lowerAscii() + 'Toy'.upperAscii() + ' x '.trim() == 'toyTOYx'",
+        "'a,b'.split(',') == ['a', 'b'] && ['a', 'b'].join('-') == 'a-b' && ['a', 'b'].join() == 'ab'",
+        "'ünü'.charAt(1) == 'n' && 'ünü'.substring(1) == 'nü' && 'ünü'.substring(0, 1) == 'ü' && 'a'.charAt(1) == ''",
+        "'ünü'.indexOf('n') == 1 && 'ünü'.lastIndexOf('ü') == 2 && 'a'.indexOf('b') == -1 && 'aba'.replace('a', 'c') == 'cbc'",
+        "queryMap(request.query) == {'a': '1', 'b': 'x y+z', 'c': ''}",
+        "queryMap(request.query, true)['a'] == ['1', '2'] && decodeQueryString(request.query, false)['a'] == '1'",
+        "request.url_path.matches('^/t.ys$') && request.path.startsWith('/toys?') && size(request.headers['x-list']) == 3",
+        "request.headers['x-list'] == '1,2' && request.headers['none'] == null && !has(request.headers.no) && 'x-list' in request.headers",
+        "string(1) + string(2u) + string(true) == '12true' && int('5') > 4 && [1, 2].exists(n, n == 2)",
+        "request.scheme == 'http' && connection.mtls == false && source.service == null && metadata.none == null",
+        "request.size == 3",
+    ],
+)
+def test_cel(sample: Kuadrant, predicate: str) -> None:
+    config = sample.filter_config("0.11")
+    config["actionSets"][0]["routeRuleConditions"]["predicates"] = [predicate]
+    asked = Asked()
+    chain = wb.Chain(wb.Filter(SHIM, config), clusters={sample.cluster(): asked})
+    replay = chain.replay(Made([post("/toys?a=1&a=2&b=x%20y+z&c", "x-list: 1", "x-list: 2")]))
+    assert (statuses(replay), len(asked.calls)) == ([200], 1), list(replay.logs["message"])
+
+
+@pytest.mark.parametrize("predicate", ["'abc'.substring(4)", "'abc'.charAt(-1)", "[1].join(',')", "1", "x.y()"])
+def test_routes_that_cannot_be_decided(sample: Kuadrant, predicate: str) -> None:
+    config = sample.filter_config("0.11", failure_mode="allow")
+    config["actionSets"][0]["routeRuleConditions"]["predicates"] = [predicate]
+    replay = wb.Chain(wb.Filter(SHIM, config)).replay(Made([post()]))
+    assert statuses(replay) == [500] and not replay.failures.size
 
 
 def test_reserved_keys_and_labels(sample: Kuadrant) -> None:

@@ -7,11 +7,14 @@ import zlib
 from types import SimpleNamespace
 from typing import Any
 
+import brotli
 import pytest
+import zstandard
 
 from workbench.analysis.stages import Stage
+from workbench.errors import WorkbenchError
 from workbench.replay import Replay
-from workbench.widgets.bodies import SHOWN, bodies
+from workbench.widgets.bodies import FORMS, SHOWN, bodies, image
 
 
 def view(*stages: tuple[bytes, str]) -> Any:
@@ -39,11 +42,17 @@ def test_json_is_laid_out_and_compared_line_by_line() -> None:
     assert found["parts"][0]["note"] == "13 B → 13 B"
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate", "br", "zstd"])
 def test_packed_bodies_are_unpacked(coding: str) -> None:
     text = b'{"toys": ["bear", "kite"]}'
     raw = zlib.compressobj(wbits=-15)
-    data = {"gzip": gzip.compress(text), "deflate": zlib.compress(text), "raw deflate": raw.compress(text) + raw.flush()}[coding]
+    data = {
+        "gzip": gzip.compress(text),
+        "deflate": zlib.compress(text),
+        "raw deflate": raw.compress(text) + raw.flush(),
+        "br": brotli.compress(text),
+        "zstd": zstandard.compress(text),
+    }[coding]
     found = bodies(view((data, coding.split()[-1])))
     assert '    "bear",' in lines(found)
     assert "unpacked" in found["parts"][0]["panes"][0]["note"]
@@ -81,17 +90,69 @@ def test_what_only_looks_like_json_is_text(data: bytes) -> None:
     assert sum(map(len, lines(found))) <= SHOWN
 
 
-def test_long_bodies_say_what_is_left() -> None:
-    found = bodies(view((b"line\n" * 100_000, "")), "text")
+def test_long_texts_come_in_pages_that_join_without_a_gap() -> None:
+    text = "".join(f"zeile {at} ä€\n" for at in range(9000))
+    pages, page = [], 0
+    while True:
+        found = bodies(view((text.encode(), "")), "text", page)
+        pane = found["parts"][0]["panes"][0]
+        pages.append("\n".join(line for _, line in pane["lines"]))
+        page += 1
+        if not pane["left"]:
+            break
+    assert page == -(-len(text.encode()) // SHOWN)
+    assert "".join(part.replace("\n", "") for part in pages) == text.replace("\n", "")
+    assert bodies(view((text.encode(), "")), "text", 10**9)["parts"][0]["panes"][0]["lines"] == []
+
+
+def test_hexadecimal_comes_in_pages() -> None:
+    found = bodies(view((bytes(10_000), "")), "hex", 1)
     pane = found["parts"][0]["panes"][0]
-    assert pane["size"] == 500_000
-    assert pane["left"] == 500_000 - sum(len(line) + 1 for _, line in pane["lines"])
-    assert len(pane["lines"]) <= 1500
+    assert pane["lines"][0][1].startswith("001000  00 00")
+    assert pane["left"] == 10_000 - 8192
+
+
+def test_each_step_of_a_body_has_its_pane() -> None:
+    found = bodies(view((b'{"a": 1}', ""), (b'{"a": 2}', ""), (b'{"a": 2}', ""), (b'{"a": 2, "b": []}', "")), "changes")
+    part = found["parts"][0]
+    assert [pane["title"] for pane in part["panes"]] == ["Stage 0", "stage 1", "stage 3"]
+    assert [[(row["path"], row["kind"], row["was"], row["now"]) for row in step["rows"]] for step in part["changes"]] == [
+        [("$.a", "chg", "1", "2")],
+        [("$.b", "add", None, "[]")],
+    ]
+
+
+def test_a_form_is_read() -> None:
+    stage = Stage(
+        "client", "client", None, True, (("content-type", "application/x-www-form-urlencoded; charset=utf-8"),), body=b"a=1&b=x+y%21&c="
+    )
+    found = bodies(SimpleNamespace(request=(stage,), response=()))
+    assert found["form"] == "form"
+    assert lines(found) == ["a = 1", "b = x y!", "c = "]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"), [(b"\x89PNG\r\n\x1a\n...", "image/png"), (b"GIF89a..", "image/gif"), (b"RIFF....WEBPVP8 ", "image/webp")]
+)
+def test_pictures_are_told_by_their_first_bytes(data: bytes, kind: str) -> None:
+    shown: Any = view((gzip.compress(data), "gzip"))
+    assert bodies(shown)["form"] == "image"
+    assert image(shown, 0, 0) == (kind, data)
+
+
+@pytest.mark.parametrize("data", [b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", b"GIF8", b"", b"RIFF....WAVE"])
+def test_nothing_else_is_a_picture(data: bytes) -> None:
+    shown: Any = view((data, ""))
+    assert "image" not in bodies(shown)["forms"]
+    with pytest.raises(WorkbenchError):
+        image(shown, 0, 0)
+    with pytest.raises(WorkbenchError):
+        image(shown, 0, 7)
 
 
 def test_every_body_of_the_sample_is_shown(replay: Replay) -> None:
     for index in replay.exchanges["index"]:
-        for form in ("", "text", "json", "hex"):
+        for form in ("", *FORMS):
             found = bodies(replay[index], form)
             request, response = found["parts"]
             captured = replay.capture[index].request.body

@@ -32,7 +32,7 @@ def test_an_added_header_stands_at_its_filter(replay: Replay) -> None:
     row = next(one for one in response["rows"] if one["name"] == "hello")
     place = list(replay.trace.filters).index("add_header")
     column = next(at for at, stage in enumerate(response["stages"]) if stage["filter"] == place)
-    assert row["cells"][column] == {"kind": "add", "value": "world"}
+    assert {key: row["cells"][column][key] for key in ("kind", "value")} == {"kind": "add", "value": "world"}
     assert [cell["kind"] for cell in row["cells"][:column]] == ["void"] * column
     assert row["net"]["kind"] == "add"
     assert row["by"] == [place]
@@ -130,3 +130,18 @@ def test_an_exchange_that_is_not_there(replay: Replay, ask: Callable[[Any], Any]
     head, found = ask(ExchangeDetails(replay))("detail", index=len(replay) + 5 if index == 1 else index)
     assert ("error" in head) == (index == 1)
     assert (found is None) == (index == 1)
+
+
+def test_a_changed_header_leads_to_its_call(replay: Replay) -> None:
+    led = 0
+    for index in replay.exchanges["index"]:
+        for one in shown(replay, index)["parts"]:
+            for row in one["rows"]:
+                for cell, stage in zip(row["cells"], one["stages"], strict=False):
+                    if cell["kind"] not in ("add", "chg") or stage["filter"] is None or stage["tone"]:
+                        continue
+                    call = replay.trace.row(cell["call"])
+                    assert call.exchange == index and call.filter == stage["filter"]
+                    assert call.fields[0].decode().lower() == row["name"]
+                    led += 1
+    assert led > 50

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import wasmtime
 
+from workbench.capture import open_capture
 from workbench.chain import Chain, Filter
 from workbench.replay import Replay
 from workbench.widgets.dashboard import Workbench
@@ -90,3 +92,13 @@ def test_a_replay_without_limits_still_has_a_laboratory(
     assert (start["requests"], start["configured"], start["asked"], start["key"]) == (len(capture), False, False, "all")
     assert asked("laboratory_try", **start["setting"])[1]["limited"] > 0
     assert "does not tell" in asked("laboratory_proposal", **start["setting"])[0]["error"]
+
+
+def test_tcp_connections_have_no_laboratory(repo: Any, tmp_path: Any, ask: Callable[[Any], Any]) -> None:
+    file = tmp_path / "tcp_tag.wasm"
+    file.write_bytes(bytes(wasmtime.wat2wasm((repo / "tests" / "filters" / "tcp_tag.wat").read_text())))
+    replay = Chain(Filter(file), kind="tcp").replay(open_capture(repo / "captures" / "tcp.mitm"))
+    asked = ask(Workbench(replay))
+    assert asked("laboratory")[1] == {"requests": 0}
+    assert "error" not in asked("decisions")[0]
+    assert "HTTP requests" in asked("laboratory_try", limit=5, window_s=1, algorithm="fixed")[0]["error"]

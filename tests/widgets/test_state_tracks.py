@@ -11,7 +11,7 @@ import pytest
 
 from tests.analysis.stories import Made, make, verifies
 from tests.core.traffic import exchanges, request
-from tests.core.wat import OUT, Loop, Ret, call, wasm
+from tests.core.wat import OUT, TRAP, Loop, Ret, call, wasm
 from workbench.chain import Chain, Filter
 from workbench.replay import Replay
 from workbench.widgets import StateTracks, Workbench
@@ -100,6 +100,14 @@ def test_hostile_keys_and_nothing_at_all(hostile_replay: Replay, tmp_path: Path,
     state = json.dumps({key: value for key, value in view.get_state().items() if key not in ("_esm", "_css")}, default=str)
     assert len(state) < 2000
     assert "error" in ask(StateTracks())("tracks")[0]
+
+
+def test_a_trap_is_on_the_memory_of_its_vm(tmp_path: Path, ask: Ask) -> None:
+    replay = make(tmp_path, {"request_headers": [TRAP]})
+    _, tracks = ask(StateTracks(replay))("tracks")
+    ((*_, exchange, row, message, kind),) = one(tracks, "a")["failed"]
+    assert (exchange, kind) == (0, "trap") and "unreachable" in message
+    assert replay.trace.row(row).exchange == 0
 
 
 def test_the_dashboard_answers_the_same(story: Replay, ask: Ask) -> None:

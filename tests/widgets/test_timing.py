@@ -159,3 +159,16 @@ def test_a_replay_without_a_filter_has_no_time(capture: Capture) -> None:
     assert "no time" in data["sentence"]
     for kind in KINDS:
         replay.timing().figure(kind)  # type: ignore[arg-type]
+
+
+def test_instructions_in_place_of_time(chain: Chain, capture: Capture, replay: Replay, ask: Callable[[Any], Any]) -> None:
+    counting = chain.replay(capture, fuel=True)
+    view = ask(counting.timing())
+    _, data = view("timing", unit="fuel")
+    assert data["unit"] == "fuel" and data["counted"] and data["baseline"] is None
+    assert "instructions of the filters, as many on every machine" in data["sentence"]
+    assert sum(row["own"]["sum"] for row in data["rows"]) == counting.instructions.tree.ns
+    assert [part["kind"] for part in view("timing", part="tree", unit="fuel")[1]["children"]] == ["traffic", "start"]
+    assert sum(view("timing", part="capture", unit="fuel")[1]["points"]["host"]) == 0
+    assert not ask(replay.timing())("timing")[1]["counted"]
+    assert "fuel=True" in ask(replay.timing())("timing", unit="fuel")[0]["error"]

@@ -1,19 +1,19 @@
-"""What filters changed in one exchange, in brief: the names of headers, and bodies, with what became of each in the end."""
+"""What filters changed in exchanges, in brief: the names of headers, and bodies, with what became of each in the end."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..trace.trace import Trace
 from .changes import Mutation, mutation
-from .facts import Facts
+from .facts import Facts, Ints
 from .words import shorten
 
-__all__ = ["Brief", "brief"]
+__all__ = ["Brief", "briefs"]
 
 _NAMES_SHOWN = 3
 _LONGEST_NAME = 64
@@ -31,10 +31,19 @@ class Brief:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def brief(trace: Trace, facts: Facts, exchange: int) -> Brief:
-    """The changes to `exchange`. A header that is in the end as it was does not count."""
+def briefs(trace: Trace, facts: Facts, places: Ints) -> list[Brief]:
+    """What became of the exchanges at `places` in the facts' columns. A header that is in the end as it was does not count."""
+    names = [call.name for call in trace.schema.hostcalls]
+    found: list[Brief] = []
+    for rows in _changed_rows(trace, facts, places):
+        changes = (mutation(trace, names[row.code], row, "") for row in map(trace.row, rows[:_MOST_CHANGES]))
+        found.append(_brief(change for change in changes if change is not None))
+    return found
+
+
+def _brief(changes: Iterable[Mutation]) -> Brief:
     ends: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
-    for change in _mutations(trace, facts, exchange):
+    for change in changes:
         for key, was, now in _entries(change):
             ends[change.part, key] = (ends.get((change.part, key), (was, ()))[0], now)
     found: dict[str, str] = {}
@@ -45,23 +54,25 @@ def brief(trace: Trace, facts: Facts, exchange: int) -> Brief:
     return Brief(names, len(found) - len(names), dict(Counter(found.values())))
 
 
-def _mutations(trace: Trace, facts: Facts, exchange: int) -> Iterator[Mutation]:
-    names = [call.name for call in trace.schema.hostcalls]
-    at = facts.position(exchange)
+def _changed_rows(trace: Trace, facts: Facts, places: Ints) -> list[list[int]]:
+    """For each place the rows of `facts.changed` that are its exchange's, in order."""
+    begin, end = facts.request[places], facts.downstream[places]
     # nothing is changed once the client has it all; without that, what the trace has of the exchange at all
-    told = facts.request[at], facts.downstream[at]
-    begin, end = np.searchsorted(facts.changed, told if min(told) >= 0 else trace.span(exchange))
-    seen = 0
-    for seq in facts.changed[begin:end].tolist():
-        row = trace.row(seq)
-        if row.exchange != exchange:
-            continue
-        one = mutation(trace, names[row.code], row, "")
-        if one is not None:
-            yield one
-        seen += 1
-        if seen == _MOST_CHANGES:
-            return
+    for at in np.flatnonzero((begin < 0) | (end < 0)).tolist():
+        begin[at], end[at] = trace.span(int(facts.exchange[places[at]]))
+    first, last = (np.searchsorted(facts.changed, rows) for rows in (begin, end))
+    last = np.where(facts.changes[places] > 0, np.maximum(first, last), first)
+    # rows of exchanges that overlap lie between
+    rows = np.concatenate([facts.changed[a:b] for a, b in zip(first.tolist(), last.tolist(), strict=True)] or [np.empty(0, np.int64)])
+    owner = np.repeat(np.arange(len(places)), last - first)
+    exchange = np.full(len(rows), -1, np.int64)
+    for start, records, _, which in trace.select(rows):
+        exchange[which] = records["exchange"][rows[which] - start]
+    mine = exchange == facts.exchange[places][owner]
+    found: list[list[int]] = [[] for _ in range(len(places))]
+    for at, row in zip(owner[mine].tolist(), rows[mine].tolist(), strict=True):
+        found[at].append(row)
+    return found
 
 
 def _entries(change: Mutation) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:

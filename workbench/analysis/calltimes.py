@@ -7,20 +7,21 @@ the filter's allocator took in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NO_FILTER, NONE, Kind
+from ..trace.records import NO_FILTER, NONE, Event, Kind
 from ..trace.trace import Records, Trace
 
-__all__ = ["START_CALLBACKS", "CallTimes", "call_times"]
+__all__ = ["START_CALLBACKS", "CallTimes", "call_instructions", "call_times", "counts_instructions"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Small: TypeAlias = npt.NDArray[np.uint8]
 Words: TypeAlias = npt.NDArray[np.uint32]
+Numbers: TypeAlias = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 
 START_CALLBACKS = frozenset(
     {"_initialize", "_start", "main", "__main_void", "proxy_on_context_create", "proxy_on_vm_start", "proxy_on_configure"}
@@ -40,18 +41,13 @@ class CallTimes:
     filter: Small
     code: Small
     exchange: Words
-    own: Words
-    host: Words
+    own: Numbers
+    host: Numbers
     start: npt.NDArray[np.bool_]
     within: Small
 
     def __len__(self) -> int:
         return len(self.code)
-
-    @property
-    def total(self) -> npt.NDArray[np.uint64]:
-        """Own and host together."""
-        return np.add(self.own, self.host, dtype=np.uint64)
 
 
 def call_times(trace: Trace) -> tuple[CallTimes, CallTimes]:
@@ -67,6 +63,26 @@ def call_times(trace: Trace) -> tuple[CallTimes, CallTimes]:
         callbacks.append(_callbacks(records, is_start))
         hostcalls.append(_hostcalls(records, codes, exchanges, is_start))
     return _joined(callbacks), _joined(hostcalls)
+
+
+def counts_instructions(trace: Trace) -> bool:
+    """True where the replay counted what filters execute."""
+    return any(bool(((records["kind"] == Kind.EVENT) & (records["code"] == Event.FUEL)).any()) for _, records in trace.segments())
+
+
+def call_instructions(trace: Trace) -> tuple[CallTimes, CallTimes]:
+    """The same of a replay that counted instructions: `own` is how many a callback executed (0 for one that did not return), `host` 0.
+    Hostcalls execute none of the filter's, so there are none."""
+    callbacks, _ = call_times(trace)
+    rows, parents, counted = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    for first, records in trace.segments():
+        rows.append(np.flatnonzero((records["kind"] == Kind.CALLBACK) & (records["filter"] != NO_FILTER)) + first)
+        fuel = records[(records["kind"] == Kind.EVENT) & (records["code"] == Event.FUEL) & (records["filter"] != NO_FILTER)]
+        parents.append(fuel["parent"].astype(np.int64))
+        counted.append(fuel["a"].astype(np.uint64) | fuel["b"].astype(np.uint64) << np.uint64(32))
+    own = np.zeros(len(callbacks), np.uint64)
+    own[np.searchsorted(np.concatenate(rows), np.concatenate(parents))] = np.concatenate(counted)
+    return replace(callbacks, own=own, host=np.zeros(len(own), np.uint64)), _joined([])
 
 
 def _callbacks(records: Records, is_start: npt.NDArray[np.bool_]) -> CallTimes:

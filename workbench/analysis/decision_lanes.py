@@ -7,7 +7,7 @@ of lanes is small however long the capture.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise, takewhile
@@ -112,9 +112,9 @@ class Lanes:
             said.append(f"{words.count(limited)} of {words.count(total)} decided requests limited{by}{tail}")
         else:
             said.append(f"None of {words.count(total)} decided requests limited")
-        said += [
-            f"{words.count(self.decided[name])} {name}" for name in ("denied", "error let through", "error refused") if self.decided[name]
-        ]
+        for name in ("denied", "error let through", "error refused"):
+            if number := self.decided[name]:
+                said.append(f"{words.count(number)} {name if number == 1 else name.replace('error', 'errors')}")
         return "; ".join(said) + "."
 
     def found(self, query: str, sort: str) -> list[int]:
@@ -190,6 +190,20 @@ class Lanes:
         first, last = (lane.first + int(at) for at in np.searchsorted(self.time[lane.first : lane.last], (since, until + 1)))
         return np.arange(first, last)
 
+    def marks_of(self, exchange: int) -> list[dict[str, Any]]:
+        """The marks of one exchange, each with its lane; times as in `drawn`."""
+        zero = self.span[0]
+        return [
+            {
+                "lane": int(self.lane_of[at]),
+                "t": float(self.time[at] - zero) / 1e6,
+                "m": int(self.mark[at]),
+                "c": int(self.counter[at]),
+                "r": float(self.end[at] - zero) / 1e6 if self.end[at] >= 0 else -1,
+            }
+            for at in np.flatnonzero(self.exchange == exchange).tolist()
+        ]
+
     def step(self, place: int, exchange: int, by: int) -> int:
         """The exchange that comes `by` marks after another in a lane; from one that is not in it, the nearest in time."""
         lane = self.lanes[place]
@@ -212,55 +226,82 @@ def _marks(lane: Lane) -> str:
 
 def lanes_of(facts: Facts, limits: Limits, verdicts: Iterable[tuple[int, str, int]], filters: Sequence[str]) -> Lanes:
     """Lay out every decision (`decision.all_verdicts`); the busiest lane comes first."""
-    explained = set((limits.exchange << 8 | limits.filter).tolist())
-    names = dict.fromkeys(limits.limits)
-    keys = {limit: place for place, limit in enumerate(names)}
     decided: Counter[str] = Counter()
+    places = {limit: place for place, limit in enumerate(limits.limits)}
+    columns = _once(_gathered(facts, limits, _counted(verdicts, decided), filters, places))
+    sizes = np.bincount(columns["lane"], minlength=len(places))
+    rank = np.empty(len(places), np.int64)
+    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(places))
+    order = np.lexsort((columns["exchange"], columns["time"], rank[columns["lane"]]))
+    columns = {name: values[order] for name, values in columns.items()}
+    lane, window = columns.pop("lane"), columns.pop("window")
+    names = tuple(places)
+    labels = _labels(names)
+    edges = np.flatnonzero(np.diff(lane, prepend=-1)).tolist()
+    found = []
+    for first, last in pairwise((*edges, len(lane))):
+        limit = names[int(lane[first])]
+        counts = tuple(np.bincount(columns["mark"][first:last], minlength=len(MARKS)).tolist())
+        maximum, longest = (int(values[first:last].max()) for values in (columns["maximum"], window))
+        found.append(Lane(limit, labels[limit], first, last, maximum, longest, counts))
+    return Lanes(tuple(found), **columns, decided=decided)
+
+
+def _counted(verdicts: Iterable[tuple[int, str, int]], decided: Counter[str]) -> Iterator[tuple[int, str, int]]:
+    for one in verdicts:
+        decided[one[1]] += 1
+        yield one
+
+
+def _gathered(
+    facts: Facts, limits: Limits, verdicts: Iterable[tuple[int, str, int]], filters: Sequence[str], places: dict[Limit, int]
+) -> dict[str, Ints]:
+    """A mark for each counter, and one for each decision that no counter explains, whose lane is put among `places`."""
+    of = limits.exchange << 8 | limits.filter
+    explained = set(of.tolist())
     bare: list[tuple[int, int, int]] = []
     failed: list[tuple[int, int]] = []
     for exchange, verdict, place in verdicts:
-        decided[verdict] += 1
-        if exchange << 8 | place in explained:
-            # the service counted, and its answer was of no use
-            failed += [(exchange << 8 | place, MARKS.index(verdict))] if verdict.startswith("error") else []
-        else:
+        if exchange << 8 | place not in explained:
             name = filters[place] if place < len(filters) else ""
-            bare.append((exchange, MARKS.index(verdict), keys.setdefault(Limit(name, "", ""), len(keys))))
-    of = limits.exchange << 8 | limits.filter
+            bare.append((exchange, MARKS.index(verdict), places.setdefault(Limit(name, "", ""), len(places))))
+        elif verdict.startswith("error"):
+            # the service counted, and its answer was of no use
+            failed.append((exchange << 8 | place, MARKS.index(verdict)))
     mark = _FROM_LIMIT[limits.verdict]
     if failed:
         pairs = np.array(sorted(failed), np.int64)
         at = np.minimum(np.searchsorted(pairs[:, 0], of), len(pairs) - 1)
         mark = np.where(pairs[at, 0] == of, pairs[at, 1], mark)
     more = np.array(bare, np.int64).reshape(-1, 3)
-    at = np.searchsorted(facts.exchange, more[:, 0])
     none = np.full(len(more), -1, np.int64)
-    columns = {
-        "exchange": np.concatenate((limits.exchange, more[:, 0])),
-        "time": np.concatenate((limits.time, facts.time[at])),
-        "mark": np.concatenate((mark, more[:, 1])),
-        "counter": np.concatenate((limits.counter, none)),
-        "maximum": np.concatenate((limits.maximum, none)),
-        "start": np.concatenate((limits.start, none)),
-        "end": np.concatenate((limits.end, none)),
+    time = facts.time[np.searchsorted(facts.exchange, more[:, 0])]
+    pairs_of = {
+        "lane": (limits.limit, more[:, 2]),
+        "exchange": (limits.exchange, more[:, 0]),
+        "time": (limits.time, time),
+        "mark": (mark, more[:, 1]),
+        "counter": (limits.counter, none),
+        "maximum": (limits.maximum, none),
+        "start": (limits.start, none),
+        "end": (limits.end, none),
+        "window": (limits.window_s, none),
     }
-    lane = np.concatenate((limits.limit, more[:, 2]))
-    window = np.concatenate((limits.window_s, none))
-    sizes = np.bincount(lane, minlength=len(keys))
-    rank = np.empty(len(keys), np.int64)
-    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(keys))
-    order = np.lexsort((columns["exchange"], columns["time"], rank[lane]))
-    columns = {name: values[order] for name, values in columns.items()}
-    lane, window = lane[order], window[order]
-    labels = _labels(tuple(keys))
-    edges = np.flatnonzero(np.diff(lane, prepend=-1)).tolist()
-    found = []
-    for first, last in pairwise((*edges, len(lane))):
-        limit = tuple(keys)[int(lane[first])]
-        counts = tuple(np.bincount(columns["mark"][first:last], minlength=len(MARKS)).tolist())
-        maximum, longest = (int(values[first:last].max()) for values in (columns["maximum"], window))
-        found.append(Lane(limit, labels[limit], first, last, maximum, longest, counts))
-    return Lanes(tuple(found), **columns, decided=decided)
+    return {name: np.concatenate(pair) for name, pair in pairs_of.items()}
+
+
+def _once(columns: dict[str, Ints]) -> dict[str, Ints]:
+    """A request is one mark in a lane, however often its counter was asked (first checked, later reported): what it was told last, and
+    limited if it ever was."""
+    order = np.lexsort((columns["time"], columns["lane"], columns["exchange"]))
+    lane, exchange = columns["lane"][order], columns["exchange"][order]
+    first = np.flatnonzero((np.diff(exchange, prepend=-1) != 0) | (np.diff(lane, prepend=-1) != 0))
+    if len(first) == len(order):
+        return columns
+    last = np.append(first[1:], len(order)) - 1
+    kept = {name: values[order[last]] for name, values in columns.items()}
+    kept["mark"] = np.maximum.reduceat(columns["mark"][order], first)
+    return kept
 
 
 def _labels(limits: Sequence[Limit]) -> dict[Limit, str]:

@@ -30,6 +30,7 @@ class Home(Protocol):
     """What an exchange asks of its replay: what all its exchanges have in common, and to be shown."""
 
     def state(self) -> State: ...
+    def diff(self, index: int) -> Any: ...
     def microscope(self, index: int) -> Any: ...
 
 
@@ -97,6 +98,12 @@ class ExchangeView:
     def at(self, seq: int) -> Moment:
         """The state after row `seq` of the trace (`Call.seq`): headers, bodies, both streams, what was read, shared data and metrics."""
         return self.moments.at(seq)
+
+    def diff(self) -> Any:
+        """What the filters did to headers and bodies, as a view in a notebook; as text: `print(exchange.diff())`."""
+        if self.home is None:
+            raise TypeError("an exchange is shown by its replay: take it from one, as replay[0]")
+        return self.home.diff(self.index)
 
     def microscope(self) -> Any:
         """Every call of this exchange in order, and the state at each, as a view in a notebook."""

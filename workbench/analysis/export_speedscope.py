@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from ..trace.trace import Trace
 from .callorder import calls_in_order, spread
+from .profile import GuestProfile
 from .timetree import TimeNode
 from .words import count, short_name, visible
 
@@ -22,10 +23,13 @@ _MOST_IN_ORDER = 20_000
 """Callbacks of the profile in order: the viewer draws every one of them."""
 
 
-def write_speedscope(trace: Trace, tree: TimeNode, to: IO[str], name: str, in_order: int = _MOST_IN_ORDER) -> int:
+def write_speedscope(
+    trace: Trace, tree: TimeNode, to: IO[str], name: str, sampled: GuestProfile | None = None, in_order: int = _MOST_IN_ORDER
+) -> int:
     """Write the profiles as they come; gives the number of profiles.
 
-    `tree` is `timetree.time_tree` of the trace, `name` what the file calls itself, `in_order` the most callbacks of the last profile.
+    `tree` is `timetree.time_tree` of the trace, `name` what the file calls itself, `sampled` what was sampled of the
+    filters' functions, a profile of its own, `in_order` the most callbacks of the last profile.
     """
     frames: dict[tuple[str, str], int] = {}
     to.write(f'{{"$schema":{json.dumps(_SCHEMA)},"exporter":"Filter Workbench","name":{json.dumps(visible(name))},"profiles":[')
@@ -36,7 +40,10 @@ def write_speedscope(trace: Trace, tree: TimeNode, to: IO[str], name: str, in_or
         profile = {**about, "endValue": sum(weights), "samples": samples, "weights": weights}
         to.write(("," if profiles else "") + json.dumps(profile, separators=(",", ":")))
         profiles += 1
-    if profiles:
+    if sampled is not None and len(sampled):
+        to.write("," + json.dumps(_sampled(sampled, frames), separators=(",", ":")))
+        profiles += 1
+    if tree.children:
         _write_in_order(trace, to, frames, in_order)
         profiles += 1
     listed = [{"name": frame, "file": file} for frame, file in frames]
@@ -57,6 +64,13 @@ def _stacks(part: TimeNode, frames: dict[tuple[str, str], int]) -> Iterator[tupl
             for leaf in callback.children:
                 stack = [top, below] if leaf.kind == "own" else [top, below, _frame(frames, leaf.name, "host")]
                 yield stack, leaf.ns
+
+
+def _sampled(profile: GuestProfile, frames: dict[tuple[str, str], int]) -> dict[str, Any]:
+    samples = [([_frame(frames, function, of) for of, function in stack], times) for stack, times in profile.stacks()]
+    weights = [times * profile.interval_ns for _, times in samples]
+    about = {"type": "sampled", "name": "Functions, sampled", "unit": "nanoseconds", "startValue": 0, "endValue": sum(weights)}
+    return {**about, "samples": [stack for stack, _ in samples], "weights": weights}
 
 
 def _write_in_order(trace: Trace, to: IO[str], frames: dict[tuple[str, str], int], most: int) -> None:

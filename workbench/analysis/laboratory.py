@@ -17,18 +17,20 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ConfigError
+from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Ints
-from .laboratory_requests import Requests
+from .facts import Bools, Facts, Ints
+from .laboratory_requests import Captured, Key, Requests, default_key, requests_of
 from .limiters import ALGORITHMS, limited_by
 from .limits import Limits
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BUDGETS", "SPREADS", "Band", "Laboratory", "Outcome", "Setting", "Sweep", "recognised"]
+__all__ = ["BUDGETS", "SPREADS", "Band", "Laboratory", "Outcome", "Setting", "Sweep", "laboratory_of", "recognised"]
 
 SPREADS = ("round robin", "by connection", "random")
 """How requests reach workers. By connection is as a replay with several workers does it."""
@@ -293,8 +295,24 @@ class Laboratory:
         return self._orders[name]
 
 
+def laboratory_of(
+    trace: Trace, facts: Facts, capture: Captured, limits: Limits, which: npt.ArrayLike | None = None, key: Key | None = None
+) -> Laboratory:
+    """The laboratory on a replay, see `Replay.laboratory`; `which` are indexes or a mask. Raises `ConfigError`."""
+    asked = np.unique(limits.exchange)
+    if which is None:
+        chosen = asked if len(asked) else facts.exchange
+    else:
+        given = np.asarray(which)
+        chosen = facts.exchange[given] if given.dtype == bool and len(given) == len(facts) else given.astype(np.int64)
+    requests = requests_of(trace, facts, capture, limits, chosen, default_key(limits) if key is None else key)
+    told = requests_of(trace, facts, capture, limits, asked, "limit")
+    return Laboratory(requests, recognised(told, limits))
+
+
 def recognised(requests: Requests, limits: Limits) -> Setting | None:
-    """The limit that a replay tells of, its algorithm the one whose verdicts are nearest to those recorded; None where it tells of none.
+    """The limit that a replay tells of; None where it tells of none. Its algorithm is the one whose verdicts are nearest to those recorded,
+    of a service that tells of its windows a fixed window.
 
     `requests` are all that a limit was asked for, told apart by the key `limit`.
     """
@@ -305,7 +323,11 @@ def recognised(requests: Requests, limits: Limits) -> Setting | None:
     limit, window = pairs[:, int(counts.argmax())].tolist()
     if limit > _MOST_LIMIT or window > _LONGEST_S:
         return None
-    tried = [Setting(limit, float(window), name, aligned=on) for name, on in _CANDIDATES]
+    told = limits.start[known][limits.start[known] >= 0]
+    # who tells when its windows begin counts in windows
+    aligned = len(told) > 0 and not (told % (window * 10**9)).any()
+    candidates = _CANDIDATES if not len(told) else (("fixed window", aligned),)
+    tried = [Setting(limit, float(window), name, aligned=on) for name, on in candidates]
     laboratory = Laboratory(requests)
     return max(tried, key=lambda setting: int((laboratory.run(setting).limited == requests.recorded).sum()))
 

@@ -18,7 +18,7 @@ from .facts import Bools, Facts, Ints, Outcome
 from .heads import heads
 from .limits import Limits
 
-__all__ = ["KEYS", "Key", "Requests", "default_key", "requests_of"]
+__all__ = ["KEYS", "Captured", "Key", "Requests", "default_key", "requests_of"]
 
 Key: TypeAlias = str | Callable[[Exchange], object] | Sequence[object]
 """What requests share a limit by: a name of `KEYS`, a function of the captured exchange, or a value for each of the chosen exchanges."""
@@ -30,6 +30,8 @@ _LONGEST = 200
 
 
 class Captured(Protocol):
+    """What the laboratory needs of a capture."""
+
     def __getitem__(self, index: int, /) -> Exchange: ...
     def __len__(self) -> int: ...
 

@@ -269,7 +269,8 @@ def _named(rows: ExchangeRows, row: Row, entries: tuple[Entry, ...]) -> tuple[En
         rest = [entry for entry in entries if entry not in mine]
         rest += [_gone(entry, row.seq) for entry in mine[1:] if entry.was is not None]
         now = [_set(mine[0], values[0], row.seq)] if mine and values else []
-        return _sorted(rest, [*now, *(_come_back(rest, name, value, row.seq) for value in values[len(now) :])])
+        now += [_come_back(rest, name, value, row.seq) for value in values[len(now) :]]
+        return _put([entry for entry in rest if not entry.gone], now, [entry for entry in rest if entry.gone])
     left = iter(values)
     kept: list[Entry] = []
     gone: list[Entry] = []
@@ -282,13 +283,15 @@ def _named(rows: ExchangeRows, row: Row, entries: tuple[Entry, ...]) -> tuple[En
             kept.append(_set(entry, value, row.seq))
         elif entry.was is not None:
             gone.append(_gone(entry, row.seq))
-    kept += [_come_back(gone, name, value, row.seq) for value in left]
-    return (*kept, *gone)
+    return _put(kept, [_come_back(gone, name, value, row.seq) for value in left], gone)
 
 
-def _sorted(rest: list[Entry], last: list[Entry]) -> tuple[Entry, ...]:
-    """What is there before what is gone."""
-    return (*(entry for entry in rest if not entry.gone), *last, *(entry for entry in rest if entry.gone))
+def _put(kept: list[Entry], new: list[Entry], gone: list[Entry]) -> tuple[Entry, ...]:
+    """New entries come behind the others, pseudo headers behind the other pseudo headers; what is gone comes last."""
+    at = len(kept)
+    if new and new[0].name.startswith(b":"):
+        at = next((place for place, entry in enumerate(kept) if not entry.name.startswith(b":")), at)
+    return (*kept[:at], *new, *kept[at:], *gone)
 
 
 def _gone(entry: Entry, seq: int) -> Entry:

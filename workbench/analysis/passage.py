@@ -29,14 +29,16 @@ class Stop:
 class Passage:
     """Of a chain of n filters there are n + 1 gaps: 0 is between the client and the first filter, n between the last one and the upstream.
 
-    `requests` and `responses` are how many crossed each gap, `changed` on how many exchanges each filter changed something, `stops`
-    what each one answered or failed on. Of TCP connections no responses are counted.
+    `requests` and `responses` are how many crossed each gap, `refused` how many the proxy answered before any filter, `changed` on how
+    many exchanges each filter changed something, `stops` what each one answered or failed on. Of TCP connections no responses are
+    counted.
     """
 
     requests: tuple[int, ...]
     responses: tuple[int, ...]
     changed: tuple[int, ...]
     stops: tuple[tuple[Stop, ...], ...]
+    refused: int = 0
 
     def grouped(self, firsts: Sequence[int]) -> Passage:
         """The same of groups of filters that follow each other, by the place of the first of each group."""
@@ -47,6 +49,7 @@ class Passage:
             responses=tuple(self.responses[gap] for gap in gaps) if self.responses else (),
             changed=tuple(sum(self.changed[place] for place in part) for part in parts),
             stops=tuple(tuple(stop for place in part for stop in self.stops[place]) for part in parts),
+            refused=self.refused,
         )
 
 
@@ -54,25 +57,30 @@ def passage(trace: Trace, facts: Facts) -> Passage:
     """Read the trace once, by columns."""
     n = len(trace.filters)
     reached, last = _reach(trace, facts)
+    by_proxy = (facts.local >= 0) & (facts.local_source == ResponseSource.PROXY)
+    refused = by_proxy & ~reached & (last < 0)
+    last = np.maximum(last, 0)
     by_filter = (facts.local >= 0) & (facts.local_source != ResponseSource.PROXY)
     whose = np.where(facts.local_filter != NO_FILTER, facts.local_filter, facts.failure_filter)
     whose = np.where(whose == NO_FILTER, last, whose)
     tcp = bool((facts.connection >= 0).any())
     ended = np.where(reached | tcp, n, np.where(by_filter | (facts.failure >= 0), whose, last))
+    ended[refused] = -1
     origin = np.where(by_filter, whose, n)
-    from_upstream = (facts.response >= 0) | ((facts.local >= 0) & ~by_filter)
-    responses = [int(((facts.downstream >= 0) & ((origin >= gap) | from_upstream)).sum()) for gap in range(n + 1)]
+    from_upstream = (facts.response >= 0) | by_proxy
+    responses = [int(((facts.downstream >= 0) & ~refused & ((origin >= gap) | from_upstream)).sum()) for gap in range(n + 1)]
     return Passage(
         requests=tuple(int((ended >= gap).sum()) for gap in range(n + 1)),
         responses=() if tcp else tuple(responses),
         changed=_changed(trace, facts, n),
         stops=tuple(_stops(facts, place) for place in range(n)),
+        refused=int(refused.sum()),
     )
 
 
 def _reach(trace: Trace, facts: Facts) -> tuple[npt.NDArray[np.bool_], Ints]:
-    """Of each exchange, whether the upstream got its request, and the last filter that was shown any of the request."""
-    reached, last = np.zeros(len(facts), bool), np.zeros(len(facts), np.int64)
+    """Of each exchange, whether the upstream got its request, and the last filter that was shown any of the request, -1 for none."""
+    reached, last = np.zeros(len(facts), bool), np.full(len(facts), -1, np.int64)
     shown = lookup(code for code, callback in enumerate(trace.schema.callbacks) if callback.name.startswith("proxy_on_request_"))
     for _, records in trace.segments():
         mine = records["exchange"] != NONE

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import QueryError
 from ..trace.records import Kind
 from ..trace.trace import Trace
-from .brief import brief
+from .brief import briefs
 from .callouts import CALLS
 from .facts import Facts, lookup
 from .heads import heads
@@ -31,6 +31,7 @@ _MOST = 12
 _LONGEST_VALUE = 80
 _TERM = re.compile(r"~(\w*)$")
 _VALUE = re.compile(r"~(\w+)\s+([^()~'\"\s]*)$")
+_PORT = re.compile(r":\d*$")
 _BARE = re.compile(r"[^()~'\"\s]+")
 
 
@@ -90,7 +91,8 @@ def _some(facts: Facts, places: Places, most: int) -> Places:
 def _head(name: str) -> Callable[[Trace, Facts], Values]:
     def values(trace: Trace, facts: Facts) -> Values:
         places = _some(facts, np.arange(len(facts)), _LOOKED_AT)
-        return _commonest(text(value) for value in heads(trace, facts, places, (name,))[name])
+        values = map(text, heads(trace, facts, places, (name,))[name])
+        return _commonest(_PORT.sub("", value) if name == "authority" else value for value in values)
 
     return values
 
@@ -102,8 +104,7 @@ def _outcomes(_: Trace, facts: Facts) -> Values:
 
 def _changed(trace: Trace, facts: Facts) -> Values:
     places = _some(facts, np.flatnonzero(facts.changes > 0), _BRIEFS)
-    briefs = (brief(trace, facts, exchange) for exchange in facts.exchange[places].tolist())
-    return _commonest(name[1:].replace(" ", "_") for each in briefs for name in each.names)
+    return _commonest(name[1:].replace(" ", "_") for each in briefs(trace, facts, places) for name in each.names)
 
 
 def _callouts(trace: Trace, _: Facts) -> Values:

@@ -92,6 +92,8 @@ class State:
     writes: list[int] = field(default_factory=list)
     written: list[tuple[str, bytes]] = field(default_factory=list)
     vm_ids: tuple[str, ...] = ()
+    begins: list[int] = field(default_factory=list)
+    """The row in which each key was first written, in order."""
 
     def vm_id(self, filter_: int) -> str:
         """The vm_id of the filter at a place of the chain."""
@@ -108,10 +110,7 @@ class State:
 
     def count(self, seq: int) -> int:
         """How many keys hold a value after row `seq`."""
-        return bisect_left(self._begins, seq + 1)
-
-    _begins: list[int] = field(default_factory=list)
-    """The row in which each key was first written, in order."""
+        return bisect_left(self.begins, seq + 1)
 
 
 def gather_state(trace: Trace, vm_ids: Sequence[str] = ()) -> State:
@@ -129,7 +128,7 @@ def gather_state(trace: Trace, vm_ids: Sequence[str] = ()) -> State:
             elif result == 0:
                 if data is None:
                     data = state.data[key] = Data(*key)
-                    state._begins.append(seq)
+                    state.begins.append(seq)
                 last_cas = (last_cas + 1) & 0xFFFFFFFF or 1
                 data.rows.append(seq)
                 data.cas.append(last_cas)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..trace.records import FINISHED, NO_FILTER, Event, Kind
+from ..trace.records import FINISHED, NO_FILTER, Event, Kind, ResponseSource
 from ..trace.trace import Row
 from . import words
 from .calls import ExchangeRows
@@ -23,7 +23,8 @@ class Span:
 
     `state` is waiting (not started), flowing, paused, answered (a local response took the request's place), done or left (paused to the
     end). It holds from row `first` up to row `last` (exclusive; None: to the end), from `start_ns` to `end_ns` of virtual time since the
-    request. A pause has the `filter` that paused, in which `phase` and what it returned as `action`.
+    request. A pause has the `filter` that paused, in which `phase` and what it returned as `action`; an answer has the filter that gave it,
+    or for which the host did because it failed (`phase` is failure then).
     """
 
     state: str
@@ -88,7 +89,7 @@ class _Direction:
                     self._flow(row, clock)
                 elif not self.over:
                     who = row.filter if row.filter != NO_FILTER else None
-                    self._end("answered", row, clock, who)
+                    self._end("answered", row, clock, who, "failure" if row.b == ResponseSource.FAILURE else "")
             case Event.PAUSE if row.a & 1 == self.number and not self.over:
                 phase = words.enumerated(_PHASES, row.b)
                 way = ("request", "response")[self.number]
@@ -114,10 +115,10 @@ class _Direction:
         self.over = False
         self._put(Span("flowing", row.seq, None, clock, None))
 
-    def _end(self, state: str, row: Row, clock: int, filter_: int | None = None) -> None:
+    def _end(self, state: str, row: Row, clock: int, filter_: int | None = None, phase: str = "") -> None:
         self.over = True
         self.paused.clear()
-        self._put(Span(state, row.seq, None, clock, None, filter_))
+        self._put(Span(state, row.seq, None, clock, None, filter_, phase))
 
     def _put(self, span: Span) -> None:
         before = self.spans[-1] if self.spans else None

@@ -21,7 +21,8 @@ from .calls import arguments, callback_row, connection_ends, log_line, spelt
 from .changes import mutation
 from .decision import all_decisions
 from .facts import Facts, Ints, Outcome, changed_rows
-from .limits import Limits, deciding, gather_limits
+from .limits import Limits, deciding
+from .limits_gather import gather_limits
 
 if TYPE_CHECKING:
     import pandas as pd

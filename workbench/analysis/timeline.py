@@ -225,6 +225,8 @@ def _event_text(row: Row) -> str:
         case Event.VM:
             where = f" ({thread_name(row.c)})" if row.c else ""
             return f"VM {row.a} of this filter{where}, {('start', 'reload', 'restart')[row.b] if row.b < 3 else row.b}"
+        case Event.FUEL:
+            return f"{words.count(row.a | row.b << 32)} instructions of the filter"
         case Event.MEMORY:
             return f"memory {words.size(row.a << 16)}" + (f", before {words.size(row.b << 16)}" if row.b else " at the start")
     return shown(row.fields[0]) if row.fields else ""

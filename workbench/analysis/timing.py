@@ -14,18 +14,20 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ReplayError
 from ..trace.records import NONE
 from ..trace.trace import Trace
-from .calltimes import CallTimes, call_times
+from .calltimes import CallTimes, call_instructions, call_times, counts_instructions
 from .facts import Facts, Ints
 from .paths import path_pattern, request_lines
 from .timetree import TimeNode, time_tree
 from .words import short_name
 
-__all__ = ["BINS", "DIMENSIONS", "Axis", "Dimension", "Slow", "Spread", "TimeGroup", "Timing"]
+__all__ = ["BINS", "DIMENSIONS", "Axis", "Dimension", "Slow", "Spread", "TimeGroup", "Timing", "Unit"]
 
 Dimension: TypeAlias = Literal["callbacks", "hostcalls", "filters", "paths"]
 DIMENSIONS: tuple[Dimension, ...] = ("callbacks", "hostcalls", "filters", "paths")
+Unit: TypeAlias = Literal["time", "fuel"]
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 BINS = 60
@@ -131,18 +133,30 @@ class _Measured:
 
 
 class Timing:
-    """The times of one replay; everything is made when it is first asked for, and kept."""
+    """The times of one replay; everything is made when it is first asked for, and kept.
 
-    def __init__(self, trace: Trace, facts: Facts) -> None:
+    `unit` is time, or fuel for a replay that counted instructions: then every number of nanoseconds is one of instructions, which are
+    all the filters' own. Raises `ReplayError` where they were not counted.
+    """
+
+    def __init__(self, trace: Trace, facts: Facts, unit: Unit = "time") -> None:
         self._trace = trace
         self._facts = facts
+        self.unit = unit
+        if unit == "fuel" and not self.counted:
+            raise ReplayError("no instructions were counted", remedy="Replay with fuel=True")
         self._measured: dict[Dimension, _Measured] = {}
         self._groups: dict[Dimension, tuple[tuple[TimeGroup, ...], Axis]] = {}
 
     @cached_property
     def calls(self) -> tuple[CallTimes, CallTimes]:
         """Callbacks and hostcalls as columns."""
-        return call_times(self._trace)
+        return call_times(self._trace) if self.unit == "time" else call_instructions(self._trace)
+
+    @cached_property
+    def counted(self) -> bool:
+        """True where the replay counted instructions."""
+        return counts_instructions(self._trace)
 
     @property
     def filters(self) -> tuple[str, ...]:

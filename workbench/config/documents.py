@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..services.yamlfile import Item, load_all
 
-__all__ = ["choice", "fault", "mapping", "read_documents", "shown", "string", "strings", "whole"]
+__all__ = ["choice", "fault", "listed", "mapping", "read_documents", "shown", "string", "strings", "whole"]
 
 _LONGEST_SHOWN = 80
 
@@ -22,10 +22,9 @@ def read_documents(path: str | os.PathLike[str]) -> Iterator[Item]:
     for document in load_all(Path(path)):
         if document.value is None:
             continue
-        kind = document.mapping().get("kind")
-        items = document.mapping().get("items")
-        if kind is not None and items is not None and str(kind.value).endswith("List"):
-            yield from items.items()
+        fields = mapping(document, None)
+        if "items" in fields and "kind" in fields and str(fields["kind"].value).endswith("List"):
+            yield from listed(fields["items"])
         else:
             yield document
 
@@ -37,14 +36,23 @@ def fault(item: Item, what: str, remedy: str) -> ConfigError:
 
 def mapping(item: Item, known: Collection[str] | None, required: Collection[str] = ()) -> dict[str, Item]:
     """A mapping's values by name, without those that are null. `known` are the names it may have, None where any may stand."""
-    found = {name: value for name, value in item.mapping().items() if value.value is not None}
-    for name, value in item.mapping().items():
+    if not isinstance(item.value, dict):
+        raise fault(item, f"must be a mapping, not {shown(item)}", "Write `name: value` lines below it")
+    found = {name: value for name, value in item.value.items() if value.value is not None}
+    for name, value in item.value.items():
         if known is not None and name not in known:
             raise fault(value, f"unknown field {name!r}", f"It may have {', '.join(known)}")
     for name in required:
         if name not in found:
             raise fault(item, f"{name!r} is missing", f"Add `{name}: …`")
     return found
+
+
+def listed(item: Item) -> list[Item]:
+    """A list's values."""
+    if not isinstance(item.value, list):
+        raise fault(item, f"must be a list, not {shown(item)}", "Begin each entry with `- `")
+    return list(item.value)
 
 
 def string(item: Item, *, empty: bool = False) -> str:
@@ -58,14 +66,16 @@ def string(item: Item, *, empty: bool = False) -> str:
 
 def strings(item: Item) -> list[str]:
     """A list of texts."""
-    return [string(each) for each in item.items()]
+    return [string(each) for each in listed(item)]
 
 
 def whole(item: Item) -> int:
     """A whole number from 0."""
     if type(item.value) is not int:
         raise fault(item, f"must be a whole number, not {shown(item)}", "Write digits without quotes")
-    return item.integer(0, (1 << 63) - 1)
+    if not 0 <= item.value < 1 << 63:
+        raise fault(item, f"is {shown(item)}", "Give a number from 0 to 2^63 - 1")
+    return int(item.value)
 
 
 def choice(item: Item, options: Collection[str]) -> str:

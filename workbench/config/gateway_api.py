@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from ..services.yamlfile import Item
-from .documents import choice, fault, mapping, string, whole
+from .documents import choice, fault, listed, mapping, string, whole
 
 __all__ = ["Gateway", "Listener", "Match", "Named", "Route", "Rule", "metadata", "more_specific", "read_gateway", "read_matches",
            "read_route", "within"]  # fmt: skip
@@ -122,10 +122,10 @@ def read_route(spot: Item) -> Route:
     fields = mapping(spot, ("apiVersion", "kind", "metadata", "spec", "status"), ("spec",))
     key, created = metadata(fields, spot)
     given = mapping(fields["spec"], _ROUTE)
-    parents = [_parent(each, key.namespace) for each in given["parentRefs"].items()] if "parentRefs" in given else []
-    hostnames = [_hostname(each) for each in given["hostnames"].items()] if "hostnames" in given else []
+    parents = [_parent(each, key.namespace) for each in listed(given["parentRefs"])] if "parentRefs" in given else []
+    hostnames = [_hostname(each) for each in listed(given["hostnames"])] if "hostnames" in given else []
     rules = []
-    for number, each in enumerate(given["rules"].items() if "rules" in given else (), start=1):
+    for number, each in enumerate(listed(given["rules"]) if "rules" in given else (), start=1):
         rule = mapping(each, _RULE)
         matches = read_matches(rule["matches"]) if "matches" in rule else ()
         rules.append(Rule(f"rule-{number}", tuple(_completed(match) for match in matches) or (_ANY,), each))
@@ -139,7 +139,7 @@ def read_gateway(spot: Item) -> Gateway:
     key, _ = metadata(fields, spot)
     given = mapping(fields["spec"], _GATEWAY, ("gatewayClassName", "listeners"))
     listeners: dict[str, Listener] = {}
-    for each in given["listeners"].items():
+    for each in listed(given["listeners"]):
         listener = mapping(each, _LISTENER, ("name",))
         name = string(listener["name"])
         if name in listeners:
@@ -160,7 +160,7 @@ def _completed(match: Match) -> Match:
 
 def read_matches(spot: Item) -> tuple[Match, ...]:
     """A list of HTTPRouteMatch."""
-    return tuple(_match(each) for each in spot.items())
+    return tuple(_match(each) for each in listed(spot))
 
 
 def _match(spot: Item) -> Match:
@@ -181,7 +181,7 @@ def _pairs(spot: Item | None) -> tuple[tuple[str, str, str], ...]:
     if spot is None:
         return ()
     found = []
-    for each in spot.items():
+    for each in listed(spot):
         given = mapping(each, ("type", "name", "value"), ("name", "value"))
         kind = choice(given["type"], ("Exact", "RegularExpression")) if "type" in given else "Exact"
         found.append((kind, string(given["name"]), string(given["value"])))

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ..services.yamlfile import Item
-from .documents import choice, fault, mapping, shown, string, strings, whole
+from .documents import choice, fault, listed, mapping, shown, string, strings, whole
 from .gateway_api import GROUP, Match, Named, metadata, read_matches
 from .patterns import Condition, Counter, read_expression, read_selector, read_when
 
@@ -111,7 +111,7 @@ def read_policy(spot: Item) -> Policy:
         body = mapping(given[role], own if version == "v1beta2" else ("strategy", *own))
         merge = "strategy" in body and choice(body["strategy"], ("atomic", "merge")) == "merge"
     limits = _limits(body["limits"], version, kind) if "limits" in body else {}
-    when = tuple(read_when(each, version) for each in body["when"].items()) if "when" in body else ()
+    when = tuple(read_when(each, version) for each in listed(body["when"])) if "when" in body else ()
     return Policy(version, key, created, kind, target, section, role, merge, when, limits, spot, given["targetRef"])
 
 
@@ -135,13 +135,13 @@ def _limits(spot: Item, version: str, kind: str) -> dict[str, Limit]:
 
 def _limit(name: str, spot: Item, version: str, kind: str) -> Limit:
     given = mapping(spot, ("rates", "when", "counters", *(("routeSelectors",) if version == "v1beta2" else ())))
-    selectors = given["routeSelectors"].items() if "routeSelectors" in given else []
+    selectors = listed(given["routeSelectors"]) if "routeSelectors" in given else []
     if selectors and kind == "Gateway":
         raise fault(given["routeSelectors"], "routeSelectors in a policy that targets a Gateway", "Let it target an HTTPRoute")
     if len(selectors) > _MOST_SELECTORS:
         raise fault(given["routeSelectors"], f"{len(selectors)} selectors", f"{_MOST_SELECTORS} are the most")
     rates: dict[int, tuple[Rate, Item]] = {}
-    for each in given["rates"].items() if "rates" in given else ():
+    for each in listed(given["rates"]) if "rates" in given else ():
         rate = _rate(each, version)
         if rate.seconds in rates:
             first, at = rates[rate.seconds]
@@ -151,11 +151,11 @@ def _limit(name: str, spot: Item, version: str, kind: str) -> Limit:
                 "Limitador counts both with one counter: keep one of them",
             )
         rates[rate.seconds] = rate, each
-    counters = given["counters"].items() if "counters" in given else []
+    counters = listed(given["counters"]) if "counters" in given else []
     return Limit(
         name,
         tuple(rate for rate, _ in rates.values()),
-        tuple(read_when(each, version) for each in given["when"].items()) if "when" in given else (),
+        tuple(read_when(each, version) for each in listed(given["when"])) if "when" in given else (),
         tuple(read_expression(each) if version == "v1" else Counter(each, selector=read_selector(each)) for each in counters),
         tuple(_selector(each) for each in selectors),
         spot,

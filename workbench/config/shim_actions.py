@@ -95,8 +95,11 @@ def _predicates(match: Match, release: tuple[int, int]) -> list[str]:
             found.append(f"request.headers.exists(h, {same})")
         else:
             found.append(f"request.headers[{single_quoted(name)}] == {single_quoted(text)}")
-    # of several matches on one parameter the first holds, as the Gateway API says
-    for name, text in {name: text for _, name, text in reversed(match.query)}.items():
+    wanted: dict[str, str] = {}
+    for _, name, text in match.query:
+        # of several matches on one parameter the first holds, as the Gateway API says
+        wanted.setdefault(name, text)
+    for name, text in wanted.items():
         key, value = single_quoted(name), single_quoted(text)
         if release >= (0, 10):
             found.append(f"{key} in queryMap(request.query) ? queryMap(request.query)[{key}] == {value} : false")

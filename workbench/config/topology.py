@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from ..services.yamlfile import Item
 from .documents import fault
@@ -16,6 +17,9 @@ from .patterns import Condition
 from .ratelimit_policy import Limit, Policy
 
 __all__ = ["Applied", "Bound", "Objects", "bind", "selected"]
+
+_ByTarget: TypeAlias = dict[tuple[str, Named, str | None], list[Policy]]
+"""Policies by the kind, the name and the section of what they target, the oldest first."""
 
 _IMPLIED_CLASS = "istio"
 """The class of a gateway that no file describes."""
@@ -72,7 +76,9 @@ def bind(objects: Objects) -> tuple[Bound, ...]:
     _check_conflicts(objects.policies)
     found = []
     for gateway in gateways:
-        policies = _overridden(objects.policies, gateway)
+        policies: _ByTarget = {}
+        for policy in sorted(_overridden(objects.policies, gateway), key=lambda each: (each.created, str(each.key))):
+            policies.setdefault((policy.kind, policy.target, policy.section), []).append(policy)
         for listener in gateway.listeners:
             for route in objects.routes:
                 if not _attached(route, gateway, listener):
@@ -164,19 +170,14 @@ def _overridden(policies: Sequence[Policy], gateway: Gateway) -> list[Policy]:
     return [replace(each, limits=over.limits) if each.kind == "HTTPRoute" else each for each in policies]
 
 
-def _effective(policies: Sequence[Policy], gateway: Gateway, listener: Listener, route: Route, rule: Rule) -> tuple[Applied, ...]:
-    targets = (
+def _effective(policies: _ByTarget, gateway: Gateway, listener: Listener, route: Route, rule: Rule) -> tuple[Applied, ...]:
+    way = (
         ("Gateway", gateway.key, None),
         ("Gateway", gateway.key, listener.name),
         ("HTTPRoute", route.key, None),
         ("HTTPRoute", route.key, rule.name),
     )
-    ordered = [
-        policy
-        for target in targets
-        for policy in sorted(policies, key=lambda each: (each.created, str(each.key)))
-        if (policy.kind, policy.target, policy.section) == target
-    ]
+    ordered = [policy for target in way for policy in policies.get(target, ())]
     if not ordered:
         return ()
     limits, when = _rules_of(ordered[-1])

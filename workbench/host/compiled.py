@@ -29,10 +29,14 @@ _modules: dict[str, wasmtime.Module] = {}
 _lock = threading.Lock()
 
 
-@cache
 def engine(fuel: bool = False) -> wasmtime.Engine:
     """The process's engine, or the one whose code counts its instructions as wasmtime's fuel. Its code can be interrupted; a filter can
     neither share memory nor wait."""
+    return _engine(fuel)
+
+
+@cache
+def _engine(fuel: bool) -> wasmtime.Engine:
     config = wasmtime.Config()
     config.epoch_interruption = True
     config.max_wasm_stack = _STACK

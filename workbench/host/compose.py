@@ -162,7 +162,7 @@ class Composition:
         number = len(self.vms)
         if number >= self._most_vms or self._left_behind > _MOST_LEFT_BEHIND:
             raise VmsUsedUp
-        code = self._compiled(module)
+        code = self.machine_code(module)
         known = self.interface.imports(module.abi)
         called = allowed_callbacks(module.called, allowed)
         head = struct.pack("<IIQ", number, module.abi, self._export_bits(called))
@@ -225,7 +225,8 @@ class Composition:
         ctypes.memmove(_address(vm.memory, self.store) + at, data, len(data))
         return True
 
-    def _compiled(self, module: FilterModule) -> wasmtime.Module:
+    def machine_code(self, module: FilterModule) -> wasmtime.Module:
+        """A filter's module compiled for this store; `FilterLoadError` for invalid code."""
         key = module.sha256, module.memory_limit
         if key not in self._code:
             try:

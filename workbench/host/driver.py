@@ -28,6 +28,7 @@ from .homes import Failed, FilterSpec, Homes
 from .hook import Hook
 from .intercept import Hooks, let_go
 from .module import FilterModule
+from .profiler import Profiler
 from .watchdog import Runs, Verdict, Watchdog
 
 __all__ = ["Batch", "FilterSpec", "Settings", "Swap", "replay"]
@@ -96,14 +97,16 @@ def replay(
     clusters: Mapping[str, Service] | None = None,
     swaps: Sequence[Swap] = (),
     grown: Grown | None = None,
+    profiler: Profiler | None = None,
 ) -> Trace:
     """Replay `batches` through `filters` (requests first to last, responses last to first).
 
     `hooks` step into hostcalls (`host.intercept`), `foreign` are further foreign functions by name. `clusters` are the services that
     filters can call, by the name of Envoy's cluster; a call to any other is refused, as there. `swaps` say when filters make way for
     others. `progress` gets the exchanges done and `total`, at most ten times a second and once at the end; as often, but before it,
-    `grown` gets the trace, which goes on growing. Setting `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends
-    the replay early: the trace holds what was done and its `complete` is False.
+    `grown` gets the trace, which goes on growing. A `profiler` samples what filters execute, and has its result afterwards. Setting
+    `cancel`, or an interrupt (SIGINT) where this runs in the main thread, ends the replay early: the trace holds what was done and its
+    `complete` is False.
 
     Raises `FilterLoadError` for a filter that cannot be loaded or, unless `settings.start_anyway`, does not start; `InterceptError`
     for a hook that raises, with the trace up to there; `ReplayError` where the host itself fails. A filter that fails later is a
@@ -111,7 +114,20 @@ def replay(
     """
     settings = settings or Settings()
     modules = _load(filters)
-    run = _Run(filters, modules, settings, hooks, foreign or {}, cancel or threading.Event(), progress, total, clusters or {}, swaps, grown)
+    run = _Run(
+        filters,
+        modules,
+        settings,
+        hooks,
+        foreign or {},
+        cancel or threading.Event(),
+        progress,
+        total,
+        clusters or {},
+        swaps,
+        grown,
+        profiler,
+    )
     services = run.services
     try:
         with _interruptible(run.interrupt), run.watchdog:
@@ -130,6 +146,8 @@ def replay(
         raise _core_failed(error) from error
     finally:
         services.close()
+        if profiler is not None:
+            profiler.finish()
     run.drain()
     run.report(final=True)
     return run.trace
@@ -197,13 +215,17 @@ class _Run:
         clusters: Mapping[str, Service],
         swaps: Sequence[Swap],
         grown: Grown | None,
+        profiler: Profiler | None,
     ) -> None:
         self.filters = filters
         self.settings = settings
         self.cancel = cancel
         # a thread more for the main one and one for its trials
         self.host = Composition(max(settings.most_vms, (settings.workers + 2) * len(filters)), settings.fuel)
-        self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel)
+        self.watchdog = Watchdog(self.host.store, self.host.watch, settings.callback_limit_s, cancel, profiler)
+        if profiler is not None:
+            names = [each.name for each in filters]
+            profiler.attach(self.host.store, [(name, self.host.machine_code(module)) for name, module in zip(names, modules, strict=True)])
         self.trace = Trace(self.host.schema, tuple(each.name for each in filters))
         self.services = Answering(clusters, self.trace.filters)
         self.hooks = Hooks(self.host, self.watchdog, hooks, self.trace.filters, foreign)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import wasmtime
 from wasmtime import _bindings as raw
@@ -91,22 +91,41 @@ class Watch:
         self._runs.value = Runs.HOST
 
 
+class Sampler(Protocol):
+    """Who looks at running wasm at each tick of the watchdog, `interval_s` seconds apart."""
+
+    interval_s: float
+
+    def sample(self, runs: Runs) -> None:
+        """Look; must not raise."""
+
+
 class Watchdog:
     """Watches one store while it is entered as a context manager.
 
     `limit_s` bounds one call into a filter, its hostcalls included, in seconds of processor time: a busy machine, a debugger or
     a sleeping laptop fails no filter. `cancel` ends the run as soon as a filter runs. `verdict` says what it did, until `clear()`.
+    A `sampler` is told at each tick who runs, and sets their distance.
     What a filter makes the host keep is bounded by the core itself, at each hostcall and so alike in every run.
     """
 
-    def __init__(self, store: wasmtime.Store, watch: Watch, limit_s: float, cancel: threading.Event) -> None:
+    def __init__(
+        self,
+        store: wasmtime.Store,
+        watch: Watch,
+        limit_s: float,
+        cancel: threading.Event,
+        sampler: Sampler | None = None,
+    ) -> None:
         self.verdict: Verdict | None = None
         self.fault: BaseException | None = None
         self._engine = store.engine
         self._watch = watch
         self._limit_ns = int(limit_s * 1e9)
         self._cancel = cancel
-        self._patience = _PATIENCE
+        self._sampler = sampler
+        self._tick_s = _TICK_S if sampler is None else sampler.interval_s
+        self._patience = int(_PATIENCE * _TICK_S / self._tick_s)
         self._call = -1
         self._since = 0
         self._paused_ns = 0  # within the call that is watched, for which others than filter and host are to blame
@@ -152,12 +171,14 @@ class Watchdog:
         self._pause_began = None if counts else now
 
     def _advance(self) -> None:
-        while not self._stop.wait(_TICK_S):
+        while not self._stop.wait(self._tick_s):
             self._engine.increment_epoch()
 
     def _ends_now(self) -> bool:
         """True where the running wasm is to trap at once; a hostcall is let through to its end first."""
         now, call, runs = time.thread_time_ns(), self._watch.calls, self._watch.runs
+        if self._sampler is not None:
+            self._sampler.sample(runs)
         if call != self._call:
             self._call, self._since, self._paused_ns = call, now, 0
             if self._pause_began is not None:

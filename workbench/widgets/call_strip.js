@@ -86,7 +86,7 @@ const mark = (kind, x, top, wide, box, slot) => {
 const words = (span, way, data) => {
   const who = span.filter == null ? "" : ` by ${span.filter + 1} ${plain(data.filters[span.filter])}`;
   if (span.state === "paused") return [`paused${who}${span.action ? `, ${span.action}` : ""}${span.length ? `, ${span.length}` : ", to the end"}`, `paused${span.length ? `, ${span.length}` : ""}`];
-  if (span.state === "answered") return [`answered locally${who}`, "answered"];
+  if (span.state === "answered") return [span.phase === "failure" ? `answered by the host for${who.replace(" by", "")}` : `answered locally${who}`, "answered"];
   if (span.state === "left") return [`left paused${who}`, "left paused"];
   if (span.state === "waiting") return ["not started", ""];
   if (span.state === "done") return [way ? "client has it" : "upstream has it", ""];

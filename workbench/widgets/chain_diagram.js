@@ -8,9 +8,9 @@ const way = (direction, count, word) => h("div.way", { class: direction }, count
 const gap = (state, at, named) => {
   const [there, back] = [state.requests?.[at], state.responses?.[at]];
   const words = there == null ? "not replayed yet" : `${int(there)} requests forward${back == null ? "" : `, ${int(back)} responses back`}`;
-  return h("li.gap", { role: "img", "aria-label": words, title: words }, way("there", there, named && "requests"), way("back", back, named && "responses"));
+  return h("li.gap", h("div.ways", { role: "img", "aria-label": words, title: words }, way("there", there, named && "requests"), way("back", back, named && "responses")));
 };
-const end = (name, word) => h("li.node.end", h("span.strong", name), h("span.muted", word));
+const end = (name, word, more) => h("li.node.end", h("span.strong", name), h("span.muted", word), more && h("span.muted", more));
 
 const module = (slot) => {
   const { abi, language, size, fault } = slot.module;
@@ -73,7 +73,7 @@ export const chainDiagram = (on) => {
       { "data-id": slot.id, class: `${slot.id === chosen ? "sel" : ""} ${slot.on ? "" : "off"} ${slot.refused || !slot.verdict.good || slot.module.fault ? "faulty" : ""}` },
       h(
         "div.node-head",
-        h("button.grip", { type: "button", "aria-label": `Move ${name}: drag, or Alt with left and right`, title: "Drag, or Alt with \u2190 \u2192", onpointerdown: (event) => drag(event, slot) }, icon("grip", 14)),
+        h("button.node-grip", { type: "button", "aria-label": `Move ${name}: drag, or Alt with left and right`, title: "Drag, or Alt with \u2190 \u2192", onpointerdown: (event) => drag(event, slot) }, icon("grip", 14)),
         slot.place == null ? null : ordinal(slot.place, slot.name),
         h("button.node-name.cut", { type: "button", "aria-pressed": slot.id === chosen, title: name, onclick: () => on.select(slot.id) }, text(slot.name)),
         slot.changes.length ? h("span.chg", { title: slot.changes.join(", "), "aria-label": "changed, not applied" }, "~") : null,
@@ -104,7 +104,7 @@ export const chainDiagram = (on) => {
       state = next;
       const focused = list.contains(document.activeElement) ? [document.activeElement.closest("[data-id]")?.dataset.id, document.activeElement.className] : null;
       let at = 0;
-      const parts = [end("Client", state.requests ? plural(state.requests[0], "request") : "as captured"), gap(state, 0, true)];
+      const parts = [end("Client", state.requests ? plural(state.requests[0] + state.refused, "request") : "as captured", state.refused ? `${int(state.refused)} refused by the proxy` : ""), gap(state, 0, true)];
       state.slots.forEach((slot) => {
         if (slot.on) at += 1;
         parts.push(node(slot, chosen), gap(state, at, false));

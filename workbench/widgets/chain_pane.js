@@ -4,6 +4,7 @@ import { chainDiagram } from "./chain_diagram.js";
 import { configEditor } from "./config_editor.js";
 
 const PAUSE_MS = 200;
+const GROWN_MS = 1000;
 
 /** A pane of the dashboard: `compare(number)` is asked to set the last run against another one. */
 export const chainPane = (model, el, signal, { compare }) => {
@@ -14,6 +15,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   let timer = null;
   let typed = null;
   let generation = 0;
+  let growing = false;
 
   const spoken = h("span.sr", { role: "status" });
   const head = h("div.chain-head");
@@ -21,7 +23,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   const trouble = h("div.banner.is-error", { role: "alert", hidden: true });
   const editor = configEditor({ ontype: (value) => type(value), onapply: () => apply() });
   const title = h("div.panel-head");
-  const verdict = h("div.verdict", { role: "status" });
+  const verdict = h("div.config-verdict", { role: "status" });
   const config = h("section.config", { "aria-label": "Configuration" }, title, editor.root, verdict);
   const settings = h("section.settings", { "aria-label": "Settings of the filter" });
   const runs = h("section.runs", { "aria-label": "Runs" });
@@ -151,7 +153,7 @@ export const chainPane = (model, el, signal, { compare }) => {
     fill(title,
       slot.place == null ? null : ordinal(slot.place, slot.name),
       h("span.strong.cut", { title: plain(slot.name) }, text(slot.name)),
-      h("span.muted.grow", "configuration"),
+      h("span.muted.cut.grow", "configuration"),
       slot.changes.includes("configuration") ? h("span.chg", "~ changed") : null,
       editable && h("label.form", h("span.sr", "Form of the configuration"), h("select", { onchange: (event) => setForm(slot, event.target.value) }, [["json", "JSON"], ["text", "Plain text"]].map(([id, name]) => h("option", { value: id, selected: slot.form === id }, name)))),
     );
@@ -161,8 +163,8 @@ export const chainPane = (model, el, signal, { compare }) => {
     const place = slot.verdict.line ? `Line ${slot.verdict.line}, column ${slot.verdict.column}: ` : "";
     fill(verdict,
       slot.refused && !slot.changes.includes("configuration")
-        ? h("span.verdict-line.del", icon("error", 14), h("span", text(slot.refused)))
-        : h("span.verdict-line", { class: slot.verdict.good ? "" : "del" }, icon(slot.verdict.good ? "allowed" : "error", 14, slot.verdict.good ? "add" : ""), h("span", place, text(slot.verdict.words))),
+        ? h("span.config-verdict-line.del", icon("error", 14), h("span", text(slot.refused)))
+        : h("span.config-verdict-line", { class: slot.verdict.good ? "" : "del" }, icon(slot.verdict.good ? "allowed" : "error", 14, slot.verdict.good ? "add" : ""), h("span", place, text(slot.verdict.words))),
     );
   };
 
@@ -285,7 +287,13 @@ export const chainPane = (model, el, signal, { compare }) => {
   });
   return {
     reload: stale,
-    grow: () => (el.hidden ? (fresh = false) : load()),
+    grow() {
+      fresh = false;
+      if (el.hidden || growing) return;
+      // counted anew each time, so not with each of the table's steps
+      growing = true;
+      load().then(() => setTimeout(() => (growing = false), GROWN_MS));
+    },
     show() {},
     shown,
     /** Open the filter at this place of the chain. */

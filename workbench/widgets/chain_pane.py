@@ -56,6 +56,7 @@ class ChainAnswers(RunningView):
             "policies": list(POLICIES.items()),
             "requests": counts.requests if counts else None,
             "responses": counts.responses if counts else None,
+            "refused": counts.refused if counts else 0,
             "changes": draft.changes,
             "fault": draft.fault,
             "number": self.runs[-1].number if self.runs else 0,

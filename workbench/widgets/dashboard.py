@@ -14,7 +14,7 @@ from .chain_pane import ChainAnswers
 from .decision_timeline import DECISION_ANSWERS, DecisionAnswers
 from .laboratory import LABORATORY_ANSWERS, LaboratoryAnswers
 from .microscope import MicroscopeAnswers
-from .replay_view import FLOWS
+from .replay_view import DETAILS, FLOWS
 from .runs import Run
 from .state_tracks import StateAnswers
 from .view import Answer, script, style
@@ -49,7 +49,7 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
     )
     _answers = (
         *FLOWS,
-        *("detail", "body"),
+        *DETAILS,
         *(*MicroscopeAnswers.KINDS, *StateAnswers.STATE_KINDS),
         *DECISION_ANSWERS,
         *LABORATORY_ANSWERS,

@@ -26,11 +26,12 @@ export const markSign = (mark) => svg("svg", { class: `dl-sign dl-m${mark}`, wid
 /** Time as it is said of a mark: 4.6 s, 820 ms. */
 export const lasting = (ms) => (ms < 1 ? `${Number(ms.toPrecision(2))} ms` : ms < 1000 ? `${Math.round(ms)} ms` : ms < 60000 ? `${Number((ms / 1000).toPrecision(3))} s` : ms < 3.6e6 ? `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s` : `${Number((ms / 3.6e6).toPrecision(3))} h`);
 
-const said = (lane, at) => {
-  const taken = lane.c[at] >= 0 ? `, ${int(lane.c[at])}${lane.max >= 0 ? ` of ${int(lane.max)}` : ""} taken` : "";
-  const reset = lane.r[at] >= 0 && lane.r[at] > lane.t[at] ? `, resets in ${lasting(lane.r[at] - lane.t[at])}` : "";
-  return `#${lane.e[at]} ${markWords(lane.m[at])}${taken}${reset}`;
+const said = (max, { e, t, m, c, r }) => {
+  const taken = c >= 0 ? `, ${int(c)}${max >= 0 ? ` of ${int(max)}` : ""} taken` : "";
+  const reset = r >= 0 && r > t ? `, resets in ${lasting(r - t)}` : "";
+  return `#${e} ${markWords(m)}${taken}${reset}`;
 };
+const markAt = (lane, at) => ({ e: lane.e[at], t: lane.t[at], m: lane.m[at], c: lane.c[at], r: lane.r[at] });
 
 /** Steps of the counter: it holds from its request on, until the window ends or the next request is counted. */
 const steps = (lane, x, y, right) => {
@@ -98,7 +99,7 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     }
     return best;
   };
-  const tell = (i) => (bins ? `${plural(bins.n[i], "request")}${bins.bad[i] ? `, ${int(bins.bad[i])} not allowed` : ", all allowed"}` : said(lane, i));
+  const tell = (i) => (bins ? `${plural(bins.n[i], "request")}${bins.bad[i] ? `, ${int(bins.bad[i])} not allowed` : ", all allowed"}` : said(lane.max, markAt(lane, i)));
   const plot = h("div.dl-plot", figure);
   plot.addEventListener("pointermove", (event) => {
     const i = nearest(event.clientX - plot.getBoundingClientRect().left);
@@ -117,7 +118,7 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     "div.dl-head",
     h("button.dl-name.cut", { type: "button", "aria-pressed": filtered, title: `${plain(lane.key || lane.title)}\nShow only these in the table`, onclick: filter }, h("span.mono.strong", text(lane.title))),
     h("div.muted.cut.dl-subject", { title: plain(lane.subject) }, text(lane.subject)),
-    h("div.muted", plural(lane.total, "request")),
+    h("div.muted.cut", plural(lane.total, "request")),
     h("div.dl-counts", words, bad.length === 1 && lane.total >= 10 && h("span.muted", share(bad[0][0] / lane.total))),
   );
   const scale = h("div.dl-scale", { "aria-hidden": "true" }, counted && lane.max >= 0 && h("span.chg", { style: `top:${y(lane.max)}px` }, int(lane.max)), counted && h("span", { style: `top:${y(0)}px` }, "0"));
@@ -130,17 +131,18 @@ export const decisionLane = (lane, range, width, { pick, over, step, filter, fil
     step(event.shiftKey ? 10 * by : by);
   });
 
-  /** Ring the selected exchange, and say what it is where there is room. */
-  const mark = (index) => {
+  /** Ring the selected exchange, and say what it is. Of binned requests `known` are those marks of it that Python told. */
+  const mark = (index, known = []) => {
     chosen.replaceChildren();
-    const i = (bins ? bins.e : lane.e).indexOf(index);
-    root.classList.toggle("fw-dl-has", i >= 0);
-    if (i < 0) return;
-    const cx = places[i];
+    const i = bins ? -1 : lane.e.indexOf(index);
+    const one = i >= 0 ? markAt(lane, i) : known.find((each) => each.lane === lane.lane && each.t >= from && each.t <= to);
+    root.classList.toggle("fw-dl-has", one != null);
+    if (!one) return;
+    const cx = at(one.t);
     chosen.append(svg("line", { x1: cx, x2: cx, y1: 0, y2: tall }), svg("circle", { cx, cy: MARKS_AT, r: 6.5 }));
-    const label = bins ? `#${index} ${markWords(bins.m[i])}` : said(lane, i);
+    const label = said(lane.max, { ...one, e: index });
     const left = cx > width - 6.2 * label.length - 24;
     chosen.append(svg("text", { x: left ? cx - 10 : cx + 10, y: counted ? MARKS_AT + 34 : MARKS_AT + 20, "text-anchor": left ? "end" : "start" }, label));
   };
-  return { root, mark };
+  return { root, mark, binned: bins != null };
 };

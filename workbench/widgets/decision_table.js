@@ -3,6 +3,7 @@ import { channel, h, int, plain, plural, text } from "./fw.js";
 import { lasting, markSign, markTone, markWords } from "./decision_lane.js";
 
 const ROW = 24;
+const HEAD = 25;
 const PAGE = 100;
 const TALLEST = 8_000_000;
 const COLUMNS = [["#", "num"], ["Time", "dl-when"], ["Key", ""], ["Decision", ""], ["Taken / limit", "num"], ["Resets in", "num dl-resets"], ["Reason", "dl-reason"]];
@@ -18,17 +19,21 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
   let generation = 0;
   let chosen = -1;
   let cursor = -1;
+  // the cursor went where no row is yet
+  let awaited = false;
+  let tops = [];
 
   const count = h("span.muted", { role: "status" });
-  const layer = h("div.layer");
-  const spacer = h("div.spacer", { role: "rowgroup" }, layer);
-  const scroller = h("div.dl-body.scroll", spacer);
+  const layer = h("div.dl-layer");
+  const spacer = h("div.dl-spacer", { role: "rowgroup" }, layer);
   const heads = h("div.dl-row.dl-heads", { role: "row", "aria-rowindex": 1 }, COLUMNS.map(([name, classes]) => h("div", { role: "columnheader", class: classes }, name)));
-  const grid = h("div.dl-grid", { role: "grid", tabindex: 0, "aria-label": "Decisions", "aria-readonly": "true" }, h("div", { role: "rowgroup" }, heads), scroller);
+  // one box that scrolls and has the focus; its heads stay above the rows
+  const grid = h("div.dl-grid.scroll", { role: "grid", tabindex: 0, "aria-label": "Decisions", "aria-readonly": "true" }, h("div.dl-top-row", { role: "rowgroup" }, heads), spacer);
+  const inSight = () => grid.clientHeight - HEAD;
   el.append(grid);
 
   const room = () => matched * ROW;
-  const scale = () => (room() <= TALLEST ? 1 : (TALLEST - scroller.clientHeight) / Math.max(1, room() - scroller.clientHeight));
+  const scale = () => (room() <= TALLEST ? 1 : (TALLEST - inSight()) / Math.max(1, room() - inSight()));
   const rowAt = (at) => pages.get(Math.floor(at / PAGE))?.[at % PAGE];
 
   const fetchPage = async (page) => {
@@ -46,6 +51,10 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     grid.setAttribute("aria-rowcount", matched + 1);
     count.textContent = plural(matched, "decision");
     draw();
+    if (awaited && rowAt(cursor)) {
+      awaited = false;
+      pick(rowAt(cursor).exchange);
+    }
   };
   const cells = (row) => [
     h("div.num.muted", { role: "gridcell" }, int(row.exchange)),
@@ -57,31 +66,45 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     h("div.muted.cut.dl-reason", { role: "gridcell", title: plain(row.reason) }, text(row.reason)),
   ];
   const draw = () => {
-    const first = Math.floor(scroller.scrollTop / scale() / ROW);
-    const shown = Math.ceil(scroller.clientHeight / ROW) + 1;
+    const first = Math.floor(grid.scrollTop / scale() / ROW);
+    const shown = Math.ceil(inSight() / ROW) + 1;
     const rows = [];
+    tops = [];
     for (let at = first; at < Math.min(matched, first + shown); at++) {
       const row = rowAt(at);
       if (!row) fetchPage(Math.floor(at / PAGE));
       const top = at * ROW - (first * ROW - Math.floor(first * ROW * scale()));
       const on = row?.exchange === chosen;
+      tops.push([top, at]);
       rows.push(
         h(
           "div.dl-row.dl-td",
-          { role: "row", "aria-rowindex": at + 2, "aria-selected": on, style: `transform:translateY(${top}px)`, "data-exchange": row?.exchange, onclick: () => row && ((cursor = at), pick(row.exchange)), ondblclick: () => row && open(row.exchange) },
+          { role: "row", "aria-rowindex": at + 2, "aria-selected": on, style: `transform:translateY(${top}px)`, "data-exchange": row?.exchange },
           row ? cells(row) : h("div.skeleton", { style: "grid-column:2/-2" }),
         ),
       );
     }
     layer.replaceChildren(...rows);
   };
+  // by its place: rows are drawn anew at any time, also between a button's down and up
+  const hit = (event) => {
+    const y = event.clientY - layer.getBoundingClientRect().top;
+    return tops.find(([top]) => y >= top && y < top + ROW)?.[1] ?? -1;
+  };
+  layer.addEventListener("click", (event) => {
+    const row = rowAt(hit(event));
+    if (!row) return;
+    cursor = hit(event);
+    pick(row.exchange);
+  });
+  layer.addEventListener("dblclick", (event) => rowAt(hit(event)) && open(rowAt(hit(event)).exchange));
   const reveal = () => {
     const top = cursor * ROW * scale();
-    if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + ROW - scroller.clientHeight;
+    if (top < grid.scrollTop) grid.scrollTop = top;
+    else if (top + ROW > grid.scrollTop + inSight()) grid.scrollTop = top + ROW - inSight();
   };
   grid.addEventListener("keydown", (event) => {
-    const page = Math.max(1, Math.floor(scroller.clientHeight / ROW) - 1);
+    const page = Math.max(1, Math.floor(inSight() / ROW) - 1);
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -matched, End: matched }[event.key];
     if (event.key === "Enter" && chosen >= 0) return open(chosen);
     if (!by || !matched) return;
@@ -92,13 +115,14 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
     reveal();
     draw();
     const row = rowAt(cursor);
+    awaited = !row;
     if (row) pick(row.exchange);
   });
   let waiting = 0;
-  scroller.addEventListener("scroll", () => {
+  grid.addEventListener("scroll", () => {
     if (!waiting) waiting = requestAnimationFrame(() => ((waiting = 0), draw()));
   });
-  new ResizeObserver(() => draw()).observe(scroller);
+  new ResizeObserver(() => draw()).observe(grid);
 
   return {
     count,
@@ -107,7 +131,7 @@ export const decisionTable = (model, el, signal, { where, pick, open }) => {
       pages = new Map();
       asked = new Set();
       cursor = -1;
-      scroller.scrollTop = 0;
+      grid.scrollTop = 0;
       fetchPage(0);
     },
     mark(index) {

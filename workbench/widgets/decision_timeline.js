@@ -31,7 +31,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
   const whole = h("button.btn", { type: "button", hidden: true, onclick: () => look(0, facts.span_ms) }, "Whole capture");
   const bar = h("div.dl-bar", h("label.dl-box", icon("search", 14), query), sort, h("span.grow"), legend, whole, h("span.dl-pages", place, back, on));
   const strip = h("div.dl-strip", { tabindex: 0, role: "group", "aria-label": "Part of the capture that is shown. Left and right move it, plus and minus change it, 0 shows all" });
-  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
+  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong.cut", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
   const list = h("div.dl-lanes", { role: "presentation" });
   const axis = h("div.dl-axis", { "aria-hidden": "true" });
   const bubble = h("div.dl-bubble", { hidden: true, role: "presentation" });
@@ -52,8 +52,15 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     mark(index);
   };
   const mark = (index) => {
-    lanes.forEach((lane) => lane.mark(index));
     table.mark(index);
+    ring(index);
+  };
+  const ring = async (index) => {
+    const here = lanes;
+    here.forEach((lane) => lane.mark(index));
+    if (index < 0 || !here.some((lane) => lane.binned)) return;
+    const answer = await ask("decision_marks", { exchange: index });
+    if (here === lanes && index === model.get("selected")) here.forEach((lane) => lane.binned && lane.mark(index, answer.data ?? []));
   };
 
   const clock = (ms, fine) => {
@@ -126,7 +133,7 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     list.replaceChildren(...lanes.map((lane) => lane.root));
     if (!found.length) list.replaceChildren(h("div.dl-none.muted", "No lane contains that. Shorten the words above."));
     list.querySelector(`[data-lane="${focused}"]`)?.focus();
-    lanes.forEach((lane) => lane.mark(model.get("selected")));
+    ring(model.get("selected"));
     const last = Math.min(view.first + LANES, matched);
     place.textContent = matched > LANES ? `${int(view.first + 1)} to ${int(last)} of ${plural(matched, "lane")}` : matched === facts.lanes ? plural(matched, "lane") : `${int(matched)} of ${plural(facts.lanes, "lane")}`;
     for (const [button, can] of [[back, view.first > 0], [on, last < matched]]) {
@@ -217,8 +224,12 @@ export const decisionTimeline = (model, el, signal, { select, open }) => {
     typing = setTimeout(() => ((view.query = query.value), (view.first = 0), fetchLanes()), 120);
   });
 
+  const waiting = () =>
+    list.replaceChildren(...[58, 44, 66, 52].map((width) => h("div.dl-lane", { "aria-busy": "true" }, h("div.dl-head", h("div.skeleton", { style: "width:70%" })), h("div"), h("div.dl-waiting", h("div.skeleton", { style: `width:${width}%` })))));
   const load = async () => {
+    const late = setTimeout(waiting, 150);
     const answer = await ask("decisions");
+    clearTimeout(late);
     if (answer.error) return blank(h("span", text(answer.error)));
     facts = answer.data;
     Object.assign(view, { first: 0, from: 0, to: facts.span_ms, lane: null });

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DECISION_ANSWERS", "DecisionAnswers", "DecisionTimeline"]
 
-DECISION_ANSWERS = ("decisions", "decision_lanes", "decision_rows", "decision_step")
+DECISION_ANSWERS = ("decisions", "decision_lanes", "decision_rows", "decision_step", "decision_marks")
 
 _OVERVIEW_BINS = 240
 _MOST_LANES = 40
@@ -103,6 +103,9 @@ class DecisionAnswers(ReplayView):
         if not 0 <= place < len(lanes):
             raise ValueError("there is no such lane")
         return {"exchange": lanes.step(place, int(question["exchange"]), int(question["by"]))}, None
+
+    def _answer_decision_marks(self, question: Mapping[str, Any]) -> Answer:
+        return {}, self._decision_lanes().marks_of(int(question["exchange"]))
 
     @staticmethod
     def _between(lanes: Lanes, question: Mapping[str, Any]) -> tuple[int, int]:

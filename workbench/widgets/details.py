@@ -22,8 +22,6 @@ MOST_CHILDREN = 400
 MOST_LOGS = 500
 LONG_VALUE, SHOWN_OF_LONG = 4096, 512
 _MARKS = {"unchanged": "same", "added": "add", "removed": "del", "changed": "chg", "moved": "move"}
-_WRITES = ("add_", "replace_", "remove_", "set_", "enqueue_", "increment_", "record_", "define_", "register_")
-_CONTROLS = ("send_", "continue_", "close_", "http_call", "grpc_", "dispatch_", "done", "clear_", "call_foreign")
 # What a call left behind stands in the Headers and Body tabs; here the arguments that the filter gave are shown.
 _NOT_ARGUMENTS = frozenset({"before", "after", "size_before"})
 
@@ -42,6 +40,7 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         )
         if part is not None
     ]
+    _lead_to_calls(parts, view, filters)
     calls = list(_calls(view.calls))
     logs = [_log(log, view, filters) for log in view.logs[:MOST_LOGS]]
     return {
@@ -61,6 +60,23 @@ def detail(view: ExchangeView, filters: Sequence[str]) -> dict[str, Any]:
         "logs": logs,
         "logs_left": max(0, len(view.logs) - MOST_LOGS),
     }
+
+
+def _lead_to_calls(parts: list[dict[str, Any]], view: ExchangeView, filters: Sequence[str]) -> None:
+    """Give each changed cell the row of the hostcall that did it, the last one where there were several."""
+    made = {(change.part.removesuffix("_headers"), change.name, change.filter): change.seq for change in view.mutations}
+    local = view.rows.local_response()
+    for part in parts:
+        for row in part["rows"]:
+            for cell, stage in zip(row["cells"], part["stages"], strict=False):
+                if cell["kind"] not in ("add", "del", "chg", "move") or stage["filter"] is None:
+                    continue
+                key = part["key"], row["name"].lower(), filters[stage["filter"]]
+                call = made.get(key, made.get((key[0], "", key[2]), -1))
+                if call < 0 and stage["tone"] and local is not None:
+                    call = local.parent
+                if 0 <= call < len(view.trace):
+                    cell["call"] = call
 
 
 def _with_captured(view: ExchangeView) -> Sequence[Stage]:
@@ -241,7 +257,6 @@ def _call(one: Call, number: int) -> dict[str, Any]:
     if one.kind == "log":
         return {**node, "level": one.level, "message": shorten(one.message, SHOWN_OF_LONG)}
     args = [(key, shorten(value, SHOWN_OF_LONG)) for key, value in one.args if key not in _NOT_ARGUMENTS]
-    tone = "write" if name.startswith(_WRITES) else "control" if name.startswith(_CONTROLS) else "read"
     return {
         **node,
         "args": args[:12],
@@ -249,7 +264,7 @@ def _call(one: Call, number: int) -> dict[str, Any]:
         "result": one.result,
         "refused": not one.ok,
         "finished": one.finished,
-        "tone": tone if one.kind == "hostcall" else "",
+        "tone": "control" if one.tone == "ends" else one.tone,
     }
 
 

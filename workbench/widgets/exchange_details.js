@@ -7,16 +7,38 @@ const sign = (kind) => h("span.sign", { class: kind }, h("span", { "aria-hidden"
 const cutNote = (cell) => cell.more > 0 && h("span.muted", ` \u2026 ${bytes(cell.more)} more`);
 const repeatTag = (row) => row.repeat && h("span.tag", row.repeat);
 
-/** What is common at both ends stays plain; the middle is struck through and underlined. */
+// Words and single signs: a value is compared by these, so that a number or a name that changed is marked whole.
+const TOKENS = /[\p{L}\p{N}_]+|[^]/gu;
+const MOST_TOKENS = 300;
+
+/** The longest run of tokens that both have, as pairs of places. */
+const common = (was, now) => {
+  const table = Array.from({ length: was.length + 1 }, () => new Uint16Array(now.length + 1));
+  for (let a = was.length - 1; a >= 0; a -= 1)
+    for (let b = now.length - 1; b >= 0; b -= 1) table[a][b] = was[a] === now[b] ? table[a + 1][b + 1] + 1 : Math.max(table[a + 1][b], table[a][b + 1]);
+  const pairs = [];
+  for (let a = 0, b = 0; a < was.length && b < now.length; ) {
+    if (was[a] === now[b]) pairs.push([a++, b++]);
+    else if (table[a + 1][b] >= table[a][b + 1]) a += 1;
+    else b += 1;
+  }
+  return pairs;
+};
+/** A value as it became: what is common stays plain, the rest is struck through or underlined. */
 const within = (was, now) => {
-  let head = 0;
-  while (head < was.length && head < now.length && was[head] === now[head]) head += 1;
-  let tail = 0;
-  while (tail < was.length - head && tail < now.length - head && was[was.length - 1 - tail] === now[now.length - 1 - tail]) tail += 1;
-  // A few equal letters by chance read worse than two whole values.
-  if (head + tail < Math.max(was.length, now.length) / 3) head = tail = 0;
-  const middle = (value) => value.slice(head, value.length - tail);
-  return [text(now.slice(0, head)), middle(was) && h("del", text(middle(was))), middle(was) && middle(now) && " ", middle(now) && h("ins", text(middle(now))), tail ? text(now.slice(now.length - tail)) : []];
+  const [old, fresh] = [was.match(TOKENS) ?? [], now.match(TOKENS) ?? []];
+  let pairs = Math.max(old.length, fresh.length) > MOST_TOKENS ? [] : common(old, fresh);
+  // A few equal signs by chance read worse than two whole values.
+  const kept = pairs.reduce((sum, [a]) => sum + old[a].length, 0);
+  if (kept < Math.max(was.length, now.length) / 3) pairs = [];
+  const parts = [];
+  let [a, b] = [0, 0];
+  for (const [x, y] of [...pairs, [old.length, fresh.length]]) {
+    const [gone, come] = [old.slice(a, x).join(""), fresh.slice(b, y).join("")];
+    parts.push(gone && h("del", text(gone)), gone && come && " ", come && h("ins", text(come)), x < old.length ? text(old[x]) : []);
+    [a, b] = [x + 1, y + 1];
+  }
+  return parts;
 };
 const value = (cell) => {
   if (cell.kind === "del") return h("span.muted", cell.why ?? "removed");
@@ -43,7 +65,8 @@ const sideBySide = (part, names, open, toggle) => {
       const spent = part.stages[at].spent ? "spent" : "";
       if (same) return h("div.cell.through", { role: "cell", class: spent, title: plain(cell.value) }, h("span.sr", "unchanged"));
       if (cell.kind === "void") return h("div.cell.nothing", { role: "cell", class: spent });
-      return h("div.cell.cut", { role: "cell", class: `bg-${cell.kind} ${spent}` }, cell.kind !== "base" && sign(cell.kind), value(cell));
+      const leads = cell.call == null ? {} : { tabindex: 0, "data-call": cell.call, "aria-keyshortcuts": "Enter" };
+      return h("div.cell.cut", { role: "cell", class: `bg-${cell.kind} ${spent}`, ...leads }, cell.kind !== "base" && sign(cell.kind), value(cell));
     }),
   ];
   const line = (row) => h("div.line", { role: "row" }, cells(row));
@@ -79,12 +102,23 @@ const inline = (part, names, open, toggle) => {
   );
 };
 
-const pane = (one) =>
+const jsonChanges = (step) =>
+  h(
+    "div.json-changes",
+    { role: "table", "aria-label": step.title },
+    h("div.section", { role: "row" }, h("span", { role: "columnheader" }, h("span.muted", text(step.title)))),
+    step.rows.map((row) =>
+      h("div.json-line", { role: "row", class: `bg-${row.kind}` }, h("div", { role: "cell" }, sign(row.kind)), h("div.mono.path", { role: "rowheader" }, text(row.path)), h("div.mono.value", { role: "cell" }, row.was != null && h("del", text(row.was)), row.was != null && row.now != null && ` ${ARROW} `, row.now != null && h("ins", text(row.now)))),
+    ),
+    !step.rows.length && h("div.hint", "The same value, written in another way."),
+  );
+
+const pane = (one, picture) =>
   h(
     "div.pane",
     h("div.pane-head", h("span.strong", one.title), h("span.muted", one.size == null ? "none" : bytes(one.size)), one.note && h("span.muted.cut", text(one.note))),
-    one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : one.numbers?.[at] ?? at + 1 }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", one.size ? "Nothing to show in this form." : "No body."),
-    one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more, not shown`),
+    one.image ? picture() : one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : at + 1 + one.begin }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", one.size ? "Nothing to show in this form." : "No body."),
+    one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more`),
   );
 
 const logList = (detail) => {
@@ -103,6 +137,8 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
   let detail = null;
   let tab = "headers";
   let form = "";
+  let page = 0;
+  let pictures = [];
   let layout = "";
   let wanted = null;
   const open = new Set();
@@ -111,6 +147,19 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
   const body = h("div.panel.scroll", { role: "tabpanel", tabindex: 0 });
   const root = h("section.detail", { "aria-label": "Exchange details" }, head, tabs, body);
   el.append(root);
+
+  // A changed header leads to the call that changed it, in the microscope.
+  const lead = (event) => {
+    const call = event.target.closest("[data-call]")?.dataset.call;
+    if (call == null || (event.type === "keydown" && event.key !== "Enter")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (model.get("call") === Number(call)) model.set("call", -1);
+    model.set("call", Number(call));
+    model.save_changes();
+  };
+  body.addEventListener("keydown", lead);
+  body.addEventListener("dblclick", lead);
 
   const blank = (title, words) => {
     tabs.replaceChildren();
@@ -165,16 +214,52 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
     );
   };
 
+  const dropPictures = () => {
+    pictures.forEach((address) => URL.revokeObjectURL(address));
+    pictures = [];
+  };
+  // A picture never has an address of its own in the page: its bytes come by message, and it is shown from memory.
+  const picture = (index, part, at, alt) => {
+    const box = h("div.picture", h("div.skeleton", { style: "width:40%" }));
+    ask("image", { index, part, pane: at }).then((answer) => {
+      if (detail?.index !== index || tab !== "body") return;
+      if (answer.error) return box.replaceChildren(h("div.hint", text(answer.error)));
+      const address = URL.createObjectURL(new Blob([answer.data[0]], { type: answer.type }));
+      pictures.push(address);
+      const shown = h("img", { alt, src: address });
+      const size = h("span.muted");
+      shown.addEventListener("load", () => (size.textContent = `${int(shown.naturalWidth)} \u00d7 ${int(shown.naturalHeight)}, ${answer.type}`));
+      shown.addEventListener("error", () => box.replaceChildren(h("div.hint", "The picture is damaged.")));
+      box.replaceChildren(shown, size);
+    });
+    return box;
+  };
   const drawBody = async () => {
     const { index } = detail;
-    const answer = await ask("body", { index, form });
+    const answer = await ask("body", { index, form, page });
     if (detail?.index !== index || tab !== "body") return;
     if (answer.error) return body.replaceChildren(h("div.banner.is-error", { role: "alert" }, text(answer.error)));
+    dropPictures();
     const { forms, parts } = answer.data;
-    const names = { text: "Text", json: "JSON", hex: "Hex" };
+    const names = { text: "Text", json: "JSON", changes: "JSON changes", form: "Form", image: "Image", hex: "Hex" };
     const end = tabs.querySelector(".fw-end");
-    if (forms.length > 1) end?.replaceChildren(choice("Form of the body", forms.map((one) => [one, names[one]]), answer.data.form, (id) => ((form = id), drawBody())));
-    body.replaceChildren(...parts.map((part) => h("section.body-part", { "aria-label": part.title }, h("div.section", h("span.strong", part.title), " ", h("span.muted", text(part.note))), h("div.panes", part.panes.map(pane)))));
+    const more = parts.some((part) => part.panes.some((one) => one.left > 0));
+    const turn = (by) => ((page += by), drawBody(), (body.scrollTop = 0));
+    const leaf = (name, label, by, on) => h("button.icon-btn", { type: "button", "aria-label": label, title: label, "aria-disabled": !on, onclick: () => on && turn(by) }, icon(name));
+    end?.replaceChildren(
+      ...(more || page ? [h("span.leaf", leaf("left", "Earlier part", -1, page > 0), h("span.muted", `Part ${int(page + 1)}`), leaf("right", "Later part", 1, more))] : []),
+      ...(forms.length > 1 ? [choice("Form of the body", forms.map((one) => [one, names[one]]), answer.data.form, (id) => ((form = id), (page = 0), drawBody()))] : []),
+    );
+    body.replaceChildren(
+      ...parts.map((part, number) =>
+        h(
+          "section.body-part",
+          { "aria-label": part.title },
+          h("div.section", h("span.strong", part.title), " ", h("span.muted", text(part.note))),
+          answer.data.form === "changes" ? (part.changes.length ? part.changes.map(jsonChanges) : h("div.hint", "No step changed a JSON value here.")) : h("div.panes", part.panes.map((one, at) => pane(one, () => picture(index, number, at, `${part.title}, ${one.title}`)))),
+        ),
+      ),
+    );
   };
 
   const drawPanel = () => {
@@ -188,6 +273,8 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
 
   const show = async (index) => {
     wanted = index;
+    page = 0;
+    dropPictures();
     if (index == null || index < 0) {
       detail = null;
       return blank("", "Choose an exchange to see what the filters did to it.");
@@ -216,7 +303,7 @@ export const exchangeDetails = (model, el, signal, { onstep = null, onback = nul
     }
   });
   widths.observe(root);
-  signal.addEventListener("abort", () => widths.disconnect());
+  signal.addEventListener("abort", () => (widths.disconnect(), dropPictures()));
   show(model.get("selected"));
   return { show, shows: () => detail != null, focus: () => body.focus() };
 };

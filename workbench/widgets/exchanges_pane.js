@@ -5,7 +5,7 @@ import { exchangeDetails } from "./exchange_details.js";
 
 const SPLIT = "fw-split";
 
-export const exchangesPane = (model, el, signal, { select, opened }) => {
+export const exchangesPane = (model, el, signal, { select, opened, openTab }) => {
   const pane = h("div.split");
   const upper = h("div.upper");
   const lower = h("div.lower");
@@ -51,7 +51,7 @@ export const exchangesPane = (model, el, signal, { select, opened }) => {
 
   splitter(bar);
   const details = exchangeDetails(model, lower, signal, { onstep: (by) => table.step(by), onback: () => opened(false) });
-  const table = flowTable(model, upper, signal, { onpick: select, onopen: () => opened(true) });
+  const table = flowTable(model, upper, signal, { onpick: select, onopen: (byKey) => (byKey ? openTab("microscope") : opened(true)) });
   return {
     reload() {
       table.refresh();

@@ -6,12 +6,12 @@ import { queryBox } from "./query_box.js";
 
 const ROW = 24;
 const HEADS = 26;
-const PAGE = 100;
-const KEPT_PAGES = 40;
+const PAGE = 50;
+const KEPT_PAGES = 80;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
 
-/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen()` that Enter was pressed. Gives {select, step, reload, refresh}. */
+/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen(byKey)` that it was clicked, or that Enter was pressed. Gives {select, step, reload, refresh}. */
 export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () => {} } = {}) => {
   const ask = channel(model, signal, (words) => fail(words));
   const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
@@ -244,7 +244,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     if (by) moveTo(cursor < 0 ? 0 : cursor + by);
     else if (event.key === "Home") moveTo(0);
     else if (event.key === "End") moveTo((matched ?? 1) - 1);
-    else if (event.key === "Enter") onopen();
+    else if (event.key === "Enter") onopen(true);
     else if (event.key === "/") box.focus();
     else if (event.key === "]" || event.key === "[") alike(event.key === "]" ? 1 : -1);
     else return;

@@ -1,5 +1,5 @@
 // The laboratory: a setting to move, one big sentence, the share that is limited against the limit, and the keys that it hits.
-import { channel, h, icon, int, plural, share, svg, text } from "./fw.js";
+import { channel, h, icon, int, plain, plural, share, svg, text } from "./fw.js";
 
 const ALGORITHMS = [["fixed", "fixed window, clock"], ["first", "fixed window, first hit"], ["log", "sliding window, log"], ["counter", "sliding window, counter"], ["bucket", "token bucket"], ["gcra", "GCRA"]];
 const KEYS = [["limit", "the limit's own"], ["all", "one for all"], ["method", "method"], ["host", "host"], ["path", "path"], ["client", "client address"], ["connection", "connection"], ["header:", "header"], ["query:", "query parameter"]];
@@ -15,7 +15,7 @@ const seconds = (s) => (s < 1 ? `${Number((1000 * s).toPrecision(3))} ms` : s < 
 const figure = (data, setting, result, width, pick) => {
   const [low, high] = [data.limits[0], data.limits.at(-1)];
   const values = [...data.shared, ...(data.strictest ?? []), result.total ? result.limited / result.total : 0];
-  const steps = [0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1];
+  const steps = [0.04, 0.08, 0.2, 0.4, 0.8, 1];
   const top = steps.find((one) => one >= Math.max(...values)) ?? 1;
   const right = width - PAD.right;
   const floor = TALL - PAD.bottom;
@@ -81,7 +81,15 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   };
   const limit = slider("limit", 0, 100, (value) => (setting.limit = value));
   const limitBox = h("input.lab-number", { type: "number", min: 0, max: 1e9, step: 1, "aria-label": "Limit, as a number" });
-  limitBox.addEventListener("change", () => ((setting.limit = Math.min(1e9, Math.max(0, Math.round(Number(limitBox.value) || 0)))), put(), changed()));
+  // not on change: Lab takes the Enter that would end it
+  limitBox.addEventListener("input", () => {
+    const value = Number(limitBox.value);
+    if (limitBox.value === "" || !Number.isFinite(value)) return;
+    setting.limit = Math.min(1e9, Math.max(0, Math.round(value)));
+    put(limitBox);
+    changed();
+  });
+  limitBox.addEventListener("blur", () => setting && put());
   const window_ = slider("window", 0, WINDOWS.length - 1, (value) => (setting.window_s = WINDOWS[value]));
   const burst = slider("burst", 1, 100, (value) => (setting.burst = value));
   const workers = slider("workers", 1, 16, (value) => {
@@ -92,7 +100,11 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   const algorithm = select("algorithm", ALGORITHMS, (value) => ((setting.algorithm = value), (setting.burst = null)));
   const key = select("key", KEYS, (value) => (setting.key = value.endsWith(":") ? value + (named.value.trim() || { "header:": "x-user", "query:": "user" }[value]) : value));
   const named = h("input.lab-name", { type: "text", hidden: true, "aria-label": "Name of the header or query parameter", spellcheck: "false" });
-  named.addEventListener("change", () => ((setting.key = key.value + named.value.trim()), changed()));
+  let typed = 0;
+  named.addEventListener("input", () => {
+    clearTimeout(typed);
+    typed = setTimeout(() => named.value.trim() && ((setting.key = key.value + named.value.trim()), changed()), 400);
+  });
   const spread = select("spread", [["round robin", "round robin"], ["by connection", "by connection"], ["random", "random"]], (value) => (setting.spread = value));
   const budgets = select("budgets", Object.entries(BUDGETS), (value) => (setting.budgets = value));
   const [burstRow, spreadRow, budgetsRow] = [row("Burst", burst.range, burst.number), row("Spread", spread), row("Budgets", budgets)];
@@ -113,11 +125,11 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   const fault = (words) => said.replaceChildren(h("div.banner.is-error", { role: "alert" }, icon("error", 16, "del"), h("div", text(words))));
   const same = () => start && ["limit", "window_s", "algorithm", "burst", "workers", "spread", "budgets", "key"].every((one) => (one === "key" ? start.key : start.setting[one]) === setting[one]);
 
-  /** The setting into the controls. */
-  const put = () => {
+  /** The setting into the controls, but for the one that is being typed in. */
+  const put = (typing = null) => {
     limit.range.max = Math.max(20, 4 * (start?.setting.limit ?? 5), setting.limit);
     limit.range.value = setting.limit;
-    limitBox.value = setting.limit;
+    if (typing !== limitBox) limitBox.value = setting.limit;
     const near = WINDOWS.reduce((best, one, i) => (Math.abs(Math.log(one / setting.window_s)) < Math.abs(Math.log(WINDOWS[best] / setting.window_s)) ? i : best), 0);
     window_.range.value = near;
     window_.number.textContent = seconds(setting.window_s);
@@ -160,7 +172,7 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
     reset.hidden = same();
     const head_ = h("div.lab-key.lab-keyhead", { role: "row" }, ["Key", "Requests", "Limited", "Share"].map((name, i) => h("span", { role: "columnheader", class: i ? "num" : "" }, name)));
     const lines = result.keys.map((one) =>
-      h("div.lab-key", { role: "row" }, h("span.mono.cut", { role: "cell", title: one.key }, one.key ? text(one.key) : h("span.muted", result.all_keys > 1 ? "none" : "every request")), h("span.num", { role: "cell" }, int(one.total)), h("span.num", { role: "cell", class: one.limited ? "chg" : "muted" }, int(one.limited)), h("span.num.muted", { role: "cell" }, one.total < 10 ? "" : share(one.limited / one.total))),
+      h("div.lab-key", { role: "row" }, h("span.cut", { role: "cell", class: one.key ? "mono" : "muted", title: plain(one.key) }, one.key ? text(one.key) : result.all_keys > 1 ? "none" : "every request"), h("span.num", { role: "cell" }, int(one.total)), h("span.num", { role: "cell", class: one.limited ? "chg" : "muted" }, int(one.limited)), h("span.num.muted", { role: "cell" }, one.total < 10 ? "" : share(one.limited / one.total))),
     );
     const more = result.all_keys - result.keys.length;
     keys.replaceChildren(h("div", { role: "table", "aria-label": "Limited requests by key" }, head_, lines), more > 0 ? h("div.muted.lab-more", `${plural(more, "more key", "more keys")}, less limited`) : "");
@@ -219,19 +231,22 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
     busy = false;
     const answer = await ask("laboratory");
     if (answer.error) return fault(answer.error);
-    root.hidden = !answer.data.requests;
-    if (!answer.data.requests) return;
+    // beside the lanes of TCP connections there is nothing to try
+    el.hidden = apply != null && !answer.data.requests;
+    controls.hidden = actions.hidden = !answer.data.requests;
+    if (!answer.data.requests) return body.replaceChildren(h("div.void", h("span.strong", "No request to try a limit on"), h("span", "The laboratory counts HTTP requests.")));
+    body.replaceChildren(h("div.lab-result", big, about), plot, keys);
     start = answer.data;
     setting = { ...start.setting, key: start.key };
     key.querySelector("option[value=limit]").hidden = !start.told;
-    actions.hidden = !start.configured;
+    actions.hidden = !start.configured || !apply;
     curve = null;
     put();
     changed();
   };
   const sizes = new ResizeObserver(() => drawCurve());
   sizes.observe(plot);
-  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(timer), clearTimeout(told)));
+  signal.addEventListener("abort", () => (sizes.disconnect(), [timer, told, typed].forEach(clearTimeout)));
   return {
     shown() {
       if (fresh) return;

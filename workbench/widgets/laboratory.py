@@ -34,7 +34,9 @@ _ALGORITHMS = {
 }
 """What the page calls an algorithm, and what that is."""
 _KEYS_SHOWN = 60
-_POINTS = 24
+_POINTS, _LEAST_POINTS = 24, 6
+_PATIENCE = 1_200_000
+"""Requests that are counted for a curve: of a long capture it has fewer points, so that the hand need not wait."""
 _KEPT = 4
 _LONGEST_KEY = 200
 
@@ -101,8 +103,10 @@ class LaboratoryAnswers(ReplayView):
         lab = self._laboratory(question)
         setting = _asked(lab, question)
         top = max(10, 2 * setting.limit)
-        limits = np.unique(np.append(np.linspace(1, top, _POINTS).round().astype(np.int64), max(setting.limit, 1))).tolist()
         n = max(len(lab), 1)
+        points = max(_LEAST_POINTS, min(_POINTS, _PATIENCE // n))
+        spaced = np.linspace(1, top, points).round().astype(np.int64)
+        limits = np.unique(np.append(spaced, max(setting.limit, 1))).tolist()
         shared = lab.sweep(setting=setting, limits=limits, budgets="shared")
         answer: dict[str, Any] = {"limits": limits, "shared": [int(one.sum()) / n for one in shared.limited]}
         if setting.workers > 1 and setting.budgets != "shared":

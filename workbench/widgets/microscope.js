@@ -26,6 +26,7 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
   let visible = false;
   let stale = true;
   let settle = 0;
+  let telling = false;
   let typing = 0;
   let frame = 0;
   let found = [];
@@ -112,7 +113,9 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
   const row = (at) => at + valueAt(data.rows, at);
   const tell = () => {
     if (!data || model.get("call") === row(step)) return;
+    telling = true;
     model.set("call", row(step));
+    telling = false;
     model.save_changes();
   };
   const move = (to, told = true) => {
@@ -210,7 +213,7 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
 
   const onCall = async () => {
     const call = model.get("call");
-    if (call < 0 || (data && wanted === data.index && call === row(step))) return;
+    if (call < 0 || telling) return;
     if (data && call >= row(0) && call <= row(data.steps - 1)) {
       let low = 0;
       let high = data.steps - 1;
@@ -219,7 +222,7 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
         if (row(middle) < call) low = middle + 1;
         else high = middle;
       }
-      if (row(low) === call) {
+      if (row(low) === call && wanted === data.index) {
         onopen();
         return move(low, false);
       }
@@ -253,6 +256,9 @@ export const microscope = (model, el, signal, { onopen = () => {}, onselect = ()
       stale = true;
       wanted = null;
       if (visible && !el.hidden) load(model.get("selected"), model.get("call"));
+    },
+    grow() {
+      if (!data && visible && !el.hidden) load(model.get("selected"), model.get("call"));
     },
   };
 };

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from workbench.analysis.diff_text import diff_text
 from workbench.analysis.query_help import suggestions, wrong
 from workbench.analysis.words import count, visible
 from workbench.errors import WorkbenchError
 
-from .bodies import bodies
+from .bodies import bodies, image
 from .details import detail
 from .rows import FlowRows
 from .timing import timing_answer
-from .view import Answer, View, script, style
+from .view import Answer, Buffers, View, script, style
 
 if TYPE_CHECKING:
     from workbench.replay import Replay
 
-__all__ = ["FLOWS", "ExchangeDetails", "FlowTable", "ReplayView"]
+__all__ = ["DETAILS", "FLOWS", "ExchangeDetails", "FlowTable", "ReplayView"]
 
 FLOWS = ("rows", "locate", "next", "query")
 """What the flow table asks."""
+DETAILS = ("detail", "body", "image")
+"""What the details of an exchange ask."""
 QUERY_READ = 4000
 
 
@@ -88,7 +91,12 @@ class ReplayView(View):
 
     def _answer_body(self, question: Mapping[str, Any]) -> Answer:
         replay, _ = self._shown()
-        return {}, bodies(replay[int(question["index"])], str(question.get("form", "")))
+        return {}, bodies(replay[int(question["index"])], str(question.get("form", "")), int(question.get("page", 0)))
+
+    def _answer_image(self, question: Mapping[str, Any]) -> Answer:
+        replay, _ = self._shown()
+        kind, data = image(replay[int(question["index"])], int(question["part"]), int(question["pane"]))
+        return {"type": kind}, Buffers((data,))
 
     def _answer_timing(self, question: Mapping[str, Any]) -> Answer:
         return {}, timing_answer(self._shown()[0], question)
@@ -113,4 +121,8 @@ class ExchangeDetails(ReplayView):
 
     _esm = script("exchange_details", "exchangeDetailsView")
     _css = style("exchange_details", "call_tree")
-    _answers = ("detail", "body")
+    _answers = DETAILS
+
+    def __str__(self) -> str:
+        replay = self._replay
+        return diff_text(replay[self.selected]) if replay is not None and self.selected >= 0 else repr(self)

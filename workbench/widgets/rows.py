@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.analysis.brief import Brief, brief
+from workbench.analysis.brief import briefs
 from workbench.analysis.calls import ExchangeRows
 from workbench.analysis.decision import decide
 from workbench.analysis.facts import Outcome
@@ -182,9 +182,8 @@ class FlowRows:
         head = heads(replay.trace, facts, places)
         path = [text(value) for value in head["path"]]
         refused = np.isin(facts.outcome[places], _REFUSED)
-        changed = facts.changes[places] > 0
         exchanges = facts.exchange[places].tolist()
-        briefs = [brief(replay.trace, facts, index) if any_ else Brief() for index, any_ in zip(exchanges, changed, strict=True)]
+        told = briefs(replay.trace, facts, places)
         up = np.where(facts.response[places] >= 0, facts.upstream_status[places], 0)
         for at in np.flatnonzero((facts.response[places] < 0) & (facts.connection[places] < 0)).tolist():
             up[at] = self._captured_status(exchanges[at])
@@ -200,16 +199,16 @@ class FlowRows:
             "callbacks": facts.callbacks[places],
             "logs": facts.logs[places],
             "path_cut": [len(value) > _LONGEST_PATH for value in path],
-            "more": [each.more for each in briefs],
-            **{kind: [each.counts.get(kind, 0) for each in briefs] for kind in ("del", "add", "chg")},
+            "more": [each.more for each in told],
+            **{kind: [each.counts.get(kind, 0) for each in told] for kind in ("del", "add", "chg")},
             "method": [shorten(text(value), 64) for value in head["method"]],
             "host": [shorten(text(value), 256) for value in head["authority"]],
             "path": [value[:_LONGEST_PATH] for value in path],
             "reason": [
                 self._reason(index) if is_refused and (outcome == Outcome.ERROR or not each.names) else ""
-                for index, is_refused, outcome, each in zip(exchanges, refused, facts.outcome[places], briefs, strict=True)
+                for index, is_refused, outcome, each in zip(exchanges, refused, facts.outcome[places], told, strict=True)
             ],
-            **{f"name{at}": [each.names[at] if at < len(each.names) else "" for each in briefs] for at in range(3)},
+            **{f"name{at}": [each.names[at] if at < len(each.names) else "" for each in told] for at in range(3)},
         }
         return packed(columns)
 

@@ -24,7 +24,7 @@ export const statePanel = (onmove) => {
   const of = h("span.muted");
   const button = (name, label, by) => h("button.icon-btn", { type: "button", "aria-label": label, title: label, onclick: () => onmove(now + by) }, icon(name));
   const say = h("div.state-say");
-  const body = h("div.state-body.scroll", { tabindex: 0, "aria-label": "State" });
+  const body = h("div.state-body.scroll", { role: "group", tabindex: 0, "aria-label": "State" });
   const root = h("aside.state", { "aria-label": "State at this call", "aria-live": "off" }, h("div.state-head", title, of, h("span.grow"), button("left", "One call back", -1), button("right", "One call on", 1)), say, body);
   // What the reader opened or closed; else sections open and close with what the exchange is at.
   const wished = new Map();
@@ -68,7 +68,7 @@ export const statePanel = (onmove) => {
     const held = upTo(states.bodies[way], step);
     if (!held) return null;
     const one = held[1];
-    const where = one.held ? "held by the host" : one.passed ? "gone on" : one.end ? "to its end" : "more to come";
+    const where = one.held ? "held by the host" : one.passed ? "passed on" : one.end ? "to its end" : "more to come";
     return section(name, `${bytes(one.size)}, ${where}`, open, () => [
       h("div.state-note", h("span.muted", one.passed ? "as it left" : "as seen by "), one.passed ? " " : null, ordinal(one.filter, data.filters[one.filter]), h("span.cut.muted", text(data.filters[one.filter]))),
       h("pre.state-text.mono", { class: held[0] === step ? "hot" : "" }, one.text == null ? h("span.muted", "content not known") : one.text ? [text(one.text), one.cut && h("span.muted", ` \u2026 ${bytes(one.size)} in all`)] : h("span.muted", "empty")),
@@ -107,7 +107,7 @@ export const statePanel = (onmove) => {
     const span = spans.findLast((one) => one.from <= step);
     if (!span || span.state === "waiting") return h("div.cut", h("span.muted", `${name} not started`));
     const who = span.filter != null && [" ", ordinal(span.filter, data.filters[span.filter]), " ", h("span", text(data.filters[span.filter]))];
-    const told = { flowing: "flowing", paused: "paused by", done: name === "Response" ? "with the client" : "with the upstream", answered: "answered by", left: "left paused by" }[span.state];
+    const told = { flowing: "flowing", paused: "paused by", done: name === "Response" ? "with the client" : "with the upstream", answered: span.phase === "failure" ? "answered by the host for" : span.filter == null ? "answered by the proxy" : "answered by", left: "left paused by" }[span.state];
     const lines = [h("div.cut", h("span.muted", `${name} `), h("span.strong", { class: span.state === "paused" || span.state === "left" ? "chg" : "" }, told), who)];
     if (span.state === "paused") {
       const why = [`since call ${int(span.from + 1)}`, span.length ? `for ${span.length}` : "to the end", span.action].filter(Boolean).join(", ");
@@ -150,7 +150,8 @@ export const statePanel = (onmove) => {
       metrics(states, step),
     ];
     const top = body.scrollTop;
-    body.replaceChildren(...parts.flat(9).filter(Boolean));
+    const shown = parts.flat(9).filter(Boolean);
+    body.replaceChildren(...(shown.length ? shown : [h("div.state-nothing.muted", "No headers, bodies or shared state so far.")]));
     body.scrollTop = top;
   };
   return { root, draw };

@@ -6,6 +6,7 @@ const TOP = 11;
 const FLOOR = 46;
 const LETTER = 6.1;
 const TYPING = 180;
+const GROWN = 1200;
 const PAD = 8;
 
 const clockOf = (ms) => new Date(ms).toISOString().slice(11, 23);
@@ -47,7 +48,7 @@ const figure = (track, head, width) => {
   }
   // Refusals and failures with their words, as far as there is room.
   const middle = track.steps ? TOP + 1 : 29;
-  const marks = [...track.refused.map((one) => [one, "CasMismatch"]), ...track.failed.map((one) => [one, "failed"])].sort((a, b) => a[0][0] - b[0][0]);
+  const marks = [...track.refused.map((one) => [one, "CasMismatch"]), ...track.failed.map((one) => [one, one[5]])].sort((a, b) => a[0][0] - b[0][0]);
   const places = marks.map(([[ms]]) => x(ms));
   marks.forEach(([[, , exchange], word], i) => {
     const here = places[i];
@@ -73,8 +74,9 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   const chosen = h("span.tr-chosen");
   const bar = h("div.tr-head", h("span.strong", "State over time"), h("span.muted.cut.tr-say", "on the capture's clock, UTC"), h("span.grow"), chosen, tally, h("div.tr-find", icon("search", 14), field));
   const cursor = h("div.tr-cursor", { hidden: true });
-  const list = h("div.tr-list", { role: "list", "aria-label": "Tracks" });
-  const sheet = h("div.tr-sheet", list, cursor);
+  const list = h("div.tr-list");
+  const bare = h("div.hint", { hidden: true }, "No filter wrote shared data, counted a metric, used a queue or had a tick: only memory is left to show.");
+  const sheet = h("div.tr-sheet", list, bare, cursor);
   const body = h("div.tr-body.scroll", sheet);
   const axis = h("div.tr-axis", { "aria-hidden": "true" });
   const tip = h("div.tr-tip", { hidden: true });
@@ -88,13 +90,14 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   let asking = false;
   let when = null;
   let typing = 0;
+  let growing = 0;
   let at = null; // the event that keys are at: [track, event]
 
   const width = () => Math.max(60, root.clientWidth - label() - ending() - (body.offsetWidth - body.clientWidth));
   const label = () => parseFloat(getComputedStyle(root).getPropertyValue("--fw-tr-label")) || 188;
   const ending = () => parseFloat(getComputedStyle(root).getPropertyValue("--fw-tr-end")) || 96;
   const along = (ms) => label() + PAD + (ms / head.length_ms) * (width() - 2 * PAD);
-  const events = (track) => [...track.points.map((one) => [...one, ""]), ...track.refused.map((one) => [...one, "CasMismatch"]), ...track.failed.map((one) => [...one, "failed"])].sort((a, b) => a[3] - b[3]);
+  const events = (track) => [...track.points.map((one) => [...one, ""]), ...track.refused.map((one) => [...one, "CasMismatch"]), ...track.failed].sort((a, b) => a[3] - b[3]);
 
   const spoken = (track, event) => {
     if (!event) return `${plain(track.name)}, ${track.kind}, ${plain(track.note)}, at the end ${plain(track.end)}`;
@@ -107,13 +110,14 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     if (!event) return;
     const [ms, value, exchange, , words, word] = event;
     const x = (ms / head.length_ms) * (width() - 2 * PAD) + PAD;
-    const y = track.steps && value != null ? FLOOR - ((value - track.low) / (track.high - track.low)) * (FLOOR - TOP) : track.kind === "ticks" ? FLOOR - 6 : 29;
+    const y = track.steps && value != null ? FLOOR - ((value - track.low) / (track.high - track.low)) * (FLOOR - TOP) : track.kind === "ticks" ? FLOOR - 6 : track.steps ? TOP + 1 : 29;
     row.querySelector(".fw-tr-figure").append(h("i.tr-at", { style: `left:${x}px;top:${y}px` }));
     tip.replaceChildren(h("span.num", clockOf(head.start_ms + ms)), word && h("span.del", word), words && h("span.mono.cut", text(words)), exchange >= 0 && h("span.muted", `#${exchange}`));
     const box = row.getBoundingClientRect();
     const whole = root.getBoundingClientRect();
     const from = label() + x;
-    tip.style.top = `${Math.max(2, box.top - whole.top - 24)}px`;
+    const above = box.top - whole.top - 24;
+    tip.style.top = `${above > body.offsetTop - 10 ? above : box.bottom - whole.top + 2}px`;
     tip.style.left = `${Math.min(Math.max(4, from - tip.offsetWidth / 2), whole.width - tip.offsetWidth - 4)}px`;
   };
   const choose = (event) => {
@@ -189,13 +193,21 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     chosen.replaceChildren(...(cursor.hidden ? [] : [h("i", { "aria-hidden": "true" }), ` #${model.get("selected")}`]));
     if (!cursor.hidden) cursor.style.left = `${along(when)}px`;
   };
+  // A list without items is none, to those who are read it.
+  const fill = (isList, ...kids) => {
+    bare.hidden = true;
+    if (isList) list.setAttribute("role", "list"), list.setAttribute("aria-label", "Tracks");
+    else list.removeAttribute("role"), list.removeAttribute("aria-label");
+    list.replaceChildren(...kids);
+  };
   const draw = () => {
-    list.replaceChildren(...tracks.map(make));
+    fill(true, ...tracks.map(make));
+    bare.hidden = field.value !== "" || tracks.some((track) => track.kind !== "memory");
     sheet.classList.toggle("fw-none", !tracks.length);
     drawAxis();
   };
   const nothing = () => {
-    list.replaceChildren(h("div.void", field.value ? h("span", "No track matches.") : [h("span.strong", "The filters kept nothing"), h("span", "No filter wrote shared data, counted a metric, used a queue or had a tick.")]));
+    fill(false, h("div.void", field.value ? h("span", "No track matches.") : [h("span.strong", "The filters kept nothing"), h("span", "No filter wrote shared data, counted a metric, used a queue or had a tick.")]));
     cursor.hidden = true;
     axis.replaceChildren();
   };
@@ -203,12 +215,12 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   const load = async () => {
     stale = false;
     const number = (wanted += 1);
-    const slow = setTimeout(() => list.replaceChildren(h("div.loading", { "aria-busy": "true" }, [70, 45, 60, 30].map((share) => h("div.skeleton", { style: `width:${share}%` })))), 150);
+    const slow = setTimeout(() => fill(false, h("div.loading", { "aria-busy": "true" }, [70, 45, 60, 30].map((share) => h("div.skeleton", { style: `width:${share}%` })))), 150);
     const answer = await ask("tracks", { text: field.value, first: 0 });
     clearTimeout(slow);
     if (number !== wanted) return;
     tip.hidden = true;
-    if (answer.error) return list.replaceChildren(h("div.void", h("span", text(answer.error))));
+    if (answer.error) return fill(false, h("div.void", h("span", text(answer.error))));
     head = answer;
     tracks = answer.data;
     tally.textContent = head.total === head.all ? plural(head.all, "track") : `${int(head.total)} of ${int(head.all)} tracks`;
@@ -253,7 +265,7 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     draw();
   });
   sizes.observe(root);
-  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(typing)));
+  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(typing), clearTimeout(growing)));
 
   return {
     show() {
@@ -267,6 +279,12 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
     reload() {
       stale = true;
       if (visible && !el.hidden) load();
+    },
+    // While a replay goes on the tracks wait until no more comes for a while: to draw them reads all of the trace.
+    grow() {
+      stale = true;
+      clearTimeout(growing);
+      growing = setTimeout(() => visible && !el.hidden && load(), GROWN);
     },
   };
 };
@@ -295,5 +313,6 @@ export const stateTracksView = (model, el, signal) => {
   const afresh = () => tracks.reload();
   model.on("change:selected", follow);
   model.on("change:revision", afresh);
-  signal.addEventListener("abort", () => (model.off("change:selected", follow), model.off("change:revision", afresh)));
+  model.on("change:grown", tracks.grow);
+  signal.addEventListener("abort", () => (model.off("change:selected", follow), model.off("change:revision", afresh), model.off("change:grown", tracks.grow)));
 };

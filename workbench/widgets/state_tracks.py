@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from workbench.analysis import words
 from workbench.analysis.tracks import TrackKind
 from workbench.analysis.words import count, shorten, visible
 from workbench.trace.records import NONE
@@ -37,7 +38,7 @@ class _Drawn:
         kept = _thinned(track.rows, self.values)
         points = [self._point(int(track.rows[place]), place) for place in kept.tolist()]
         refused = [self._point(row, None) for row in track.refused[:MOST_POINTS].tolist()]
-        failed = [self._point(row, None) for row in track.failed[:MOST_POINTS].tolist()]
+        failed = [[*self._point(row, None), words.failure(self.tracks.trace.row(row).a)] for row in track.failed[:MOST_POINTS].tolist()]
         low, high = self._range()
         return {
             "kind": track.kind.value,

@@ -32,7 +32,7 @@ _LONGEST_PATH = 120
 
 def timing_answer(replay: Replay, question: Mapping[str, Any]) -> Any:
     """The answer to one question, ready for JSON; WorkbenchError for one that cannot be meant."""
-    timing, part = replay.times, question.get("part", "table")
+    timing, part = replay.instructions if question.get("unit") == "fuel" else replay.times, question.get("part", "table")
     if part == "tree":
         return {"filters": list(timing.filters), **timing.tree.as_dict()}
     if part == "capture":
@@ -43,7 +43,7 @@ def timing_answer(replay: Replay, question: Mapping[str, Any]) -> Any:
     if part == "group":
         return _group(timing, cast(Dimension, dimension), int(question["key"]))
     if part == "table":
-        return _table(replay, cast(Dimension, dimension))
+        return _table(replay, timing, cast(Dimension, dimension))
     raise WorkbenchError(f"timing has no part {str(part)[:40]!r}")
 
 
@@ -55,18 +55,23 @@ def timing_sentence(timing: Timing) -> str:
         return "No filter was called, so there is no time to show."
     calls = sum(group.count for group in groups)
     most = max(groups, key=lambda group: group.total.sum)
+    made = f"{count(calls)} callbacks in {count(len(timing.exchange))} exchanges"
+    where = f"{100 * most.total.sum / (own + host):.1f}\u202f%, went to {visible(most.name)} of {visible(timing.filters[most.filter])}"
+    if timing.unit == "fuel":
+        return (
+            f"{made} executed {count(own)} instructions of the filters, as many on every machine. "
+            f"Most of them, {where}, half of its calls within {count(round(most.total.p50))}."
+        )
     return (
-        f"{count(calls)} callbacks in {count(len(timing.exchange))} exchanges took {duration(own + host)} of real time on this machine: "
+        f"{made} took {duration(own + host)} of real time on this machine: "
         f"{duration(own)} in the filters, {duration(host)} in the host. "
-        f"Most of it, {100 * most.total.sum / (own + host):.1f}\u202f%, went to {visible(most.name)} of "
-        f"{visible(timing.filters[most.filter])}, half of its calls within {duration(most.total.p50)}."
+        f"Most of it, {where}, half of its calls within {duration(most.total.p50)}."
     )
 
 
-def _table(replay: Replay, dimension: Dimension) -> dict[str, Any]:
-    timing = replay.times
-    axis, baseline = timing.axis(dimension), replay.baseline
-    low = min(axis.low, baseline.ns / 1.5)
+def _table(replay: Replay, timing: Timing, dimension: Dimension) -> dict[str, Any]:
+    axis, baseline = timing.axis(dimension), replay.baseline if timing.unit == "time" else None
+    low = min(axis.low, baseline.ns / 1.5) if baseline is not None else axis.low
     return {
         "dimension": dimension,
         "facts": _facts(timing),
@@ -75,7 +80,9 @@ def _table(replay: Replay, dimension: Dimension) -> dict[str, Any]:
         "axis": {"from_ns": low, "to_ns": axis.high, "low": axis.low, "ticks": Axis(low, axis.high).ticks},
         "filters": list(timing.filters),
         "exchanges": len(timing.exchange),
-        "baseline": asdict(baseline),
+        "baseline": None if baseline is None else asdict(baseline),
+        "unit": timing.unit,
+        "counted": replay.times.counted,
         "paths": bool((replay.facts.request >= 0).any()),
         "sentence": timing_sentence(timing),
     }
@@ -87,6 +94,10 @@ def _facts(timing: Timing) -> list[dict[str, Any]]:
     if not len(spent) or not spent.sum():
         return []
     share = 100 * own.sum() / spent.sum()
+    if timing.unit == "fuel":
+        numbers = (("p50", 0.5), ("p99", 0.99), ("Max", 1.0))
+        found = [{"label": f"Per exchange, {name}" if name == "p50" else name, "ns": float(np.quantile(own, q))} for name, q in numbers]
+        return [*found, {"label": "Mean", "ns": float(own.mean()), "note": "instructions, the host's not counted"}]
     return [
         {"label": "Per exchange, p50", "ns": float(np.quantile(spent, 0.5))},
         {"label": "p99", "ns": float(np.quantile(spent, 0.99))},

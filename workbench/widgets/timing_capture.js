@@ -1,13 +1,12 @@
 // Each exchange's time over the capture: the filters' in one strip, the host's in another, on one logarithmic axis and one clock.
-import { channel, duration, h, int, plain, plural, text } from "./fw.js";
-import { along, palette } from "./timing_scale.js";
+import { channel, h, int, plain, plural, text } from "./fw.js";
+import { along, palette, spelling } from "./timing_scale.js";
 
 const LEFT = 56;
 const RIGHT = 12;
 const STRIP = 118;
 const GAP = 12;
 const BELOW = 22;
-const TALL = 2 * STRIP + GAP + BELOW;
 const NEAR = 12;
 const COLOURS = ["accent", "host", "text", "muted", "line", "line-soft", "surface", "del", "host-soft"];
 const ANSWERED = new Set(["local", "denied", "limited"]);
@@ -36,12 +35,15 @@ export const timingCapture = (model, signal, { select, choose }) => {
   const root = h("section.timing-part", h("div.section", h("span.strong", "Over the capture"), h("span.muted.cut", "time of each exchange by when it came (UTC)"), h("span.grow"), legend), plot);
   let data = null;
   let places = [];
+  let unit = "time";
+  let say = spelling(unit);
   let hovered = -1;
 
+  const amounts = (i) => (unit === "time" ? `${say(data.points.own[i])} in the filters, ${say(data.points.host[i])} in the host` : `${say(data.points.own[i])} instructions`);
   const at = () => data.points.exchange.indexOf(model.get("selected"));
   const words = (i) => {
     const { points } = data;
-    return `#${int(points.exchange[i])} ${plain(points.request[i])}: ${duration(points.own[i])} in the filters, ${duration(points.host[i])} in the host, ${points.outcome[i]}, at ${clock(points.ms[i], true)}`;
+    return `#${int(points.exchange[i])} ${plain(points.request[i])}: ${amounts(i)}, ${points.outcome[i]}, at ${clock(points.ms[i], true)}`;
   };
 
   const strip = (context, colours, key, top, label) => {
@@ -59,7 +61,7 @@ export const timingCapture = (model, signal, { select, choose }) => {
       context.lineTo(LEFT + wide, Math.round(y(ns)) + 0.5);
       context.stroke();
       context.fillStyle = colours.muted;
-      context.fillText(duration(ns), LEFT - 8, y(ns));
+      context.fillText(say(ns), LEFT - 8, y(ns));
     }
     const colour = key === "own" ? colours.accent : colours.host;
     if (cells) {
@@ -125,16 +127,18 @@ export const timingCapture = (model, signal, { select, choose }) => {
     const wide = plot.clientWidth;
     if (!data || !wide) return;
     const ratio = window.devicePixelRatio || 1;
-    canvas.style.height = `${TALL}px`;
-    [canvas.width, canvas.height] = [Math.round(wide * ratio), Math.round(TALL * ratio)];
+    const strips = unit === "time" ? 2 : 1;
+    const tall = 8 + strips * STRIP + (strips - 1) * GAP + BELOW;
+    canvas.style.height = `${tall}px`;
+    [canvas.width, canvas.height] = [Math.round(wide * ratio), Math.round(tall * ratio)];
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     const colours = palette(plot, COLOURS);
     context.font = `11px ${getComputedStyle(plot).fontFamily}`;
     places = [];
-    const x = strip(context, colours, "own", 8, "Filters");
-    strip(context, colours, "host", 8 + STRIP + GAP, "Host");
-    const base = 8 + 2 * STRIP + GAP;
+    const x = strip(context, colours, "own", 8, unit === "time" ? "Filters" : "Filters, instructions");
+    if (unit === "time") strip(context, colours, "host", 8 + STRIP + GAP, "Host");
+    const base = 8 + strips * STRIP + (strips - 1) * GAP;
     context.strokeStyle = colours.line;
     context.lineWidth = 1;
     context.beginPath();
@@ -170,7 +174,7 @@ export const timingCapture = (model, signal, { select, choose }) => {
     const { points } = data;
     tip.replaceChildren(
       h("div", h("span.strong", `#${int(points.exchange[i])}`), " ", h("span.mono", text(points.request[i]))),
-      h("div.muted", h("span.key-f"), `${duration(points.own[i])} `, h("span.key-h"), `${duration(points.host[i])} · ${points.outcome[i]} · ${clock(points.ms[i], true)}`),
+      h("div.muted", h("span.key-f"), `${say(points.own[i])} `, unit === "time" && h("span.key-h"), `${unit === "time" ? say(points.host[i]) : "instructions"} · ${points.outcome[i]} · ${clock(points.ms[i], true)}`),
     );
     const left = Math.min(px + 12, plot.clientWidth - tip.offsetWidth - 8);
     tip.style.left = `${Math.max(8, left)}px`;
@@ -221,10 +225,10 @@ export const timingCapture = (model, signal, { select, choose }) => {
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
   signal.addEventListener("abort", () => (sized.disconnect(), themed.disconnect()));
 
-  const load = async () => {
-    const answer = await ask("timing", { part: "capture" });
+  const load = async (inUnit) => {
+    const answer = await ask("timing", { part: "capture", unit: inUnit });
     if (answer.error) return;
-    data = answer.data;
+    [data, unit, say] = [answer.data, inUnit, spelling(inUnit)];
     hovered = -1;
     root.hidden = !data.exchanges;
     const seen = new Set(data.points.outcome);

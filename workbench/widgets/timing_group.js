@@ -1,5 +1,5 @@
 // What is behind one row of the timing table: its distribution functions, and the exchanges that were slowest in it.
-import { duration, durations, h, int, plain, svg, text, timeBar } from "./fw.js";
+import { durations, h, int, plain, svg, text, timeBar } from "./fw.js";
 import { along, percent, tickLabels } from "./timing_scale.js";
 
 const TALL = 132;
@@ -21,11 +21,14 @@ const stairs = ([times, shares], axis) => {
   return `${steps.join("")}L1000 0`;
 };
 
-const ecdf = (data, row, axis, baseline) =>
+// Without host time the filter's curve is the whole.
+const shows = (data, id, baseline) => data.curves[id][0].some((ns) => ns > 0) && (id !== "total" || baseline);
+
+const ecdf = (data, row, { axis, baseline, say }) =>
   h(
     "figure.ecdf",
-    { "aria-label": `Share of calls within a time. Filter: half within ${duration(row.own.p50)}, 99 of 100 within ${duration(row.own.p99)}. Host: half within ${duration(row.host.p50)}, 99 of 100 within ${duration(row.host.p99)}.` },
-    h("figcaption", h("span.strong", "Share within"), CURVES.map(([id, label]) => h(`span.curve-key.${id}`, h("i"), label))),
+    { "aria-label": `Share of calls within a time. Filter: half within ${say(row.own.p50)}, 99 of 100 within ${say(row.own.p99)}. Host: half within ${say(row.host.p50)}, 99 of 100 within ${say(row.host.p99)}.` },
+    h("figcaption", h("span.strong", "Share within"), CURVES.map(([id, label]) => shows(data, id, baseline) && h(`span.curve-key.${id}`, h("i"), label))),
     h(
       "div.ecdf-plot",
       SHARES.map((share) => h("span.ecdf-share", { style: `top:${percent(1 - share)}` }, share === 0.99 ? "" : `${Math.round(100 * share)}`)),
@@ -36,15 +39,17 @@ const ecdf = (data, row, axis, baseline) =>
           { viewBox: `0 0 1000 ${TALL}`, preserveAspectRatio: "none", "aria-hidden": "true" },
           SHARES.map((share) => svg("line", { class: "grid", x1: 0, x2: 1000, y1: (1 - share) * TALL, y2: (1 - share) * TALL })),
           axis.ticks.map((ns) => svg("line", { class: "grid", x1: 1000 * along(axis, ns), x2: 1000 * along(axis, ns), y1: 0, y2: TALL })),
-          svg("line", { class: "empty", x1: 1000 * along(axis, baseline.ns), x2: 1000 * along(axis, baseline.ns), y1: 0, y2: TALL }),
-          CURVES.map(([id]) => data.curves[id][0].some((ns) => ns > 0) && svg("path", { class: `curve ${id}`, d: stairs(data.curves[id], axis) })),
+          baseline && svg("line", { class: "empty", x1: 1000 * along(axis, baseline.ns), x2: 1000 * along(axis, baseline.ns), y1: 0, y2: TALL }),
+          CURVES.map(([id]) => shows(data, id, baseline) && svg("path", { class: `curve ${id}`, d: stairs(data.curves[id], axis) })),
         ),
       ),
-      h("div.ecdf-axis.axis", tickLabels(axis)),
+      h("div.ecdf-axis.axis", tickLabels(axis, say)),
     ),
   );
 
-const slowest = (data, { select, choose, model }) => {
+const heading = (unit) => (unit === "fuel" ? "Exchanges with most instructions" : "Slowest exchanges");
+
+const slowest = (data, { unit, say }, { select, choose, model }) => {
   const most = Math.max(1, ...data.slowest.map((one) => one.own_ns + one.host_ns));
   const list = h("div.slow-list", { role: "listbox", "aria-label": "Slowest exchanges" });
   const mark = () => {
@@ -62,7 +67,7 @@ const slowest = (data, { select, choose, model }) => {
         h("span.num.muted", `#${int(one.exchange)}`),
         h("span.mono.cut", { title: plain(`${one.method} ${one.path}`) }, text(`${one.method} ${one.path}`)),
         timeBar(one.own_ns, one.host_ns, most),
-        h("span.num", durations(one.own_ns, one.host_ns)),
+        h("span.num", unit === "fuel" ? say(one.own_ns) : durations(one.own_ns, one.host_ns)),
       ),
     ),
   );
@@ -80,16 +85,16 @@ const slowest = (data, { select, choose, model }) => {
     pick(Number(next.dataset.slow));
   });
   mark();
-  return h("div.slowest", h("div.slow-head.strong", data.slowest.length ? "Slowest exchanges" : "Made for no exchange"), list);
+  return h("div.slowest", h("div.slow-head.strong", data.slowest.length ? heading(unit) : "Made for no exchange"), list);
 };
 
 /** The opened part below a row: drawn when the answer is there. */
 export const timingGroup = (ask, dimension, row, table, doors) => {
   const cell = h("div.group-cell", { role: "gridcell", "aria-busy": "true" }, h("div.skeleton", { style: "width:40%" }));
-  ask("timing", { part: "group", dimension, key: row.key }).then(({ data, error }) => {
+  ask("timing", { part: "group", dimension, key: row.key, unit: table.unit }).then(({ data, error }) => {
     cell.setAttribute("aria-busy", "false");
     if (error) return cell.replaceChildren(h("span.del", text(error)));
-    cell.replaceChildren(ecdf(data, row, table.axis, table.baseline), slowest(data, doors));
+    cell.replaceChildren(ecdf(data, row, table), slowest(data, table, doors));
   });
   return h("div.group", { role: "row", "aria-level": 2, "aria-label": `${doors.name}: distribution and slowest exchanges` }, cell);
 };

@@ -1,6 +1,6 @@
 // Where the time goes: width is time, from all exchanges down to the filter's own code and each hostcall.
-import { duration, h, int, plain, share, text } from "./fw.js";
-import { percent } from "./timing_scale.js";
+import { h, int, plain, share, text } from "./fw.js";
+import { percent, spelling } from "./timing_scale.js";
 
 const ROW = 26;
 const NARROWEST = 0.0008;
@@ -10,23 +10,26 @@ const title = (node) => ({ all: "All", traffic: "Exchanges and ticks", start: "S
 
 /** `timingIcicle(signal)` gives its root and `show(tree)`. */
 export const timingIcicle = (signal) => {
-  const say = h("span.muted.cut.icicle-say");
+  const heading = h("span.strong");
+  const told = h("span.muted.cut.icicle-say");
   const back = h("button.btn", { type: "button", hidden: true, onclick: () => zoom(path.slice(0, -1)) }, "Zoom out");
   const rows = h("div.icicle-rows", { role: "tree", "aria-label": "Where the time goes" });
-  const root = h("section.timing-part.icicle", h("div.section", h("span.strong", "Where the time goes"), say, h("span.grow"), back), rows);
+  const root = h("section.timing-part.icicle", h("div.section", heading, told, h("span.grow"), back), rows);
   let tree = null;
+  let unit = "time";
+  let say = spelling(unit);
   let path = [];
   let current = "";
-  const RESTING = "filter, callback, then its own code and the hostcalls; width is time, click to zoom";
+  let resting = "";
 
   const node = (steps) => steps.reduce((at, step) => at?.children[step], tree);
   const words = (steps, one) => {
     const whole = tree.ns || 1;
     const parent = steps.length ? node(steps.slice(0, -1)) : null;
-    const times = one.kind === "own" ? "" : one.kind === "hostcall" ? "" : `, ${duration(one.ns - one.host_ns)} in the filter and ${duration(one.host_ns)} in the host`;
+    const times = one.kind === "own" || one.kind === "hostcall" || unit === "fuel" ? "" : `, ${say(one.ns - one.host_ns)} in the filter and ${say(one.host_ns)} in the host`;
     const calls = ["own", "all", "traffic", "start"].includes(one.kind) ? "" : `, ${int(one.count)} ${one.kind === "hostcall" ? "hostcalls" : "calls"}`;
     const inside = parent && parent.kind !== "all" && parent.ns ? `, ${share(one.ns / parent.ns)} of ${title(parent)}` : "";
-    return `${title(one)}: ${duration(one.ns)}${times}${calls}, ${share(one.ns / whole)} of all${inside}`;
+    return `${title(one)}: ${say(one.ns)}${times}${calls}, ${share(one.ns / whole)} of all${inside}`;
   };
 
   const draw = (focus = false) => {
@@ -35,7 +38,7 @@ export const timingIcicle = (signal) => {
     const put = (one, steps, left, wide, level) => {
       if (wide < NARROWEST) return;
       const id = steps.join(".");
-      const label = `${title(one)}, ${duration(one.ns)}${level && wide * room > 180 && tree.ns ? `, ${share(one.ns / tree.ns)}` : ""}`;
+      const label = `${title(one)}, ${say(one.ns)}${level && wide * room > 180 && tree.ns ? `, ${share(one.ns / tree.ns)}` : ""}`;
       boxes.push(
         h(
           "div.part",
@@ -67,7 +70,7 @@ export const timingIcicle = (signal) => {
     rows.style.height = `${depth * ROW - 1}px`;
     rows.replaceChildren(...boxes);
     back.hidden = !path.length;
-    say.textContent = RESTING;
+    told.textContent = resting;
     const at = boxes.find((box) => box.dataset.at === current) ?? boxes.find((box) => box.dataset.at === path.join(".")) ?? boxes[0];
     at.tabIndex = 0;
     if (focus) at.focus();
@@ -81,10 +84,10 @@ export const timingIcicle = (signal) => {
   };
   const over = (event) => {
     const box = event.target.closest?.(".fw-part");
-    say.textContent = box ? plain(words(steps(box), node(steps(box)))) : RESTING;
+    told.textContent = box ? plain(words(steps(box), node(steps(box)))) : resting;
   };
   rows.addEventListener("pointerover", over);
-  rows.addEventListener("pointerleave", () => (say.textContent = RESTING));
+  rows.addEventListener("pointerleave", () => (told.textContent = resting));
   rows.addEventListener("focusin", over);
   rows.addEventListener("click", (event) => {
     const box = event.target.closest(".fw-part");
@@ -123,8 +126,10 @@ export const timingIcicle = (signal) => {
   sized.observe(rows);
   signal.addEventListener("abort", () => sized.disconnect());
 
-  const show = (data) => {
-    tree = data;
+  const show = (data, inUnit) => {
+    [tree, unit, say] = [data, inUnit, spelling(inUnit)];
+    heading.textContent = unit === "time" ? "Where the time goes" : "Where the instructions go";
+    resting = unit === "time" ? "filter, callback, then its own code and the hostcalls; width is time, click to zoom" : "filter, then callback; width is instructions, click to zoom";
     // what starts the filters happens once, and would leave little room for the rest
     const traffic = tree.children.findIndex((child) => child.kind === "traffic");
     [path, current] = [tree.children.length > 1 && traffic >= 0 ? [traffic] : [], ""];

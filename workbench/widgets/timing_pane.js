@@ -1,12 +1,18 @@
 // The Timing view: the whole in figures, where the time goes, each distribution, and over the capture.
-import { channel, duration, h, int, text } from "./fw.js";
+import { channel, choice, duration, h, int, text } from "./fw.js";
+import { spelling } from "./timing_scale.js";
 import { timingTable } from "./timing_table.js";
 import { timingIcicle } from "./timing_icicle.js";
 import { timingCapture } from "./timing_capture.js";
 
+const UNITS = [
+  ["time", "Real time"],
+  ["fuel", "Instructions"],
+];
+
 const facts = (data) => [
-  ...data.facts.map((fact) => h("div", h("div.fact-name", fact.label), h("div.fact-value", duration(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
-  h("div", h("div.fact-name", "Empty hostcall"), h("div.fact-value", duration(data.baseline.ns), h("small.on-wide", ` p50 of ${int(data.baseline.calls)}, this machine`))),
+  ...data.facts.map((fact) => h("div", h("div.fact-name", fact.label), h("div.fact-value", spelling(data.unit)(fact.ns), fact.note && h("small", ` ${fact.note}`)))),
+  data.baseline && h("div", h("div.fact-name", "Empty hostcall"), h("div.fact-value", duration(data.baseline.ns), h("small.on-wide", ` p50 of ${int(data.baseline.calls)}, this machine`))),
 ];
 
 /** A pane of the dashboard: draws into `el` when first shown. */
@@ -22,26 +28,37 @@ export const timingPane = (model, el, signal, doors = {}) => {
     blank.hidden = !nothing;
     parts.hidden = Boolean(nothing);
     if (nothing) return words(nothing);
-    figures.replaceChildren(...facts(data));
+    const units = data.counted && choice("Unit", UNITS, unit, (id) => {
+      if (id === unit) return;
+      unit = id;
+      table.reset();
+      load();
+    });
+    figures.replaceChildren(...[...facts(data), units && h("span.units", units)].filter(Boolean));
     sentence.replaceChildren(...text(data.sentence));
   };
   const blank = h("div.void", h("div.skeleton", { style: "width:30%" }));
   const figures = h("div.facts");
   const sentence = h("p.say");
   const icicle = timingIcicle(signal);
-  const table = timingTable(model, signal, { select, choose: doors.choose, told });
+  const table = timingTable(model, signal, { select, choose: doors.choose, told, unit: () => unit });
   const capture = timingCapture(model, signal, { select, choose: doors.choose });
   const parts = h("div", { hidden: true }, figures, sentence, icicle.root, table.root, capture.root);
   el.append(h("div.timing.scroll", { tabindex: 0, "aria-label": "Timing" }, blank, parts));
   let fresh = false;
+  let unit = "time";
 
   const shown = async () => {
     if (fresh) return;
     fresh = true;
+    await load();
+  };
+  const load = async () => {
+    const wanted = unit;
     await table.load();
-    const tree = await ask("timing", { part: "tree" });
-    if (tree.data) icicle.show(tree.data);
-    await capture.load();
+    const tree = await ask("timing", { part: "tree", unit: wanted });
+    if (tree.data) icicle.show(tree.data, wanted);
+    await capture.load(wanted);
   };
   const reload = () => {
     fresh = false;

@@ -1,6 +1,6 @@
 // The distributions of one dimension, a row each: the filter's own time above the line, the host's hatched below it.
 import { channel, choice, duration, h, int, ordinal, plain, plural, share, text, timeBar } from "./fw.js";
-import { along, outline, percent, tickLabels } from "./timing_scale.js";
+import { along, outline, percent, spelling, tickLabels } from "./timing_scale.js";
 import { timingGroup } from "./timing_group.js";
 
 const SHOWN_AT_FIRST = 10;
@@ -12,18 +12,18 @@ const DIMENSIONS = [
 ];
 const HEADS = { callbacks: "Callback", hostcalls: "Hostcall", filters: "Filter", paths: "Path" };
 
-const both = (own, host) => [h("span", own > 0 ? duration(own) : "0"), h("span.muted", host > 0 ? duration(host) : "0")];
+const both = (say, own, host) => [h("span", own > 0 ? say(own) : "0"), h("span.muted", host > 0 ? say(host) : say === duration ? "0" : "")];
 const sumOf = (row) => row.own.sum + row.host.sum;
 const total = (rows) => rows.reduce((sum, row) => sum + sumOf(row), 0);
 
-const distribution = (row, axis, baseline) => {
+const distribution = (row, { axis, baseline, say }) => {
   const most = Math.max(1, ...row.own.histogram, ...row.host.histogram);
   const marks = (spread, side) => ["p50", "p99"].map((name) => spread[name] > 0 && h(`i.mark.${name}.${side}`, { style: `left:${percent(along(axis, spread[name]))}` }));
   return h(
     "div.distribution",
-    { role: "img", "aria-label": `filter: half within ${duration(row.own.p50)}, 99 of 100 within ${duration(row.own.p99)}; host: half within ${duration(row.host.p50)}, 99 of 100 within ${duration(row.host.p99)}` },
+    { role: "img", "aria-label": `filter: half within ${say(row.own.p50)}, 99 of 100 within ${say(row.own.p99)}; host: half within ${say(row.host.p50)}, 99 of 100 within ${say(row.host.p99)}` },
     axis.ticks.map((ns) => h("i.tick", { style: `left:${percent(along(axis, ns))}` })),
-    h("i.empty-line", { style: `left:${percent(along(axis, baseline.ns))}` }),
+    baseline && h("i.empty-line", { style: `left:${percent(along(axis, baseline.ns))}` }),
     row.own.sum > 0 && h("div.own-bins", { style: `clip-path:${outline(row.own.histogram, axis, most, true)}` }),
     row.host.sum > 0 && h("div.host-bins", { style: `clip-path:${outline(row.host.histogram, axis, most, false)}` }),
     marks(row.own, "above"),
@@ -32,8 +32,10 @@ const distribution = (row, axis, baseline) => {
 };
 
 /** `timingTable(model, signal, { select, choose })` gives its root and `load()`, which draws afresh; `told(data)` gets what was drawn. */
-export const timingTable = (model, signal, { select, choose, told }) => {
+export const timingTable = (model, signal, { select, choose, told, unit: inUnit }) => {
   const ask = channel(model, signal);
+  // one element that is a row by itself: a grid holds nothing but rows
+  const alone = (...made) => h("div", { role: "row" }, h("div", { role: "gridcell" }, h(...made)));
   const body = h("div.timing-table", { role: "treegrid", "aria-readonly": "true" });
   const bar = h("div.section.timing-bar");
   const root = h("section.timing-part", bar, body);
@@ -45,7 +47,7 @@ export const timingTable = (model, signal, { select, choose, told }) => {
   const groupName = (row) => (row.filter >= 0 ? `${row.filter + 1} ${plain(data.filters[row.filter])}, ${plain(row.name)}` : plain(row.name));
 
   const line = (row, most) => {
-    const { axis, baseline } = data;
+    const { say } = data;
     const prefix = dimension === "callbacks" || dimension === "hostcalls" ? "proxy_" : "";
     const name = dimension === "filters" ? data.filters[row.filter] : row.name;
     return h(
@@ -53,12 +55,12 @@ export const timingTable = (model, signal, { select, choose, told }) => {
       { role: "row", tabindex: -1, "data-key": row.key, "aria-expanded": opened === row.key, "aria-level": 1, "aria-label": `${groupName(row)}, ${plural(row.count, unit())}`, onclick: () => toggle(row.key) },
       h("div.of", { role: "rowheader" }, row.filter >= 0 && ordinal(row.filter, data.filters[row.filter]), h("span.mono.cut", { title: plain(`${row.filter >= 0 ? `${data.filters[row.filter]} ` : ""}${prefix}${row.name}`) }, text(name))),
       h("div.num.muted.calls", { role: "gridcell" }, int(row.count)),
-      h("div", { role: "gridcell" }, distribution(row, axis, baseline)),
-      h("div.pair.p50", { role: "gridcell" }, both(row.own.p50, row.host.p50)),
-      h("div.pair.p90", { role: "gridcell" }, both(row.own.p90, row.host.p90)),
-      h("div.pair.p99", { role: "gridcell" }, both(row.own.p99, row.host.p99)),
-      h("div.pair.max", { role: "gridcell" }, both(row.own.max, row.host.max)),
-      h("div.sum", { role: "gridcell" }, timeBar(row.own.sum, row.host.sum, most), h("div.pair", both(row.own.sum, row.host.sum))),
+      h("div", { role: "gridcell" }, distribution(row, data)),
+      h("div.pair.p50", { role: "gridcell" }, both(say, row.own.p50, row.host.p50)),
+      h("div.pair.p90", { role: "gridcell" }, both(say, row.own.p90, row.host.p90)),
+      h("div.pair.p99", { role: "gridcell" }, both(say, row.own.p99, row.host.p99)),
+      h("div.pair.max", { role: "gridcell" }, both(say, row.own.max, row.host.max)),
+      h("div.sum", { role: "gridcell" }, timeBar(row.own.sum, row.host.sum, most), h("div.pair", both(say, row.own.sum, row.host.sum))),
     );
   };
 
@@ -66,13 +68,13 @@ export const timingTable = (model, signal, { select, choose, told }) => {
 
   const head = () => {
     const { axis, baseline } = data;
-    const empty = { ns: baseline.ns, label: "empty", title: `An empty hostcall on this machine: ${duration(baseline.ns)}, p50 of ${int(baseline.calls)}. Most of it is reading the clock, as for every call.` };
+    const empty = baseline && { ns: baseline.ns, label: "empty", title: `An empty hostcall on this machine: ${duration(baseline.ns)}, p50 of ${int(baseline.calls)}. Most of it is reading the clock, as for every call.` };
     return h(
       "div.timing-row.heads",
       { role: "row" },
       h("div", { role: "columnheader" }, HEADS[dimension]),
       h("div.num.calls", { role: "columnheader" }, unit() === "call" ? "Calls" : "Exchanges"),
-      h("div.axis", { role: "columnheader", "aria-label": `Distribution of the time of each ${unit()}, logarithmic` }, tickLabels(axis, [empty])),
+      h("div.axis", { role: "columnheader", "aria-label": `Distribution of the time of each ${unit()}, logarithmic` }, tickLabels(axis, data.say, baseline ? [empty] : [])),
       h("div.num.p50", { role: "columnheader" }, h("i.key-p50"), "p50"),
       h("div.num.p90", { role: "columnheader" }, "p90"),
       h("div.num.p99", { role: "columnheader" }, h("i.key-p99"), "p99"),
@@ -95,10 +97,10 @@ export const timingTable = (model, signal, { select, choose, told }) => {
     const parts = [
       head(),
       ...lines(shown, most),
-      left > 0 && h("button.more", { type: "button", onclick: () => ((all = true), draw()) }, `Show ${int(left)} more`, h("span.muted", whole ? `, together ${share(1 - total(shown) / whole)} of the time` : "")),
-      all && served.length > SHOWN_AT_FIRST && h("button.more", { type: "button", onclick: () => ((all = false), draw()) }, `Show the ${SHOWN_AT_FIRST} that take most only`),
+      left > 0 && alone("button.more", { type: "button", onclick: () => ((all = true), draw()) }, `Show ${int(left)} more`, h("span.muted", whole ? `, together ${share(1 - total(shown) / whole)} of the time` : "")),
+      all && served.length > SHOWN_AT_FIRST && alone("button.more", { type: "button", onclick: () => ((all = false), draw()) }, `Show the ${SHOWN_AT_FIRST} that take most only`),
       ...(all && starts.length ? [h("div.divider", { role: "row" }, h("span", { role: "gridcell" }, "Starting the filters", h("span.muted", " once each, for no exchange"))), ...lines(starts, Math.max(1, ...starts.map(sumOf)))] : []),
-      ...(served.length ? [] : [h("div.void", h("span", dimension === "paths" ? "Connections have no paths." : "No such call was made."))]),
+      ...(served.length ? [] : [alone("div.void", h("span", dimension === "paths" ? "Connections have no paths." : "No such call was made."))]),
     ];
     body.replaceChildren(...parts.filter(Boolean));
     const rows = [...body.querySelectorAll(".fw-callback")];
@@ -138,22 +140,27 @@ export const timingTable = (model, signal, { select, choose, told }) => {
 
   const load = async () => {
     const wanted = dimension;
-    const answer = await ask("timing", { part: "table", dimension });
+    const answer = await ask("timing", { part: "table", dimension, unit: inUnit() });
     if (wanted !== dimension) return;
     if (answer.error) return told(answer);
     data = answer.data;
+    data.say = spelling(data.unit);
+    root.classList.toggle("fw-counts", data.unit === "fuel");
     opened = data.rows.some((row) => row.key === opened) ? opened : null;
     bar.replaceChildren(
-      choice("What is timed", DIMENSIONS.filter(([id]) => id !== "paths" || data.paths), dimension, (id) => {
+      choice("What is timed", DIMENSIONS.filter(([id]) => (id !== "paths" || data.paths) && (id !== "hostcalls" || data.unit === "time")), dimension, (id) => {
         if (id === dimension) return;
         [dimension, opened, all] = [id, null, false];
         load();
       }),
       h("span.grow"),
-      h("span.legend", h("span.key-f"), "Filter, above", h("span.key-h"), "Host, below"),
+      data.unit === "time" ? h("span.legend", h("span.key-f"), "Filter, above", h("span.key-h"), "Host, below") : h("span.legend", "instructions"),
     );
     draw();
     told(answer);
   };
-  return { root, load };
+  const reset = () => {
+    if (dimension === "hostcalls") [dimension, opened] = ["callbacks", null];
+  };
+  return { root, load, reset };
 };

@@ -9,12 +9,13 @@ use cel::Value;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
-/// What Envoy gives for the attributes that are not text.
+/// What an attribute is. Envoy gives numbers as 8 bytes; what is none of its own may be JSON, which other filters keep.
 enum Kind {
     Text,
     Number,
     Flag,
     Headers,
+    Other,
 }
 
 fn kind_of(path: &[String]) -> Kind {
@@ -22,7 +23,8 @@ fn kind_of(path: &[String]) -> Kind {
         ["request", "headers"] => Kind::Headers,
         ["request", "size" | "total_size"] | ["source" | "destination", "port"] | ["connection", "id"] => Kind::Number,
         ["connection", "mtls"] => Kind::Flag,
-        _ => Kind::Text,
+        ["request" | "source" | "destination" | "connection", _] => Kind::Text,
+        _ => Kind::Other,
     }
 }
 
@@ -77,6 +79,10 @@ impl Attributes {
         match (kind_of(path), <[u8; 8]>::try_from(&bytes[..])) {
             (Kind::Number, Ok(number)) => Value::Int(i64::from_le_bytes(number)),
             (Kind::Flag, _) => Value::Bool(bytes.first().is_some_and(|&byte| byte != 0)),
+            (Kind::Other, _) => serde_json::from_slice::<serde_json::Value>(&bytes)
+                .ok()
+                .and_then(|json| cel::to_value(json).ok())
+                .unwrap_or_else(|| text_of(bytes)),
             _ => text_of(bytes),
         }
     }

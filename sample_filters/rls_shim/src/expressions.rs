@@ -9,6 +9,7 @@ use cel::objects::{Key, Map};
 use cel::{Context, ExecutionError, IdedExpr, Program, Value};
 
 use crate::attributes::{attribute_length, Attributes};
+use crate::strings;
 
 /// A CEL text, parsed, with the paths of the attributes that it names.
 pub struct Expression {
@@ -185,11 +186,7 @@ fn path_of(expr: &Expr) -> Option<Vec<&str>> {
 pub fn functions() -> Context<'static> {
     let mut context = Context::default();
     context.add_function("string", string);
-    context.add_function("lowerAscii", |This(text): This<Arc<String>>| text.to_ascii_lowercase());
-    context.add_function("upperAscii", |This(text): This<Arc<String>>| text.to_ascii_uppercase());
-    context.add_function("trim", |This(text): This<Arc<String>>| text.trim().to_owned());
-    context.add_function("split", split);
-    context.add_function("replace", |This(text): This<Arc<String>>, old: Arc<String>, new: Arc<String>| text.replace(&*old, &new));
+    strings::add(&mut context);
     context.add_function("queryMap", query_map);
     context.add_function("decodeQueryString", query_map);
     context
@@ -202,11 +199,6 @@ fn string(This(value): This<Value>) -> Result<Value, ExecutionError> {
     }
 }
 
-fn split(This(text): This<Arc<String>>, by: Arc<String>) -> Result<Value, ExecutionError> {
-    let parts = text.split(by.as_str()).map(|part| Value::String(Arc::new(part.to_owned())));
-    Ok(Value::List(Arc::new(parts.collect())))
-}
-
 /// A query as a map. Of several values of one name the first counts, or with `true` as a second argument all, as a list.
 fn query_map(Arguments(arguments): Arguments) -> Result<Value, ExecutionError> {
     let query = match arguments.first() {
@@ -217,7 +209,9 @@ fn query_map(Arguments(arguments): Arguments) -> Result<Value, ExecutionError> {
     let repeats = matches!(arguments.get(1), Some(Value::Bool(true)));
     let mut found: HashMap<String, Vec<Value>> = HashMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // as in the original, a second `=` ends the value
+        let mut parts = pair.split('=');
+        let (name, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         found.entry(decoded(name)).or_default().push(Value::String(Arc::new(decoded(value))));
     }
     let map = found.into_iter().map(|(name, mut values)| {
@@ -227,7 +221,7 @@ fn query_map(Arguments(arguments): Arguments) -> Result<Value, ExecutionError> {
     Ok(Value::Map(Map { map: Arc::new(map.collect()) }))
 }
 
-/// Text of a query as it is meant: `+` is a space, `%41` a byte.
+/// Text of a query with `%41` as the byte; `+` stays, as in the original.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -239,7 +233,6 @@ fn decoded(text: &str) -> String {
                 bytes.push(meant);
                 rest = &rest[2..];
             }
-            (b'+', _) => bytes.push(b' '),
             _ => bytes.push(byte),
         }
     }

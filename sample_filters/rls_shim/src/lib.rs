@@ -8,6 +8,7 @@ mod expressions;
 mod messages;
 mod plan;
 mod selectors;
+mod strings;
 mod typed;
 
 use std::collections::VecDeque;

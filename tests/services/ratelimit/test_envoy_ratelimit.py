@@ -30,6 +30,9 @@ descriptors:
     rate_limit: {unit: minute, requests_per_unit: 2}
     share_threshold: true
   - key: file
+    value: "doc/*"
+    rate_limit: {unit: minute, requests_per_unit: 1}
+  - key: file
     value: "*.pdf"
     rate_limit: {unit: minute, requests_per_unit: 1}
   - key: shadow
@@ -119,7 +122,9 @@ def test_patterns() -> None:
     assert [ask(t, "toys", {"file": f"img/{t}.png"}).code for t in range(3)] == [OK, OK, OVER_LIMIT]
     assert ask(3, "toys", {"file": "img/9.png"}).limits[0].key == "file=img/*"
     # without share_threshold each value has a counter of its own
-    assert [ask(4, "toys", {"file": name}).code for name in ("a.pdf", "b.pdf", "a.pdf")] == [OK, OK, OVER_LIMIT]
+    assert [ask(4, "toys", {"file": name}).code for name in ("doc/a", "doc/b", "doc/a")] == [OK, OK, OVER_LIMIT]
+    # only at the end is a * more than itself
+    assert [len(ask(5, "toys", {"file": name}).limits) for name in ("a.pdf", "*.pdf")] == [0, 1]
 
 
 def test_shadow_mode() -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from ...errors import ConfigError
 from ..calls import LimitState
-from ..scripted import fits
 from ..yamlfile import Item, load, parse_all
 from .faults import Fault
 from .messages import OK, OVER_LIMIT, SHOULD, UNITS, RateLimitResponse
@@ -62,11 +61,11 @@ class _Level:
     """The pattern whose values have one counter together."""
 
     def find(self, key: str, value: str) -> _Level | None:
-        """The exact pair, or the first pattern that fits it, or the key alone."""
+        """The exact pair, or the first that ends with * and is its beginning, or the key alone."""
         full = f"{key}_{value}"
         found = self.next.get(full)
         if found is None:
-            found = next((self.next[pattern] for pattern in self.patterns if fits(pattern, full)), None)
+            found = next((self.next[begin] for begin in self.patterns if full.startswith(begin[:-1])), None)
         return self.next.get(key) if found is None else found
 
 
@@ -164,7 +163,8 @@ class EnvoyCounting(Counting):
         for (limit, entries), each in zip(found, request.descriptors, strict=True):
             hits = max(request.hits, 1) if each.hits is None else each.hits
             standing = limit if limit is None or limit.unlimited or not limit.name or limit.name not in replaced else None
-            key = compact((request.domain, entries, standing.unit if standing is not None else 0))
+            # windows of different units that begin together have one counter, as there
+            key = compact((request.domain, entries))
             asked.append(_Asked(standing, key, ", ".join(f"{name}={value}" for name, value in entries), _group(each), hits))
         service = f"ratelimit {request.domain}"
         return lambda time_ns: self._decide(asked, service, time_ns)
@@ -182,7 +182,7 @@ class EnvoyCounting(Counting):
             level = level.find(key, value)
             if level is None:
                 break
-            if level.shared is not None and fits(level.shared, f"{key}_{value}"):
+            if level.shared is not None:
                 entries[place] = (key, level.shared.removeprefix(f"{key}_"))
             if place == len(entries) - 1:
                 limit = level.limit
@@ -269,7 +269,7 @@ def _level(item: Item | None, path: str) -> _Level:
         if given.get("rate_limit") is not None:
             below.limit = _limit(given["rate_limit"], f"{path}{full}", flags)
         level.next[full], level.lines[full] = below, each.line
-        if "*" in full:
+        if full.endswith("*"):
             level.patterns.append(full)
     return level
 

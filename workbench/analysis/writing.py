@@ -1,0 +1,20 @@
+"""Results to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from ..errors import ReplayError
+
+__all__ = ["write_file"]
+
+
+def write_file(path: str | Path, write: Callable[[IO[str]], int]) -> int:
+    """Open `path` for ASCII text and give what `write` gives for it; ReplayError if the file cannot be written."""
+    try:
+        with open(path, "w", encoding="ascii", newline="\n") as file:
+            return write(file)
+    except OSError as error:
+        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
