@@ -221,7 +221,7 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
             "import time, workbench as wb",
             "capture = wb.open_capture('toys/toystore.mitm')",
             "chain = wb.Chain('toys/add_header.wasm')",
-            "@chain.intercept('proxy_add_header_map_value')",
+            "@chain.intercept('proxy_replace_header_map_value')",
             "def slow(call): time.sleep(0.2)",
             "shown = wb.Workbench(capture, chain)",
             "shown",

@@ -54,12 +54,15 @@ export const session: JupyterFrontEndPlugin<void> = {
     const listen = (kernel: Kernel.IKernelConnection | null | undefined) => {
       if (!kernel || seen.has(kernel)) return;
       seen.add(kernel);
+      const early: KernelMessage.IIOPubMessage[] = [];
       const first = (_: unknown, message: KernelMessage.IIOPubMessage) => {
         if (!isRun(message)) return;
-        kernel.iopubMessage.disconnect(first);
+        // What is said while the rest is fetched counts too.
+        if (early.push(message) > 1) return;
         void made().then((all) => {
+          kernel.iopubMessage.disconnect(first);
           all.watch(kernel);
-          all.read(kernel, message);
+          for (const each of early) all.read(kernel, each);
         });
       };
       kernel.iopubMessage.connect(first);
