@@ -98,4 +98,8 @@ def _close(view: str) -> None:
     _, workbench = _views.pop(view, (None, None))
     if workbench is not None:
         workbench.cancel()
+        if workbench.comm is not None:
+            # silently: a kernel's other clients never met this widget, and Lab logs the end of a stranger as an error
+            workbench.comm.on_msg(None)
+            workbench.comm._closed = True
         workbench.close()

@@ -219,8 +219,8 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
     code = "\n".join(
         [
             "import time, workbench as wb",
-            "capture = wb.open_capture('toys/toystore.mitm')",
-            "chain = wb.Chain('toys/add_header.wasm')",
+            f"capture = wb.open_capture({str(opened.lab.root / 'toys/toystore.mitm')!r})",
+            f"chain = wb.Chain({str(opened.lab.root / 'toys/add_header.wasm')!r})",
             "@chain.intercept('proxy_replace_header_map_value')",
             "def slow(call): time.sleep(0.2)",
             "shown = wb.Workbench(capture, chain)",
