@@ -56,8 +56,8 @@ export const session: JupyterFrontEndPlugin<void> = {
       seen.add(kernel);
       const early: KernelMessage.IIOPubMessage[] = [];
       const first = (_: unknown, message: KernelMessage.IIOPubMessage) => {
-        if (!isRun(message)) return;
-        // What is said while the rest is fetched counts too.
+        if (!early.length && !isRun(message)) return;
+        // What is said while the rest is fetched counts too, be it of the run or of its name.
         if (early.push(message) > 1) return;
         void made().then((all) => {
           kernel.iopubMessage.disconnect(first);
