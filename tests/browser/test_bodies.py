@@ -14,7 +14,7 @@ import pytest
 from .conftest import Lab, Page
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 
 EDITS = {"set": {"meta.version": 2, "items.0.price": "1.50"}, "remove": ["debug"]}

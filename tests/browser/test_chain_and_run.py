@@ -14,7 +14,7 @@ from tests.core.wat import Loop, call, wasm
 from .conftest import Lab, Page
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=1)]
 
 CODE = """import workbench as wb
 view = wb.Workbench(wb.open_capture("captures/edge.mitm"), wb.Chain(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.conftest import Lab, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 CODE = """import workbench as wb
 config = {"rate": 8, "per_s": 10, "key": "header:x-user", "methods": [], "prefix": "/"}

@@ -13,7 +13,7 @@ from tests.widgets.hostile import HOSTILE, write_hostile_capture
 
 from .conftest import Lab, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 BAD = "<img src=x onerror=window.pwned=1>\u202e"
 CODE = """import json

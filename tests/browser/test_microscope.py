@@ -15,7 +15,7 @@ from .conftest import Lab, Page
 from .test_workbench import CONTRAST, OVERFLOW
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 STORY = """import tempfile
 from pathlib import Path

@@ -15,7 +15,7 @@ from .test_microscope import STORY, kernel, spoken
 from .test_workbench import CONTRAST, OVERFLOW
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
-pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=2)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 
 @pytest.fixture(scope="module")

@@ -57,17 +57,26 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   };
   const rowAt = (at) => pages.get(Math.floor(at / PAGE))?.rows[at % PAGE];
 
-  const fetchPage = async (page) => {
-    if ((pages.has(page) && !pages.get(page).stale) || asked.has(page)) return;
+  let kindsDrawn = "";
+  const wanted = (page) => (!pages.has(page) || pages.get(page).stale) && !asked.has(page);
+  /** Fetches what is wanted of the pages from one to another, with one question. */
+  const fetchPages = async (from, to) => {
+    while (from <= to && !wanted(from)) from += 1;
+    while (to >= from && !wanted(to)) to -= 1;
+    if (from > to) return;
     const mine = generation;
-    asked.add(page);
-    const answer = await ask("rows", { ...view, first: page * PAGE, count: PAGE });
+    const span = Array.from({ length: to - from + 1 }, (_, at) => from + at);
+    for (const page of span) asked.add(page);
+    const answer = await ask("rows", { ...view, first: from * PAGE, count: span.length * PAGE });
     if (mine !== generation) return;
-    asked.delete(page);
+    for (const page of span) asked.delete(page);
     if (answer.error) return fail(answer.error);
-    pages.delete(page);
-    pages.set(page, { rows: rowsOf(answer) });
-    if (pages.size > KEPT_PAGES) pages.delete(pages.keys().next().value);
+    const rows = rowsOf(answer);
+    for (const page of span) {
+      pages.delete(page);
+      pages.set(page, { rows: rows.slice((page - from) * PAGE, (page - from + 1) * PAGE) });
+    }
+    while (pages.size > KEPT_PAGES) pages.delete(pages.keys().next().value);
     frame(answer);
     draw();
   };
@@ -112,6 +121,9 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   };
 
   const drawKinds = (outcomes) => {
+    const now = JSON.stringify([view.outcome, outcomes]);
+    if (now === kindsDrawn) return;
+    kindsDrawn = now;
     const list = [["", "All", Object.values(outcomes).reduce((a, b) => a + b, 0)], ...Object.keys(OUTCOMES).filter((one) => outcomes[one]).map((one) => [one, OUTCOMES[one], outcomes[one]])];
     const focused = kinds.contains(kinds.getRootNode().activeElement);
     kinds.replaceChildren(
@@ -150,7 +162,6 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     for (let at = from; at < to; at += 1) {
       const row = rowAt(at);
       const top = `transform:translateY(${(base + at * ROW).toFixed(1)}px)`;
-      if (!row || pages.get(Math.floor(at / PAGE)).stale) fetchPage(Math.floor(at / PAGE));
       if (!row) {
         rows.push(h("div.row.td", { role: "row", "aria-rowindex": at + 2, style: top }, shown.map((column) => cell(column, h("div.skeleton", { style: `width:${35 + ((at * 17) % 50)}%` })))));
         continue;
@@ -162,6 +173,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
       );
     }
     layer.replaceChildren(...rows);
+    if (to > from) fetchPages(Math.floor(from / PAGE), Math.floor((to - 1) / PAGE));
     if (cursor >= from && cursor < to) grid.setAttribute("aria-activedescendant", `${uid}-${cursor}`);
     else grid.removeAttribute("aria-activedescendant");
   };
@@ -177,7 +189,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     cursor = Math.min(Math.max(at, 0), matched - 1);
     const mine = cursor;
     reveal(cursor);
-    await fetchPage(Math.floor(cursor / PAGE));
+    await fetchPages(Math.floor(cursor / PAGE), Math.floor(cursor / PAGE));
     const row = rowAt(cursor);
     // The hand may be further on by the time a page comes.
     if (row && mine === cursor) pick(row.index);
