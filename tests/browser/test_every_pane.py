@@ -55,7 +55,7 @@ WALK = """async ([view, count, panes, parts]) => {
   const grid = view.querySelector('[role=grid][aria-label=Exchanges]');
   const open = (id) => view.querySelector(`[role=tablist][aria-label=Views] [data-id=${id}]`).click();
   const found = {};
-  const look = (place) => { const seen = check(view); if (seen.length) found[place] = seen; };
+  const look = (place, pane) => { const seen = check(view.querySelector(`.fw-${pane}-pane`)); if (seen.length) found[place] = seen; };
   for (let n = 0; n < count; n += 1) {
     open('exchanges');
     grid.dispatchEvent(new KeyboardEvent('keydown', { key: n ? 'ArrowDown' : 'Home', bubbles: true, cancelable: true }));
@@ -64,12 +64,12 @@ WALK = """async ([view, count, panes, parts]) => {
     for (const part of parts) {
       details.querySelector(`[role=tab][data-id=${part}]`)?.click();
       await pause(25);
-      look(`exchange ${n}, ${part}`);
+      look(`exchange ${n}, ${part}`, "exchanges");
     }
     for (const pane of panes) {
       open(pane);
       await pause(40);
-      look(`exchange ${n}, pane ${pane}`);
+      look(`exchange ${n}, pane ${pane}`, pane);
     }
   }
   return found;
