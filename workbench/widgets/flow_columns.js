@@ -127,6 +127,8 @@ export const columnHeads = (el, { onsort, onchange }) => {
     layout();
   };
   heads.addEventListener("keydown", (event) => {
+    // A press of the button: the grid would take it for its row's, and Lab for its cell's.
+    if (event.key === "Enter" || event.key === " ") event.stopPropagation();
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
