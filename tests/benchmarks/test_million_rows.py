@@ -18,7 +18,7 @@ from tests.browser.conftest import Lab, Page, browser_path, chromium, lab, page
 
 __all__ = ["browser_path", "chromium", "lab", "page"]  # fixtures
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 UP_S, WAIT_MS, MEMORY_MB = 3.0, 100, 300
 JUMPS = 60

@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.conftest import Lab, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 CURRENT = "() => window.jupyterapp.shell.currentWidget.content.state"
 ALIVE = """async id => {

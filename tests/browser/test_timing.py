@@ -10,7 +10,7 @@ import pytest
 from .conftest import Lab, Page
 from .test_workbench import CONTRAST, OVERFLOW
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 CODE = """import workbench as wb
 RULES = {"basic_auth_rules": [{"prefix": "/productpage", "request_methods": ["GET", "POST"], "credentials": ["ok:test"]}]}
