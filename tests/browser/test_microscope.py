@@ -279,7 +279,8 @@ view""",
     scope = page.page.get_by_role("region", name="Microscope").first
     scope.locator("[data-step]").first.wait_for(timeout=60_000)
     hidden = "view => /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\ufeff\\u00ad\\u0007\\u001b\\u{e0000}-\\u{e007f}]/u.test(view.textContent)"
-    for number in range(len(HOSTILE)):
+    # some of them alone in a cell; test_every_pane.py walks through them all
+    for number in range(0, len(HOSTILE), 8):
         run(page, f"view.selected = {number}")
         scope.get_by_text(f"#{number}", exact=True).wait_for()
         for key in ("Home", "End"):
