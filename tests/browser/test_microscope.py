@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,23 @@ def run(page: Page, code: str) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def opened(lab: Lab, chromium: Any) -> Iterator[tuple[Page, Any]]:
+@contextmanager
+def story(lab: Lab, chromium: Any, notebook: str) -> Iterator[tuple[Page, Any]]:
+    """A page on which the story has run, and its dashboard."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000})
     page = Page(context.new_page(), lab)
-    page.run(lab.notebook("microscope.ipynb", STORY))
+    page.run(lab.notebook(notebook, STORY))
     view = page.page.get_by_role("region", name="Filter Workbench").first
     view.locator("[data-exchange]").first.wait_for(timeout=60_000)
     yield page, view
     page.stop_kernel()
     context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(lab: Lab, chromium: Any) -> Iterator[tuple[Page, Any]]:
+    with story(lab, chromium, "microscope.ipynb") as found:
+        yield found
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.widgets.hostile import write_hostile_capture
 
 from .conftest import Lab, Page
-from .test_microscope import STORY, kernel, spoken
+from .test_microscope import kernel, spoken, story
 from .test_workbench import CONTRAST, OVERFLOW
 
 # JupyterLab has been seen to lose widget messages to a subshell it no longer knew: one more try tells that from a fault of ours
@@ -20,14 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)
 
 @pytest.fixture(scope="module")
 def opened(lab: Lab, chromium: Any) -> Iterator[tuple[Page, Any]]:
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    page = Page(context.new_page(), lab)
-    page.run(lab.notebook("tracks.ipynb", STORY))
-    view = page.page.get_by_role("region", name="Filter Workbench").first
-    view.locator("[data-exchange]").first.wait_for(timeout=60_000)
-    yield page, view
-    page.stop_kernel()
-    context.close()
+    with story(lab, chromium, "tracks.ipynb") as found:
+        yield found
 
 
 @pytest.fixture

@@ -193,9 +193,7 @@ class Moments:
             request=_within(self.spans[0], seq),
             response=_within(self.spans[1], seq),
             properties=tuple(last.values()),
-            callouts=tuple(
-                one for one in self.called if one.seq <= seq and (seq < one.end_seq or one.end_seq < 0) and one.ended != "refused"
-            ),
+            callouts=tuple(one for one in self.called if _under_way(one, seq)),
             changed=frozenset(changed),
             _moments=self,
         )
