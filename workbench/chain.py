@@ -108,7 +108,7 @@ class Chain:
         return names.index(key)
 
     def with_filter(self, filter: Filter | str | os.PathLike[str], name: str | int | None = None) -> Chain:
-        """A new chain with one filter replaced, and without swaps.
+        """A new chain with one filter replaced.
 
         `name` is the replaced filter's name or place; without it that is the filter of the same name, or the only one there is.
         A path keeps the replaced filter's name and configuration, a `Filter` brings its own.
@@ -159,7 +159,9 @@ class Chain:
         filter_ = new if isinstance(new, Filter) else replace(old, path=Path(new), expected_sha256="")
         if expected_sha256:
             filter_ = replace(filter_, expected_sha256=expected_sha256)
-        return self._with(successors=(*self.successors, Successor(name, _named_apart(filter_, every), at)))
+        made = self.with_filters(*self.filters)
+        object.__setattr__(made, "successors", (*self.successors, Successor(name, _named_apart(filter_, every), at)))
+        return made
 
     @property
     def stages(self) -> tuple[Filter, ...]:
@@ -171,11 +173,6 @@ class Chain:
             while found[-1].name in after:
                 found.append(after[found[-1].name])
         return tuple(found)
-
-    def _with(self, *, successors: tuple[Successor, ...]) -> Chain:
-        made = Chain(*self.filters, kind=self.kind, clusters=self.clusters, foreign=self._foreign)
-        object.__setattr__(made, "successors", successors)
-        return made
 
     def _swaps(self, capture: Any) -> list[Swap]:
         from .host.driver import Swap
