@@ -116,7 +116,7 @@ const jsonChanges = (step) =>
 const pane = (one, picture, page) =>
   h(
     "div.pane",
-    h("div.pane-head", h("span.strong", one.title), h("span.muted", one.size == null ? "none" : bytes(one.size)), one.note && h("span.muted.cut", text(one.note))),
+    h("div.pane-head", h("span.strong", text(one.title)), h("span.muted", one.size == null ? "none" : bytes(one.size)), one.note && h("span.muted.cut", text(one.note))),
     one.image ? picture() : one.lines.length ? h("div.code", { role: "list" }, one.lines.map(([kind, content], at) => h("div", { role: "listitem", class: `bg-${kind}`, "data-n": kind === "gap" ? "" : at + 1 + one.begin }, kind in SPOKEN ? sign(kind) : h("span.sign"), h("span.mono", text(content))))) : h("div.hint", !one.size ? "No body." : page ? "It ends before this part." : "Nothing to show in this form."),
     one.left > 0 && h("div.hint", `\u2026 ${bytes(one.left)} more`),
   );
