@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from inspect import signature
@@ -23,6 +23,7 @@ from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
+from .analysis.redaction import SECRET_HEADERS, RedactedCapture, Redaction
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
@@ -328,6 +329,16 @@ class Replay(ReplayViews):
         chosen = self.where(which) if isinstance(which, str) else which
         return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
 
+    def redacted(self, names: Iterable[str] | Redaction = SECRET_HEADERS) -> Replay:
+        """The same replay without the values of headers that hold secrets, to be shown or exported (`analysis.redaction` says what that
+        covers). The filters saw the values: results are what they were. `names` are the headers; ConfigError for what is none.
+        """
+        redaction = names if isinstance(names, Redaction) else Redaction(names)
+        capture, trace = redaction.capture(self.capture), redaction.trace(self.trace)
+        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters)
+        shown.profile = self.profile
+        return shown
+
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
@@ -358,6 +369,8 @@ class Replay(ReplayViews):
 
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if isinstance(self.capture, RedactedCapture):
+            raise ConfigError("a redacted replay is not compared with Envoy", where=self.name, remedy="Compare the one it was made from")
         if self.chain.successors:
             raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()
