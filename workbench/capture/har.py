@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import ipaddress
 import json
-import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -32,7 +31,7 @@ _VERSION = re.compile(r"(?:http/|h)(\d)(?:\.(\d))?", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE = ("blocked", "dns", "connect")
 _OPCODES = (1, 2)
-_DAY_NS = 86_400 * 10**9
+_DAY_MS = 86_400_000
 
 
 class Facts(NamedTuple):
@@ -172,9 +171,9 @@ def _times(entry: dict[str, Any], by_mitmproxy: bool) -> tuple[int, int, int, in
 
 def _span(milliseconds: object) -> int:
     """A part of `timings` in nanoseconds; -1 is none, and nothing lasts longer than a day."""
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or not math.isfinite(milliseconds):
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or not milliseconds > 0:
         return 0
-    return round(min(max(milliseconds, 0.0), _DAY_NS / 1e6) * 1e6)
+    return round(min(milliseconds, _DAY_MS) * 1e6)
 
 
 # -- where
@@ -206,7 +205,7 @@ def _ends(entry: dict[str, Any], request: Request, by_mitmproxy: bool) -> Ends:
     upstream = None
     if isinstance(address, str) and not by_mitmproxy:
         if not isinstance(port, int):
-            port = _port(request)
+            port = _port(_text(_object(entry, "request"), "url"))
         upstream = (address.strip("[]")[:64], port)
     tls = request.scheme == b"https"
     details = entry.get("_securityDetails")
@@ -225,12 +224,12 @@ def _ends(entry: dict[str, Any], request: Request, by_mitmproxy: bool) -> Ends:
     )
 
 
-def _port(request: Request) -> int:
+def _port(url: str) -> int:
     try:
-        port = urlsplit(f"//{request.authority.decode('latin-1')}").port
+        target = urlsplit(url)
+        return target.port or (443 if target.scheme in ("https", "wss") else 80)
     except ValueError:
         return 0
-    return port or (443 if request.scheme == b"https" else 80)
 
 
 def _is_ip(name: str) -> bool:

@@ -30,7 +30,7 @@ _MOST_NOTES = 100
 _CREATOR = 4096
 _OBJECT, _LIST = ord("{"), ord("[")
 _SAVE = (
-    "Browsers save one (developer tools, Network, save all as HAR), and so does mitmproxy: mitmdump -n -r FILE.mitm --set hardump=FILE.har"
+    "Browsers save one (developer tools, Network, save all as HAR), and mitmproxy does: mitmdump -n -r FILE.mitm --set hardump=FILE.har."
 )
 
 
@@ -116,7 +116,7 @@ class HarFile:
                         self._about(name, *cursor.skip())
         except ValueError as error:
             if spans is None:
-                raise CaptureError(f"this is no HAR file: {error}", where=f"{self.path}, byte {cursor.at}", remedy=_SAVE) from None
+                raise CaptureError(f"this is no HAR file: {error} (byte {cursor.at})", where=str(self.path), remedy=_SAVE) from None
             self._note(f"Dropped the rest of the file behind entry {len(spans) // 2 - 1} (byte {cursor.at}): {error}.")
         if spans is None:
             raise CaptureError("this is a JSON file, but no HAR file: log.entries is missing", where=str(self.path), remedy=_SAVE)

@@ -56,8 +56,8 @@ class Cursor:
         elif kind in _OPENING:
             self._pass_brackets()
         else:
-            near = self._near()
-            self.at += _SCALAR.match(self._block, near).end() - near  # type: ignore[union-attr]
+            while (near := self._near()) < (end := _SCALAR.match(self._block, near).end()):  # type: ignore[union-attr]
+                self.at += end - near
             if self.at == start:
                 raise ValueError("no JSON value begins there")
         return start, self.at
