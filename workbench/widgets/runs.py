@@ -87,6 +87,8 @@ class RunningView(ReplayView):
             self._failure = None
             self._why = why
             self._number += 1
+            # before the thread begins: a watcher that looks meanwhile would else take what is about to be replayed for news
+            self._used = {path: file_digest(path) for path in self._modules()}
             self.run = {"state": "running", "number": self._number, "done": 0, "total": len(self._capture)}
             thread = self._thread = Thread(target=self._work, name="workbench-replay", daemon=True)
             thread.start()
@@ -133,7 +135,6 @@ class RunningView(ReplayView):
         try:
             chain = self._chain
             assert chain is not None
-            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.stages}
             replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial)
             spent = duration(1e9 * (time.monotonic() - began))
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
