@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import threading
-import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
