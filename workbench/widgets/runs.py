@@ -99,6 +99,8 @@ class RunningView(ReplayView):
             self._failure = None
             self._why = why
             self._number += 1
+            # before the thread begins: a watcher that looks meanwhile would else take what is about to be replayed for news
+            self._used = {path: file_digest(path) for path in self._modules()}
             self.run = {"state": "running", "number": self._number, "done": 0, "total": len(self._capture)}
             thread = self._thread = Thread(target=self._work, name="workbench-replay", daemon=True)
             thread.start()
@@ -145,7 +147,6 @@ class RunningView(ReplayView):
         try:
             chain = self._chain
             assert chain is not None
-            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.stages}
             self._redaction = None if self.redact is None else Redaction(self.redact)
             replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial, **self._settings)
             spent = duration(1e9 * (time.monotonic() - began))
