@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .host.foreign import ForeignFunction
     from .host.hook import Hook, HookFunction
     from .replay import Replay
+    from .trace.trace import Trace
 
 __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
@@ -313,6 +314,14 @@ class Chain:
         profiler = Profiler(_SAMPLE_S if profile is True else profile) if profile else None
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         notes += ("instructions were counted: real times include what that took",) if fuel else ()
+        earlier: Replay | None = None
+
+        def grown(trace: Trace) -> None:
+            nonlocal earlier
+            assert partial is not None
+            earlier = Replay(source, self, trace.snapshot(), settings, notes, called, growing=True, earlier=earlier)
+            partial(earlier)
+
         try:
             trace = replay(
                 self.stages,
@@ -325,14 +334,14 @@ class Chain:
                 cancel=cancel,
                 clusters=services,
                 swaps=swaps,
-                grown=None if partial is None else lambda trace: partial(Replay(source, self, trace.snapshot(), settings, notes, called)),
+                grown=None if partial is None else grown,
                 profiler=profiler,
             )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings, notes, called)
+            error.replay = Replay(source, self, error.trace, settings, notes, called, earlier=earlier)
             raise
         sampled = None if profiler is None else (profiler.result, round(profiler.interval_s * 1e9))
-        return Replay(source, self, trace, settings, notes, called, sampled)
+        return Replay(source, self, trace, settings, notes, called, sampled, earlier=earlier)
 
 
 class Interception:

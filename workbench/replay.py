@@ -15,7 +15,7 @@ from .analysis.connection import ConnectionResult, Connections, connection_outco
 from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
-from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.facts import Facts, FactsGatherer, Outcome
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits
@@ -53,7 +53,8 @@ class Replay(ReplayViews):
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for. `growing`:
+    the trace goes on; `earlier` is a replay of its beginning.
     """
 
     def __init__(
@@ -65,6 +66,9 @@ class Replay(ReplayViews):
         notes: tuple[str, ...] = (),
         clusters: Any = None,
         sampled: tuple[bytes, int] | None = None,
+        *,
+        growing: bool = False,
+        earlier: Replay | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -73,6 +77,8 @@ class Replay(ReplayViews):
         self.notes = notes
         self.clusters = clusters
         self.profile = None if sampled is None else GuestProfile(*sampled)
+        self._growing = growing
+        self._gatherer: FactsGatherer = FactsGatherer(trace.schema) if earlier is None else earlier._gatherer
 
     @property
     def complete(self) -> bool:
@@ -82,7 +88,7 @@ class Replay(ReplayViews):
     @cached_property
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
-        return gather_facts(self.trace)
+        return self._gatherer.facts(self.trace, last=not self._growing)
 
     @cached_property
     def searcher(self) -> Searcher:
