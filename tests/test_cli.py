@@ -189,7 +189,7 @@ def test_captures_and_outputs_that_cannot_be_used(refused: Refused, tmp_path: Pa
     assert "its folder does not exist" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path / "a" / "b"))
     assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path))
     assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", CAPTURE)
-    assert "Give a number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
+    assert "Give a whole number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_public_names() -> None:
 
     for name in set(wb.__all__) - {"Workbench"}:
         assert getattr(wb, name).__name__ in (name, f"workbench.{name}")
-    assert set(wb.__all__) <= set(dir(wb))
+    assert {name for name in dir(wb) if not name.startswith("_")} == set(wb.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = wb.nonsense
 
