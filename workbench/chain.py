@@ -204,15 +204,14 @@ class Chain:
 
     def kind_of(self) -> Kind:
         """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
-        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a filter that cannot be loaded.
+        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a file that is no module.
         """
         if self.kind is not None or not self.filters:
             return self.kind or "http"
         from .host.compose import core_interface
         from .host.module import serves_connections
 
-        files = ((each.path, each.memory_limit) for each in self.stages)
-        return "tcp" if serves_connections(files, core_interface()) else "http"
+        return "tcp" if serves_connections((each.path for each in self.stages), core_interface()) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
         """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
