@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -64,6 +65,15 @@ class Comparison:
     def differences(self) -> tuple[Difference, ...]:
         """Exchanges whose outcome or messages differ, in capture order. Real times are no difference."""
         return tuple(self._find())
+
+    def differing(self, word: str) -> npt.NDArray[np.int64]:
+        """Numbers of the exchanges that differ in a part, of `query_terms.PARTS`, in capture order."""
+        return np.array([one.exchange for one in self.differences if word in _words(one.parts)], np.int64)
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        """For each word of `query_terms.PARTS` how many exchanges differ in that part."""
+        return Counter(word for one in self.differences for word in _words(one.parts))
 
     @property
     def only(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -141,6 +151,20 @@ _MESSAGES = (
     ("downstream response", Event.DOWNSTREAM_RESPONSE),
     ("connection", Event.CONNECTION_END),
 )
+
+
+@lru_cache(maxsize=1024)
+def _words(parts: tuple[str, ...]) -> frozenset[str]:
+    """The words of `query_terms.PARTS` for a difference's parts, such as `upstream request headers`."""
+    return frozenset[str]().union(*map(_words_of, parts))
+
+
+def _words_of(part: str) -> frozenset[str]:
+    if part.startswith(("connection", "bytes")):
+        return frozenset(("any", "connection", part.rpartition(" ")[2]))
+    _, _, what = part.rpartition(" ")
+    message = "request" if part.startswith("upstream request") else "response"
+    return frozenset(("any", what) if part == what else ("any", message, what, f"{message}_{what}"))
 
 
 def _closes(a: Row, b: Row, captured: Connections) -> list[str]:

@@ -6,25 +6,29 @@ can be carried on bit by bit, so that a view need not wait for the end of a larg
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from ..capture.connection import Connection
 from ..capture.exchange import Exchange
-from ..errors import CaptureError
+from ..errors import CaptureError, QueryError, WorkbenchError
 from ..trace.trace import Trace
+from .compare import Comparison
 from .facts import Bools, Facts, Ints
 from .query_capture import ASKS
 from .query_heads import BY_HEADS, UNKNOWN, YES
-from .query_syntax import All, Either, Node, Not, Term, parse_query
+from .query_syntax import All, Either, Node, Not, Term, parse_query, terms
 from .query_trace import MASKS, mask
 
 __all__ = ["Search", "Searcher"]
 
 _KEPT_MASKS = 24
+_DIFFERS = re.compile(r"~differs\b(?:\s+\w+)?")
 _KEPT_BYTES = 16 << 20
 _CHUNKS = (1 << 22, 1 << 12, 1 << 8)
 """Exchanges that are looked at in one go, by what the query needs: the trace's columns, its heads, the capture."""
@@ -40,23 +44,46 @@ class Captured(Protocol):
 class Searcher:
     """Answers queries about one replay, and keeps what the last ones found out about the trace."""
 
-    def __init__(self, trace: Trace, capture: Captured, facts: Facts) -> None:
+    def __init__(self, trace: Trace, capture: Captured, facts: Facts, compared: Callable[[], Comparison] | None = None) -> None:
         self.trace, self.capture, self.facts = trace, capture, facts
+        self._compared = compared
         self._masks: OrderedDict[Term, Bools] = OrderedDict()
 
     def search(self, query: str) -> Search:
-        """Begin a search; QueryError where the query is wrong."""
-        return Search(self, parse_query(query))
+        """Begin a search; QueryError where the query is wrong, or asks what differs and there is no run to compare with."""
+        tree = parse_query(query)
+        self.check(query)
+        return Search(self, tree)
+
+    def check(self, query: str) -> None:
+        """QueryError where a query that is right cannot be answered here."""
+        asked = _DIFFERS.search(query)
+        if asked is None or not any(term.name == "differs" for term in terms(parse_query(query))):
+            return
+        try:
+            self._comparison()
+        except WorkbenchError as error:
+            raise QueryError(error.what, query, asked.start(), asked.end(), error.remedy) from None
+
+    def _comparison(self) -> Comparison:
+        if self._compared is None:
+            raise WorkbenchError(
+                "there is no run to compare with", remedy="Ask in a Workbench with two runs, or give `where` the other replay"
+            )
+        return self._compared()
 
     def mask(self, term: Term) -> Bools:
         """One entry an exchange for a term that the trace alone answers."""
         found = self._masks.get(term)
         if found is None:
-            found = self._masks[term] = mask(term, self.trace, self.facts)
+            found = self._masks[term] = self._differs(str(term.value)) if term.name == "differs" else mask(term, self.trace, self.facts)
             if len(self._masks) > _KEPT_MASKS:
                 self._masks.popitem(last=False)
         self._masks.move_to_end(term)
         return found
+
+    def _differs(self, part: str) -> Bools:
+        return np.isin(self.facts.exchange, self._comparison().differing(part), assume_unique=True)
 
 
 class Search:
@@ -98,7 +125,7 @@ class Search:
                 if len(left):
                     found[left] = self._holds(part, places[left], chunk)
             return found
-        if node.name in MASKS:
+        if node.name in MASKS or node.name == "differs":
             return self._of.mask(node)[places]
         found = np.zeros(len(places), bool)
         left = places
@@ -140,7 +167,7 @@ class _Chunk:
 def _cost(node: Node) -> int:
     """0 where the trace's columns answer, 1 where heads are read, 2 where the capture is."""
     if isinstance(node, Term):
-        return 0 if node.name in MASKS else 1 if node.name in BY_HEADS else 2
+        return 0 if node.name in MASKS or node.name == "differs" else 1 if node.name in BY_HEADS else 2
     if isinstance(node, Not):
         return _cost(node.inner)
     return max(map(_cost, node.parts))
