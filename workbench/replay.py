@@ -97,16 +97,22 @@ class Replay(ReplayViews):
     @cached_property
     def searcher(self) -> Searcher:
         """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
-        return Searcher(self.trace, self.capture, self.facts)
+        return self.searching()
 
-    def where(self, query: str) -> npt.NDArray[np.int64]:
+    def searching(self, compared: Callable[[], Comparison] | None = None) -> Searcher:
+        """A searcher of its own, with what this replay is compared with for `~differs`."""
+        return Searcher(self.trace, self.capture, self.facts, compared)
+
+    def where(self, query: str, against: Replay | None = None) -> npt.NDArray[np.int64]:
         """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
 
         Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
         alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
-        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`, and with a replay `against` which this
+        one is held, `~differs status`. QueryError says where a query is wrong.
         """
-        search = self.searcher.search(query)
+        searcher = self.searcher if against is None else self.searching(lambda: compare(against, self))
+        search = searcher.search(query)
         search.advance()
         return self.facts.exchange[search.hit]
 
