@@ -279,9 +279,12 @@ class Replay(ReplayViews):
             return connection_outcomes(self.trace, self._connections, self.facts)
         return outcomes(self.trace, self._exchanges, self.facts)
 
-    def to_jsonl(self, path: str | Path) -> int:
-        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
+    def to_jsonl(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written.
+
+        `progress` is called with results written and their number, at most ten times a second.
+        """
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file, progress, len(self)))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
