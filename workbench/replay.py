@@ -446,9 +446,10 @@ class Replay(ReplayViews):
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         known = {each.name.lower(): each for each in Outcome}
-        if outcome not in known:
+        wanted = known.get(str(outcome).lower())
+        if wanted is None:
             raise ConfigError(f"no outcome {brief(outcome)}", remedy=f"Give one of {', '.join(known)}")
-        return int((self.facts.outcome == known[outcome]).sum())
+        return int((self.facts.outcome == wanted).sum())
 
 
 def compare(a: Replay, b: Replay) -> Comparison:
