@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .host.foreign import ForeignFunction
     from .host.hook import Hook, HookFunction
     from .replay import Replay
+    from .trace.trace import Trace
 
 __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
@@ -203,15 +204,14 @@ class Chain:
 
     def kind_of(self) -> Kind:
         """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
-        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a filter that cannot be loaded.
+        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a file that is no module.
         """
         if self.kind is not None or not self.filters:
             return self.kind or "http"
         from .host.compose import core_interface
         from .host.module import serves_connections
 
-        files = ((each.path, each.memory_limit) for each in self.stages)
-        return "tcp" if serves_connections(files, core_interface()) else "http"
+        return "tcp" if serves_connections((each.path for each in self.stages), core_interface()) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
         """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
@@ -330,6 +330,14 @@ class Chain:
         profiler = Profiler(_SAMPLE_S if profile is True else profile) if profile else None
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         notes += ("instructions were counted: real times include what that took",) if fuel else ()
+        earlier: Replay | None = None
+
+        def grown(trace: Trace) -> None:
+            nonlocal earlier
+            assert partial is not None
+            earlier = Replay(source, self, trace.snapshot(), settings, notes, called, growing=True, earlier=earlier)
+            partial(earlier)
+
         try:
             trace = replay(
                 self.stages,
@@ -342,14 +350,14 @@ class Chain:
                 cancel=cancel,
                 clusters=services,
                 swaps=swaps,
-                grown=None if partial is None else lambda trace: partial(Replay(source, self, trace.snapshot(), settings, notes, called)),
+                grown=None if partial is None else grown,
                 profiler=profiler,
             )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings, notes, called)
+            error.replay = Replay(source, self, error.trace, settings, notes, called, earlier=earlier)
             raise
         sampled = None if profiler is None else (profiler.result, round(profiler.interval_s * 1e9))
-        return Replay(source, self, trace, settings, notes, called, sampled)
+        return Replay(source, self, trace, settings, notes, called, sampled, earlier=earlier)
 
 
 class Interception:

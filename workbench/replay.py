@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from inspect import signature
@@ -17,7 +17,7 @@ from .analysis.connection import ConnectionResult, Connections, connection_outco
 from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
-from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.facts import Facts, FactsGatherer, Outcome
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits
@@ -25,6 +25,7 @@ from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
+from .analysis.redaction import SECRET_HEADERS, RedactedCapture, Redaction
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
@@ -56,7 +57,8 @@ class Replay(ReplayViews):
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for. `growing`:
+    the trace goes on; `earlier` is a replay of its beginning.
     """
 
     def __init__(
@@ -68,6 +70,9 @@ class Replay(ReplayViews):
         notes: tuple[str, ...] = (),
         clusters: Any = None,
         sampled: tuple[bytes, int] | None = None,
+        *,
+        growing: bool = False,
+        earlier: Replay | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -76,6 +81,8 @@ class Replay(ReplayViews):
         self.notes = notes
         self.clusters = clusters
         self.profile = None if sampled is None else GuestProfile(*sampled)
+        self._growing = growing
+        self._gatherer: FactsGatherer = FactsGatherer(trace.schema) if earlier is None else earlier._gatherer
 
     @property
     def complete(self) -> bool:
@@ -85,7 +92,7 @@ class Replay(ReplayViews):
     @cached_property
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
-        return gather_facts(self.trace)
+        return self._gatherer.facts(self.trace, last=not self._growing)
 
     @cached_property
     def searcher(self) -> Searcher:
@@ -338,6 +345,16 @@ class Replay(ReplayViews):
         chosen = self.where(which) if isinstance(which, str) else which
         return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
 
+    def redacted(self, names: Iterable[str] | Redaction = SECRET_HEADERS) -> Replay:
+        """The same replay without the values of headers that hold secrets, to be shown or exported (`analysis.redaction` says what that
+        covers). The filters saw the values: results are what they were. `names` are the headers; ConfigError for what is none.
+        """
+        redaction = names if isinstance(names, Redaction) else Redaction(names)
+        capture, trace = redaction.capture(self.capture), redaction.trace(self.trace)
+        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters)
+        shown.profile = self.profile
+        return shown
+
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
@@ -372,6 +389,8 @@ class Replay(ReplayViews):
             raise ConfigError(f"is {brief(timeout)}", where="timeout", remedy=f"Give seconds above 0, {_LONGEST_WAIT_S} at most")
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if isinstance(self.capture, RedactedCapture):
+            raise ConfigError("a redacted replay is not compared with Envoy", where=self.name, remedy="Compare the one it was made from")
         if self.chain.successors:
             raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()

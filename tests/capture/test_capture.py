@@ -121,14 +121,15 @@ def test_a_capture_can_be_closed(burst: Path) -> None:
 
 
 BAD = {
-    "har": (b'{"log": {"entries": []}}', "this is a HAR file, .* mitmdump -n -r"),
-    "har with byte order mark": (b'\xef\xbb\xbf{"log": {}}', "this is a HAR file"),
-    "json": (b'{"a": 1}', "this is a JSON file"),
+    "har": (b'{"log": {"entries": []}}', "no whole entry is in this HAR file. .* hardump"),
+    "har with byte order mark": (b'\xef\xbb\xbf{"log": {}}', "no HAR file: log.entries is missing"),
+    "json": (b'{"a": 1}', "this is a JSON file, but no HAR file"),
+    "json cut short": (b'{"a": ', "this is no HAR file: the file ends"),
     "empty": (b"", "the file is empty. .* mitmdump -w"),
     "gzip": (b"\x1f\x8b\x08\0\0", "gzip file, .* gunzip"),
     "pcap": (b"\xd4\xc3\xb2\xa1\2\0\4\0", "packet capture"),
     "wasm": (b"\0asm\1\0\0\0", "wasm module"),
-    "text": (b"GET / HTTP/1.1\r\n", "not a mitmproxy flow file. .* mitmdump -w"),
+    "text": (b"GET / HTTP/1.1\r\n", "neither a mitmproxy flow file nor a HAR file. .* mitmdump -w"),
     "number": (b"12345", "no whole flow"),
     "netstring": (b"5:hello,", "no whole flow"),
     "dictionary": (b"8:1:a;1:b,}", "no whole flow"),

@@ -2,19 +2,21 @@
 import { OUTCOMES, channel, h, icon, int, plural, share, text } from "./fw.js";
 import { columnHeads } from "./flow_columns.js";
 import { rowsOf } from "./flow_page.js";
+import { ROW, rowLayer } from "./flow_rows.js";
 import { queryBox } from "./query_box.js";
 
-const ROW = 24;
 const HEADS = 26;
 const PAGE = 50;
 const KEPT_PAGES = 80;
+const OVERSCAN = 6;
+const AHEAD = 3;
+const CALM = 250;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
 
 /** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen(byKey)` that it was clicked, or that Enter was pressed. Gives {select, step, reload, refresh}. */
 export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () => {} } = {}) => {
   const ask = channel(model, signal, (words) => fail(words));
-  const uid = `fw${Math.random().toString(36).slice(2, 8)}`;
   const view = { query: "", outcome: "", sort: "index", descending: false };
   let pages = new Map();
   let asked = new Set();
@@ -29,8 +31,8 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   const count = h("span.muted.count", { role: "status" });
   const kinds = h("div.kinds", { role: "radiogroup", "aria-label": "Outcome" });
   const columns = columnHeads(el, { onsort: (column) => sortBy(column), onchange: () => draw(true) });
-  const layer = h("div.layer");
-  const spacer = h("div.spacer", { role: "rowgroup" }, layer);
+  const layer = rowLayer((row) => columns.shown().map((column) => h("div", { role: "gridcell", class: column.classes }, column.cell(row, scale))));
+  const spacer = h("div.spacer", { role: "rowgroup" }, layer.root);
   const scroller = h("div.body.scroll", { role: "presentation" }, h("div.heads-group", { role: "rowgroup" }, columns.heads), spacer);
   const note = h("div.note", { hidden: true });
   // The rows are one tab stop: the focus stays on the grid and the active row is named.
@@ -99,12 +101,16 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
 
   const frame = (answer) => {
     ({ matched, total } = answer);
+    if (scale !== answer.scale_ns) layer.forget();
     scale = answer.scale_ns;
     spacer.style.height = `${height()}px`;
     grid.setAttribute("aria-rowcount", matched + 1);
-    el.style.setProperty("--fw-index", `${Math.max(28, 8 + 8 * String(Math.max(0, total - 1)).length)}px`);
+    const digits = `${Math.max(28, 8 + 8 * String(Math.max(0, total - 1)).length)}px`;
+    // Each of these would have the page laid out anew, also where it says the same.
+    if (el.style.getPropertyValue("--fw-index") !== digits) el.style.setProperty("--fw-index", digits);
     const looked = answer.searched < total ? `, ${share(answer.searched / total)} looked through` : "";
-    count.textContent = (matched === total ? plural(total, model.get("noun")) : `${int(matched)} of ${int(total)}`) + looked;
+    const words = (matched === total ? plural(total, model.get("noun")) : `${int(matched)} of ${int(total)}`) + looked;
+    if (count.textContent !== words) count.textContent = words;
     if (answer.outcomes) drawKinds(answer.outcomes);
     note.hidden = matched > 0 || answer.searched < total;
     if (!note.hidden) {
@@ -149,33 +155,42 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     pickKind(ids[(ids.indexOf(view.outcome) + step + ids.length) % ids.length]);
   });
 
+  let near = 0;
+  let calm = 0;
+  let before = 0;
   const draw = (columnsToo = false) => {
-    if (columnsToo) columns.draw(view.sort, view.descending);
-    if (matched == null) return;
-    const shown = columns.shown();
-    const first = firstInSight();
-    const from = Math.max(0, Math.floor(first) - 6);
-    const to = Math.min(matched, Math.ceil(first) + inSight() + 7);
-    const base = scroller.scrollTop - first * ROW;
-    const cell = (column, inside) => h("div", { role: "gridcell", class: column.classes }, inside);
-    const rows = [];
-    for (let at = from; at < to; at += 1) {
-      const row = rowAt(at);
-      const top = `transform:translateY(${(base + at * ROW).toFixed(1)}px)`;
-      if (!row) {
-        rows.push(h("div.row.td", { role: "row", "aria-rowindex": at + 2, style: top }, shown.map((column) => cell(column, h("div.skeleton", { style: `width:${35 + ((at * 17) % 50)}%` })))));
-        continue;
-      }
-      const on = row.index === chosen;
-      if (on) cursor = at;
-      rows.push(
-        h("div.row.td", { role: "row", id: `${uid}-${at}`, "aria-rowindex": at + 2, "aria-selected": on, style: top, "data-at": at, "data-exchange": row.index }, shown.map((column) => cell(column, column.cell(row, scale)))),
-      );
+    if (columnsToo) {
+      columns.draw(view.sort, view.descending);
+      layer.forget();
     }
-    layer.replaceChildren(...rows);
+    if (matched == null) return;
+    const first = firstInSight();
+    const from = Math.floor(first);
+    const to = Math.min(matched, Math.ceil(first) + inSight() + 1);
+    const moved = from - before;
+    before = from;
+    // Asked before anything is drawn, so that the answer is made meanwhile.
     if (to > from) fetchPages(Math.floor(from / PAGE), Math.floor((to - 1) / PAGE));
-    if (cursor >= from && cursor < to) grid.setAttribute("aria-activedescendant", `${uid}-${cursor}`);
+    cancelAnimationFrame(near);
+    clearTimeout(calm);
+    if (!place(from, to)) return;
+    // What is near comes a frame later: first what is looked at.
+    near = requestAnimationFrame(() => place(Math.max(0, from - OVERSCAN), Math.min(matched, to + OVERSCAN)));
+    // Who scrolls on finds the next pages there; after a jump they wait until the hand rests, since another jump may follow.
+    if (moved && Math.abs(moved) < PAGE) fetchAhead(from, to, moved > 0);
+    else calm = setTimeout(() => [true, false].forEach((down) => fetchAhead(from, to, down)), CALM);
+  };
+  const fetchAhead = (from, to, down) => {
+    const [above, below] = [Math.floor(from / PAGE) - 1, Math.floor((to - 1) / PAGE) + 1];
+    if (down) fetchPages(below, Math.min(Math.floor((matched - 1) / PAGE), below + AHEAD - 1));
+    else fetchPages(Math.max(0, above - AHEAD + 1), above);
+  };
+  const place = (from, to) => {
+    const whole = layer.show(from, to, matched, scroller.scrollTop - firstInSight() * ROW, rowAt, chosen);
+    for (let at = from; at < to; at += 1) if (rowAt(at)?.index === chosen) cursor = at;
+    if (cursor >= from && cursor < to && rowAt(cursor)) grid.setAttribute("aria-activedescendant", layer.idOf(cursor));
     else grid.removeAttribute("aria-activedescendant");
+    return whole;
   };
 
   const reveal = (at) => {
@@ -264,7 +279,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     event.preventDefault();
     event.stopPropagation();
   });
-  layer.addEventListener("click", (event) => {
+  layer.root.addEventListener("click", (event) => {
     const line = event.target.closest("[data-exchange]");
     if (!line) return;
     cursor = Number(line.dataset.at);
@@ -277,7 +292,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   });
   const sizes = new ResizeObserver(() => draw(columns.fit(scroller.clientWidth)));
   sizes.observe(scroller);
-  signal.addEventListener("abort", () => sizes.disconnect());
+  signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(calm)));
 
   reload();
   return { select, reload, refresh, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
