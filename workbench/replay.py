@@ -319,6 +319,7 @@ class Replay(ReplayViews):
             self.trace,
             self.facts,
             source=source,
+            chain=self.name,
             problems=self.problems,
             notes=self.notes,
             complete=self.complete,
@@ -448,8 +449,10 @@ class Replay(ReplayViews):
 
     @property
     def name(self) -> str:
-        """The chain's filters in order."""
-        return " → ".join(self.trace.filters) or "no filter"
+        """The chain's filters in order, one that was swapped with those that followed in its place: `a then a-2 → b`."""
+        later = {each.filter.name for each in getattr(self.chain, "successors", ())}
+        told = [(" then " if name in later else " → ") + name for name in self.trace.filters]
+        return "".join(told).removeprefix(" → ") or "no filter"
 
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
