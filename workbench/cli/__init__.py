@@ -30,20 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except WorkbenchError as error:
-        return _refuse(str(error))
+        print(f"workbench: {error}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         # whoever read our output has closed it: nothing more can be said there
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
         return 130
-
-
-def _refuse(message: str) -> int:
-    from ..analysis.words import visible
-
-    print(f"workbench: {visible(message)}", file=sys.stderr)
-    return 2
 
 
 def _parser() -> Parser:
