@@ -15,9 +15,12 @@ import pytest
 from workbench.capture import open_capture
 from workbench.cli import main
 
+from .capture.har_entries import exported
+
 REPO = Path(__file__).resolve().parents[1]
 CAPTURE = str(REPO / "captures" / "burst.mitm")
 ADD_HEADER = str(REPO / "sample_filters" / "add_header" / "add_header.wasm")
+BODY_REWRITE = str(REPO / "sample_filters" / "body_rewrite" / "body_rewrite.wasm")
 TOKEN_BUCKET = str(REPO / "sample_filters" / "token_bucket" / "token_bucket.wasm")
 
 Refused = Callable[..., str]
@@ -47,6 +50,20 @@ def test_replay_prints_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("burst.mitm through add_header\n")
     assert "15 exchanges" in out and "+ hello" in out
     assert err == ""
+
+
+def test_a_har_file_is_replayed_with_the_same_verdicts(need: Callable[..., str], tmp_path: Path) -> None:
+    capture = exported(need("mitmdump"), REPO / "captures" / "toystore.mitm", tmp_path / "toystore.har")
+    found = []
+    for each in (REPO / "captures" / "toystore.mitm", capture):
+        out = tmp_path / "out.jsonl"
+        words = ["replay", str(each), "--filter", TOKEN_BUCKET, "--filter", BODY_REWRITE, "--jsonl", str(out), "--quiet"]
+        assert main(words) == 0
+        found.append(
+            [{key: line[key] for key in ("url", "decision", "local_response", "mutations", "logs", "error")} for line in lines(out)]
+        )
+    assert found[0] == found[1]
+    assert {line["decision"]["kind"] for line in found[0]} >= {"limited"}  # type: ignore[index]
 
 
 def test_options_belong_to_the_filter_before_them(tmp_path: Path) -> None:
@@ -172,7 +189,7 @@ def test_captures_and_outputs_that_cannot_be_used(refused: Refused, tmp_path: Pa
     assert "its folder does not exist" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path / "a" / "b"))
     assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path))
     assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", CAPTURE)
-    assert "Give a number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
+    assert "Give a whole number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
 
 
 @pytest.mark.parametrize(
@@ -268,7 +285,7 @@ def test_public_names() -> None:
 
     for name in set(wb.__all__) - {"Workbench"}:
         assert getattr(wb, name).__name__ in (name, f"workbench.{name}")
-    assert set(wb.__all__) <= set(dir(wb))
+    assert {name for name in dir(wb) if not name.startswith("_")} == set(wb.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = wb.nonsense
 

@@ -27,7 +27,7 @@ ADD_HEADER = Path(__file__).resolve().parents[1] / "sample_filters/add_header/ad
 
 def got(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
@@ -78,7 +78,7 @@ def test_the_command(tmp_path: Path) -> None:
         assert process.stderr.readline() == '"GET /add_header.wasm HTTP/1.1" 200 -\n'
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 @pytest.mark.envoy

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
+from reprlib import repr as brief
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
 from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
-from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.facts import Facts, FactsGatherer, Outcome
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits
@@ -23,6 +25,7 @@ from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
+from .analysis.redaction import SECRET_HEADERS, RedactedCapture, Redaction
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
@@ -46,13 +49,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Replay", "compare"]
 
+_LONGEST_WAIT_S = 3600
+
 
 class Replay(ReplayViews):
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for. `growing`:
+    the trace goes on; `earlier` is a replay of its beginning.
     """
 
     def __init__(
@@ -64,6 +70,9 @@ class Replay(ReplayViews):
         notes: tuple[str, ...] = (),
         clusters: Any = None,
         sampled: tuple[bytes, int] | None = None,
+        *,
+        growing: bool = False,
+        earlier: Replay | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -72,6 +81,8 @@ class Replay(ReplayViews):
         self.notes = notes
         self.clusters = clusters
         self.profile = None if sampled is None else GuestProfile(*sampled)
+        self._growing = growing
+        self._gatherer: FactsGatherer = FactsGatherer(trace.schema) if earlier is None else earlier._gatherer
 
     @property
     def complete(self) -> bool:
@@ -81,7 +92,7 @@ class Replay(ReplayViews):
     @cached_property
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
-        return gather_facts(self.trace)
+        return self._gatherer.facts(self.trace, last=not self._growing)
 
     @cached_property
     def searcher(self) -> Searcher:
@@ -113,7 +124,7 @@ class Replay(ReplayViews):
 
     def __getitem__(self, index: int) -> ExchangeView:
         """The exchange at place `index` of the capture, negative counts from its end; IndexError for none, or one not replayed."""
-        size = len(self.capture)
+        size, index = len(self.capture), operator.index(index)
         place = index + size if index < 0 else index
         try:
             self.facts.position(place)
@@ -284,7 +295,10 @@ class Replay(ReplayViews):
 
         `clock` is virtual, when things happened in the capture, or real, what they cost. ReplayError if the file cannot be written.
         """
-        from .analysis.export_perfetto import write_perfetto
+        from .analysis.export_perfetto import Clock, write_perfetto
+
+        if clock not in get_args(Clock):
+            raise ConfigError(f"no clock {brief(clock)}", remedy=f"Give one of {', '.join(get_args(Clock))}")
 
         return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
 
@@ -328,6 +342,16 @@ class Replay(ReplayViews):
         chosen = self.where(which) if isinstance(which, str) else which
         return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
 
+    def redacted(self, names: Iterable[str] | Redaction = SECRET_HEADERS) -> Replay:
+        """The same replay without the values of headers that hold secrets, to be shown or exported (`analysis.redaction` says what that
+        covers). The filters saw the values: results are what they were. `names` are the headers; ConfigError for what is none.
+        """
+        redaction = names if isinstance(names, Redaction) else Redaction(names)
+        capture, trace = redaction.capture(self.capture), redaction.trace(self.trace)
+        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters)
+        shown.profile = self.profile
+        return shown
+
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
         return self.trace.digest()
@@ -356,8 +380,14 @@ class Replay(ReplayViews):
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
 
+        if limit is not None and not (isinstance(limit, int) and limit > 0):
+            raise ConfigError(f"is {brief(limit)}", where="limit", remedy="Give a number of exchanges above 0, or None for all")
+        if not (isinstance(timeout, float | int) and 0 < timeout <= _LONGEST_WAIT_S):
+            raise ConfigError(f"is {brief(timeout)}", where="timeout", remedy=f"Give seconds above 0, {_LONGEST_WAIT_S} at most")
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if isinstance(self.capture, RedactedCapture):
+            raise ConfigError("a redacted replay is not compared with Envoy", where=self.name, remedy="Compare the one it was made from")
         if self.chain.successors:
             raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()
@@ -416,7 +446,7 @@ class Replay(ReplayViews):
     @property
     def name(self) -> str:
         """The chain's filters in order."""
-        return " → ".join(self.trace.filters)
+        return " → ".join(self.trace.filters) or "no filter"
 
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
@@ -431,9 +461,17 @@ class Replay(ReplayViews):
 
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
-        return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
+        known = {each.name.lower(): each for each in Outcome}
+        if outcome not in known:
+            raise ConfigError(f"no outcome {brief(outcome)}", remedy=f"Give one of {', '.join(known)}")
+        return int((self.facts.outcome == known[outcome]).sum())
 
 
 def compare(a: Replay, b: Replay) -> Comparison:
-    """Where two replays of one capture part, exchange by exchange, and what each costs."""
+    """Where two replays of one capture part, exchange by exchange, and what each costs.
+
+    Raises `ConfigError` for replays of which one is of exchanges and one of connections.
+    """
+    if len(a) and len(b) and a.of_connections != b.of_connections:
+        raise ConfigError("one replay is of HTTP exchanges, the other of TCP connections", remedy="Compare two of one kind")
     return Comparison(*(Side(side.name, side.trace, side.facts, cast(Exchanges, side.capture)) for side in (a, b)))

@@ -65,6 +65,9 @@ class Summary:
     outcomes: tuple[tuple[str, int], ...]
     sections: tuple[Section, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        return summary_text(self)
+
 
 def summarise(
     trace: Trace,
@@ -129,13 +132,11 @@ def _exchanges(trace: Trace, facts: Facts) -> Section:
             rows.append(("…", "", "", "", "", "", "", "", ""))
         rows.append(_line(trace, facts, at))
         last = at
+    right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
     if (facts.connection >= 0).any():
         columns = ("#", "time", "upstream", "bytes", "closed by", "outcome", "changes", "filter", "host")
-        return Section(
-            "Connections", columns, tuple(rows), frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
-        )
+        return Section("Connections", columns, tuple(rows), right, more, ("time", "host", "changes", "filter"))
     columns = ("#", "time", "method", "path", "status", "outcome", "changes", "filter", "host")
-    right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
     return Section("Exchanges", columns, tuple(rows), right, more, ("time", "host", "changes"))
 
 
@@ -334,7 +335,7 @@ def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) ->
         return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
     outcomes = "   ".join(paint(f"{name} {words.count(n)}", _COLOURS.get(name, "")) for name, n in summary.outcomes)
-    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), outcomes]
+    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), *([outcomes] if outcomes else ())]
     for section in summary.sections:
         lines += ["", paint(section.title, "1"), *_table(section, width, paint)]
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -22,7 +22,7 @@ __all__ = ["add", "print_summary"]
 def add(commands: Commands) -> None:
     """Add the command."""
     command = commands.add_parser("replay", help="replay a capture through filters", allow_abbrev=False)
-    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
+    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file or a HAR file")
     add_filters(command)
     command.add_argument("--jsonl", metavar="OUT", help="write one JSON object an exchange or connection; - is standard output")
     command.add_argument(

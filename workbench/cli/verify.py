@@ -20,7 +20,7 @@ __all__ = ["add"]
 def add(commands: Commands) -> None:
     """Add the command."""
     command = commands.add_parser("verify", help="replay a capture and compare it with real Envoy", allow_abbrev=False)
-    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
+    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file or a HAR file")
     add_filters(command)
     command.add_argument("--limit", type=_number, default=1000, metavar="N", help="the first N exchanges (1000); 0: all")
     command.add_argument("--paced", action="store_true", help="keep the captured distances between requests")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, RLock, Thread
@@ -16,6 +16,7 @@ import traitlets
 
 from workbench.analysis.compare import Comparison
 from workbench.analysis.facts import Outcome
+from workbench.analysis.redaction import Redaction
 from workbench.analysis.words import count, duration, visible
 from workbench.errors import WorkbenchError
 from workbench.replay import Replay, compare
@@ -55,7 +56,18 @@ class RunningView(ReplayView):
     run: traitlets.Dict[str, Any] = traitlets.Dict(help="What the replay does: its state, and words or numbers for it").tag(sync=True)
     watch = traitlets.Bool(False, help="Replay again when a module's file changes").tag(sync=True)
 
-    def __init__(self, capture: Any = None, chain: Chain | None = None, **traits: Any) -> None:
+    def __init__(
+        self,
+        capture: Any = None,
+        chain: Chain | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        redact: Iterable[str] | None = None,
+        **traits: Any,
+    ) -> None:
+        self.redact = None if redact is None else tuple(redact)
+        self._settings = dict(settings or {})
+        self._redaction = None if self.redact is None else Redaction(self.redact)
         self._capture = capture
         self._chain = chain
         self._cancel = Event()
@@ -87,6 +99,8 @@ class RunningView(ReplayView):
             self._failure = None
             self._why = why
             self._number += 1
+            # before the thread begins: a watcher that looks meanwhile would else take what is about to be replayed for news
+            self._used = {path: file_digest(path) for path in self._modules()}
             self.run = {"state": "running", "number": self._number, "done": 0, "total": len(self._capture)}
             thread = self._thread = Thread(target=self._work, name="workbench-replay", daemon=True)
             thread.start()
@@ -125,7 +139,7 @@ class RunningView(ReplayView):
             now = time.monotonic()
             if now < max(due, began + _SOON_S) or self._cancel.is_set():
                 return
-            self._take(replay, grown=bool(shown))
+            self._adopt(self._shown_as(replay), grown=bool(shown))
             shown = time.monotonic()
             # showing may slow the replay down by a fifth; the first time loads what all later ones use
             due = shown + max(_PARTIAL_S, _PARTIAL_SHARE * (shown - now) if due else 0.0)
@@ -133,11 +147,12 @@ class RunningView(ReplayView):
         try:
             chain = self._chain
             assert chain is not None
-            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.stages}
-            replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial)
+            self._redaction = None if self.redact is None else Redaction(self.redact)
+            replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial, **self._settings)
             spent = duration(1e9 * (time.monotonic() - began))
+            replay = self._shown_as(replay)
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
-            self._take(replay)
+            self._adopt(replay)
         except WorkbenchError as error:
             self._failure = error
             told = {"what": visible(error.what), "where": visible(error.where), "remedy": visible(error.remedy)}
@@ -153,11 +168,11 @@ class RunningView(ReplayView):
             self._keep(Run(number, replay, words, self._why))
             self.run = {"state": "done", "number": number, "words": words, "changes": self._summed()}
 
-    def _take(self, replay: Replay, grown: bool = False) -> None:
+    def _shown_as(self, replay: Replay) -> Replay:
         if replay.capture is not self._capture:  # the TCP connections of a capture
             self._capture = replay.capture
             self._describe()
-        self._adopt(replay, grown)
+        return replay if self._redaction is None else replay.redacted(self._redaction)
 
     def _describe(self) -> None:
         """Say anew what the capture is."""
