@@ -258,7 +258,7 @@ class RunningView(ReplayView):
                 "words": one.words,
                 "why": list(one.why[:_WORDS_SHOWN]),
                 "filters": [visible(name) for name in one.replay.trace.filters],
-                "outcomes": {kind.name.lower(): n for kind in reversed(Outcome) if (n := one.replay.count(kind.name))},
+                "outcomes": {kind.name.lower(): n for kind in reversed(Outcome) if (n := one.replay.count(kind.name.lower()))},
             }
             for one in reversed(self.runs)
         ]
