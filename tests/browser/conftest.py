@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,14 @@ def browser_path(need: Callable[..., str]) -> str:
 @pytest.fixture(scope="session")
 def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on a free port, with this tree on its kernels' path."""
-    home, root = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab-root")
+    folders = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab-root")
+    with serving(("jupyterlab", "--LabApp.expose_app_in_browser=True"), repo, *folders) as found:
+        yield found
+
+
+@contextmanager
+def serving(application: tuple[str, ...], repo: Path, home: Path, root: Path) -> Iterator[Lab]:
+    """A Jupyter application, a module and its options, on a free port; what it writes goes to `home`, what it shows is `root`."""
     for plugin, schemas in _QUIET.items():
         for name, settings in schemas.items():
             file = home / "settings" / plugin / f"{name}.jupyterlab-settings"
@@ -175,8 +183,8 @@ def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory)
         **{name: str(home / folder) for name, folder in folders.items()},
         "PYTHONPATH": os.pathsep.join(filter(None, [str(repo), os.environ.get("PYTHONPATH", "")])),
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
-    command += [f"--IdentityProvider.token={token}", "--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
+    command = [sys.executable, "-m", *application, "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
+    command += [f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0", "--allow-root"]
     log = (home / "log").open("w")
     server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=root)
     found = Lab(f"http://127.0.0.1:{port}", token, root)
@@ -188,7 +196,7 @@ def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory)
                 break
             except OSError:
                 if server.poll() is not None or time.monotonic() > until:
-                    pytest.fail(f"JupyterLab did not start: {(home / 'log').read_text()[-2000:]}")
+                    pytest.fail(f"{application[0]} did not start: {(home / 'log').read_text()[-2000:]}")
                 time.sleep(0.2)
         yield found
     finally:
