@@ -99,8 +99,8 @@ def test_another_limit_is_read_and_the_real_module_confirms_it(decisions: tuple[
     assert tried != configured
     assert tried.endswith(" of 540 limited")
     lab.get_by_role("button", name="Replay real module").click()
-    lab.get_by_text("as configured").wait_for(timeout=30_000)
-    lab.get_by_text("agrees on 540 of 540").wait_for(timeout=30_000)
+    lab.get_by_text("as configured").wait_for()
+    lab.get_by_text("agrees on 540 of 540").wait_for()
     assert big.inner_text() == tried
     number = tried.split(" of ")[0]
     assert view.locator(".fw-dl-sentence").inner_text().startswith(f"{number} of 540 decided requests limited")
