@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.analysis.stories import Made, make, verifies
-from tests.core.traffic import MS, START_NS, exchanges, request
+from tests.analysis.stories import make, verifies
+from tests.core.traffic import MS, START_NS, Made, request
 from tests.core.wat import OUT, TRAP, Loop, Nth, Ret, call, wasm
 from workbench.analysis.tracks import Track, TrackKind
 from workbench.capture import open_capture
@@ -23,7 +23,7 @@ def replay_of(tmp_path: Path, count: int = 3, every_ms: int = 10, policy: str = 
     """Requests through one filter that does what the script says."""
     file = tmp_path / "kept.wasm"
     file.write_bytes(wasm(**script))
-    made = Made(exchanges(*(request(at_ms=at * every_ms) for at in range(count))))
+    made = Made(request(at_ms=at * every_ms) for at in range(count))
     return Chain(Filter(file, failure_policy=policy)).replay(made)  # type: ignore[arg-type]
 
 

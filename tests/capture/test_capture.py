@@ -23,7 +23,16 @@ def test_indexing_is_that_of_a_sequence(burst: Path) -> None:
     for index in (15, -16):
         with pytest.raises(IndexError, match=str(index)):
             capture[index]
+    for key in (slice(0, 2), "5", 1.0, None):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            capture[key]  # type: ignore[index]
     assert repr(capture) == f"<Capture '{burst}', 15 exchanges>"
+
+
+def test_an_exchange_shows_itself_in_one_line_whatever_it_holds() -> None:
+    longest = max((repr(each) for each in open_capture(CAPTURES / "edge.mitm")), key=len)
+    assert len(longest) < 400 and longest.isprintable()
+    assert repr(open_capture(CAPTURES / "burst.mitm")[0]).startswith("<Exchange #0 <Request POST /toys, ")
 
 
 def test_any_exchange_may_be_the_first_to_be_read() -> None:
@@ -112,14 +121,15 @@ def test_a_capture_can_be_closed(burst: Path) -> None:
 
 
 BAD = {
-    "har": (b'{"log": {"entries": []}}', "this is a HAR file, .* mitmdump -n -r"),
-    "har with byte order mark": (b'\xef\xbb\xbf{"log": {}}', "this is a HAR file"),
-    "json": (b'{"a": 1}', "this is a JSON file"),
+    "har": (b'{"log": {"entries": []}}', "no whole entry is in this HAR file. .* hardump"),
+    "har with byte order mark": (b'\xef\xbb\xbf{"log": {}}', "no HAR file: log.entries is missing"),
+    "json": (b'{"a": 1}', "this is a JSON file, but no HAR file"),
+    "json cut short": (b'{"a": ', "this is no HAR file: the file ends"),
     "empty": (b"", "the file is empty. .* mitmdump -w"),
     "gzip": (b"\x1f\x8b\x08\0\0", "gzip file, .* gunzip"),
     "pcap": (b"\xd4\xc3\xb2\xa1\2\0\4\0", "packet capture"),
     "wasm": (b"\0asm\1\0\0\0", "wasm module"),
-    "text": (b"GET / HTTP/1.1\r\n", "not a mitmproxy flow file. .* mitmdump -w"),
+    "text": (b"GET / HTTP/1.1\r\n", "neither a mitmproxy flow file nor a HAR file. .* mitmdump -w"),
     "number": (b"12345", "no whole flow"),
     "netstring": (b"5:hello,", "no whole flow"),
     "dictionary": (b"8:1:a;1:b,}", "no whole flow"),

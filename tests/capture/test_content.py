@@ -9,7 +9,7 @@ import brotli
 import pytest
 import zstandard
 
-from workbench.capture.content import coding_of, decoded
+from workbench.capture.content import coding_of, decoded, encoded
 
 TEXT = b"toys and carts, " * 4000
 
@@ -69,3 +69,14 @@ def test_a_bomb_stops_at_the_bound(coding: str) -> None:
 def test_the_coding_is_read_from_the_headers() -> None:
     assert coding_of(((b"Content-Encoding", b" GZIP "), (b"x", b"y"), (b"content-encoding", b"br"))) == "gzip , br"
     assert coding_of(()) == ""
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "br", "zstd", "deflate, identity, br", ""])
+def test_a_coding_is_put_on_the_same_way_each_time(coding: str) -> None:
+    packed = encoded(TEXT, coding)
+    assert packed is not None and packed == encoded(TEXT, coding)
+    assert (decoded(packed, coding, 1 << 20) or packed) == TEXT
+
+
+def test_an_unknown_coding_is_not_put_on() -> None:
+    assert encoded(TEXT, "gzip, dcb") is encoded(TEXT, "compress") is encoded(TEXT, "br, br, br, br, br") is None

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import workbench as wb
-from tests.config.made import HOST, Made, get, post
+from tests.config.made import HOST, get, post
 from tests.config.objects import FIVE_V1, ROUTE, loader, policy
+from tests.core.traffic import Made
 from workbench.config.kuadrant import Kuadrant
 from workbench.envoy import Cluster, FilterSpec, run_envoy
 from workbench.envoy.judge import Observed

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import START_NS, Play, fields, play
+from tests.core.traffic import Made
 from tests.core.wat import TRAP, Nth, Ret, call, pairs, wasm
-from tests.envoy.test_rules import Made
 from tests.envoy.test_tcp_judge import calls_in
 from workbench.capture import Ending, Exchange, Request, Response, TcpMessage, WebSocket, open_capture
 from workbench.capture.websocket import frame

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from tests.core.traffic import Made
 from tests.core.wat import OUT, If, Ret, call, show, wasm
 from workbench.capture import Batch, Exchange
 from workbench.capture.packing import pack
@@ -140,16 +141,6 @@ def test_root_contexts_tick_on_every_thread(exchange: Make, chain: Callable[...,
     answered = dataclasses.replace(long.response, start_ns=long.request.start_ns + 500_000_000, end_ns=long.request.start_ns + 500_000_001)
     ours = here(filters, [dataclasses.replace(long, response=answered)], 2)
     assert {thread for thread in ours if any(name == "proxy_on_tick" for name, _, _ in ours[thread])} == {MAIN, 0, 1}
-
-
-class Made(list[Exchange]):
-    """Exchanges made by hand, as a replay takes them."""
-
-    def batches(self) -> list[Batch]:
-        return [Batch(pack(self), len(self), self[0].request.start_ns)]
-
-    def in_time(self) -> list[Exchange]:
-        return list(self)
 
 
 def test_verification_names_the_threads_as_a_cause(exchange: Make, chain: Callable[..., list[Filter]]) -> None:

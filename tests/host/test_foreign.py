@@ -220,6 +220,19 @@ def test_expressions_are_bounded() -> None:
     assert [status for status, _ in found] == [0, 2, 2, 2, 2, 0]
 
 
+def test_an_expression_that_makes_much_of_little() -> None:
+    """Each loop doubles a text; between the signs of a call may stand comments."""
+    doubled = "['aa']" + ". // c\n map // c\n (x, x + x)" * 24
+    assert expressions(doubled) == [(Status.BadArgument, b"")]
+
+
+def test_an_expression_that_takes_too_many_steps() -> None:
+    made = Expressions()
+    many = "[" + ",".join("1" * 1000) + "]"
+    _, token = made.call(b"expr_create", (0, 0), f"{many}.all(a, {many}.all(b, a == b))".encode(), lambda path: None)
+    assert made.call(b"expr_evaluate", (0, 0), token, lambda path: None) == (Status.InternalFailure, b"")
+
+
 def test_declarations_are_bounded(chain: Make) -> None:
     names = [serialised(1, f"{n}".encode()) for n in range(1001)] + [serialised(1, b"x" * 5000)]
     made = chain({"configure": [call(NAME, "declare_property", name, OUT, OUT) for name in names]})

@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.core.conftest import POST, Batch, exchanges, request
+from tests.core.traffic import POST, Made, request
 from tests.core.wat import OUT, TRAP, Loop, Nth, Raw, Ret, call, pairs, wasm
-from workbench.capture.exchange import Exchange
-from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.errors import ConfigError, InterceptError
 from workbench.host import driver
@@ -32,13 +30,6 @@ from workbench.trace.trace import Row
 TELL = Raw("(drop (call $proxy_log (i32.const 1) (i32.load (i32.const 1024)) (i32.load (i32.const 1040))))")
 ASK = call("prop", "request\0path", OUT, OUT)
 LOG = call("log", 2, "before")
-
-
-class Made(list[Exchange]):
-    """Exchanges made in code, as `Chain.replay` takes a capture."""
-
-    def batches(self) -> list[Batch]:
-        return [Batch(pack(self), len(self), self[0].request.start_ns)]
 
 
 Make = Callable[..., Chain]
@@ -73,7 +64,7 @@ def spend(monkeypatch: pytest.MonkeyPatch) -> Spend:
 
 
 def traffic(count: int = 1, *items: Any) -> Made:
-    return Made(exchanges(*(items or [request(at_ms=10 * n, path=f"/{n}") for n in range(count)])))
+    return Made(items or [request(at_ms=10 * n, path=f"/{n}") for n in range(count)])
 
 
 def rows(replay: Replay, name: str) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Captures: flow files in, exchanges and TCP connections out. Knows no host."""
+"""Captures: flow files and HAR files in, exchanges and TCP connections out. Knows no host."""
 
 from .batch import Batch
 from .capture import Capture, open_capture

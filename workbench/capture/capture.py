@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import operator
 import stat
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -15,6 +16,7 @@ from .batch import Batch, batches
 from .connections import ConnectionPlaces, Connections
 from .exchange import Exchange
 from .flowfile import RECORD, FlowFile
+from .harfile import HarFile
 from .packing import pack
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ _OTHER_FORMATS = (
 
 
 class Source(Protocol):
-    """What a file format has to offer; `FlowFile` is mitmproxy's."""
+    """What a file format has to offer: `FlowFile` for mitmproxy's, `HarFile` for HAR."""
 
     path: Path
     connections: ConnectionPlaces
@@ -84,6 +86,7 @@ class Capture:
 
     def __getitem__(self, index: int) -> Exchange:
         """Exchange number `index`, negative from the end; CaptureError where it is damaged."""
+        index = operator.index(index)
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
             raise IndexError(f"exchange {index} of a capture of {len(self)}")
@@ -134,10 +137,13 @@ class Capture:
 
 
 def open_capture(path: str | PathLike[str], *, max_flow: int = 128 << 20) -> Capture:
-    """Open a mitmproxy flow file, of any size, without reading its exchanges.
+    """Open a mitmproxy flow file or a HAR file, of any size: a flow file without reading its exchanges, a HAR file in one pass.
 
     A file that is cut short or damaged is read as far as possible, and `Capture.problems` says what was left out, as are
-    flows of more than `max_flow` bytes. CaptureError where nothing can be read.
+    flows and entries of more than `max_flow` bytes. CaptureError where nothing can be read.
+
+    In a HAR file bodies have no content coding. They are given the one that Content-Encoding names, as a filter in Envoy would see them,
+    and Content-Length is made to fit. What no proxy ever saw (answers from a browser's cache, `data:` URLs) is left out.
     """
     path = Path(path)
     try:
@@ -159,10 +165,8 @@ def _source(path: Path, head: bytes, max_flow: int) -> Source:
         remedy = f"mitmdump writes an exchange when it is over; stop it before opening its file. {RECORD}"
         raise CaptureError("the file is empty", where=str(path), remedy=f"{remedy}.")
     if head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{":
-        what = "a HAR file" if path.suffix.lower() == ".har" or b'"log"' in head else "a JSON file"
-        remedy = "Turn a HAR file into flows: mitmdump -n -r FILE.har -w FILE.mitm."
-        raise CaptureError(f"this is {what}, not a mitmproxy flow file", where=str(path), remedy=remedy)
+        return HarFile(path, max_flow)
     for magic, what, remedy in _OTHER_FORMATS:
         if head.startswith(magic):
-            raise CaptureError(f"this is {what}, not a mitmproxy flow file", where=str(path), remedy=remedy)
-    raise CaptureError("this is not a mitmproxy flow file", where=str(path), remedy=f"{RECORD}.")
+            raise CaptureError(f"this is {what}, neither a mitmproxy flow file nor a HAR file", where=str(path), remedy=remedy)
+    raise CaptureError("this is neither a mitmproxy flow file nor a HAR file", where=str(path), remedy=f"{RECORD}.")

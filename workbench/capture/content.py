@@ -1,13 +1,18 @@
-"""A body without its content coding (RFC 9110, 8.4): what a person reads and a search looks at. Bounded: a bomb stops at the bound."""
+"""A body without its content coding (RFC 9110, 8.4): what a person reads and a search looks at. Bounded: a bomb stops at the bound.
+
+And back, for captures that hold bodies without it.
+"""
 
 from __future__ import annotations
 
+import gzip
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
 from .exchange import Pairs
 
-__all__ = ["coding_of", "decoded"]
+__all__ = ["coding_of", "decoded", "encoded"]
 
 _BITE = 16
 
@@ -22,7 +27,7 @@ def decoded(body: bytes, coding: str, most: int) -> bytes | None:
 
     None for no coding or another one, and for what is broken from the start; what is broken later is given up to there.
     """
-    steps = [step.strip() for step in coding.split(",") if step.strip() not in ("", "identity", "none")]
+    steps = _steps(coding)
     if not steps or not body or len(steps) > 4:
         return None
     data: bytes | None = body
@@ -30,6 +35,20 @@ def decoded(body: bytes, coding: str, most: int) -> bytes | None:
         unpack = _CODINGS.get(step)
         data = unpack(data, most) if unpack is not None and data else None
     return data
+
+
+def encoded(body: bytes, coding: str) -> bytes | None:
+    """`body` in this coding, or None for one that is not known. No coder gives just the bytes of another, but all mean the same."""
+    steps = _steps(coding)
+    if len(steps) > 4 or not all(step in _CODERS for step in steps):
+        return None
+    for step in steps:
+        body = _CODERS[step](body)
+    return body
+
+
+def _steps(coding: str) -> list[str]:
+    return [step.strip() for step in coding.split(",") if step.strip() not in ("", "identity", "none")]
 
 
 def _inflate(data: bytes, most: int) -> bytes | None:
@@ -96,3 +115,25 @@ def _zstd(data: bytes, most: int) -> bytes | None:
 
 
 _CODINGS = {"gzip": _inflate, "x-gzip": _inflate, "deflate": _inflate, "br": _brotli, "zstd": _zstd}
+
+
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, 6, mtime=0)
+
+
+def _to_brotli(body: bytes) -> bytes:
+    import brotli
+
+    packed: bytes = brotli.compress(body, quality=5)
+    return packed
+
+
+def _to_zstd(body: bytes) -> bytes:
+    import zstandard
+
+    return zstandard.ZstdCompressor().compress(body)
+
+
+_CODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": _gzip, "x-gzip": _gzip, "deflate": zlib.compress, "br": _to_brotli, "zstd": _to_zstd,
+}  # fmt: skip

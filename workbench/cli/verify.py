@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import add_filters, chain_of
-from .output import check_output, print_page, write_json
+from .arguments import add_filters, chain_of, inputs_of
+from .output import check_outputs, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["add"]
 def add(commands: Commands) -> None:
     """Add the command."""
     command = commands.add_parser("verify", help="replay a capture and compare it with real Envoy", allow_abbrev=False)
-    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file")
+    command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file or a HAR file")
     add_filters(command)
     command.add_argument("--limit", type=_number, default=1000, metavar="N", help="the first N exchanges (1000); 0: all")
     command.add_argument("--paced", action="store_true", help="keep the captured distances between requests")
@@ -35,8 +35,7 @@ def _run(args: argparse.Namespace) -> int:
     from ..envoy.verify import INTERRUPTED
 
     chain = chain_of(args)
-    if args.json not in (None, "-"):
-        check_output("--json", Path(args.json), Path(args.capture))
+    check_outputs({"--json": args.json}, inputs_of(args))
     # What Envoy cannot have is told before time is spent on a replay.
     find_envoy()
     for each in chain:
