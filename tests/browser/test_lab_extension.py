@@ -222,7 +222,7 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
             f"capture = wb.open_capture({str(opened.lab.root / 'toys/toystore.mitm')!r})",
             f"chain = wb.Chain({str(opened.lab.root / 'toys/add_header.wasm')!r})",
             "@chain.intercept('proxy_replace_header_map_value')",
-            "def slow(call): time.sleep(0.2)",
+            "def slow(call): time.sleep(1)",
             "shown = wb.Workbench(capture, chain)",
             "shown",
         ]
