@@ -292,9 +292,12 @@ class Replay(ReplayViews):
             return connection_outcomes(self.trace, self._connections, self.facts)
         return outcomes(self.trace, self._exchanges, self.facts)
 
-    def to_jsonl(self, path: str | Path) -> int:
-        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
+    def to_jsonl(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written.
+
+        `progress` is called with results written and their number, at most ten times a second.
+        """
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file, progress, len(self)))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
@@ -322,6 +325,7 @@ class Replay(ReplayViews):
             self.trace,
             self.facts,
             source=source,
+            chain=self.name,
             problems=self.problems,
             notes=self.notes,
             complete=self.complete,
@@ -451,8 +455,10 @@ class Replay(ReplayViews):
 
     @property
     def name(self) -> str:
-        """The chain's filters in order."""
-        return " → ".join(self.trace.filters) or "no filter"
+        """The chain's filters in order, one that was swapped with those that followed in its place: `a then a-2 → b`."""
+        later = {each.filter.name for each in getattr(self.chain, "successors", ())}
+        told = [(" then " if name in later else " → ") + name for name in self.trace.filters]
+        return "".join(told).removeprefix(" → ") or "no filter"
 
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
@@ -468,9 +474,10 @@ class Replay(ReplayViews):
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         known = {each.name.lower(): each for each in Outcome}
-        if outcome not in known:
+        wanted = known.get(str(outcome).lower())
+        if wanted is None:
             raise ConfigError(f"no outcome {brief(outcome)}", remedy=f"Give one of {', '.join(known)}")
-        return int((self.facts.outcome == known[outcome]).sum())
+        return int((self.facts.outcome == wanted).sum())
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

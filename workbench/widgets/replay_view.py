@@ -108,8 +108,8 @@ class ReplayView(View):
     def _story(self) -> str:
         if self._replay is None:
             return type(self).__name__
-        filters = " → ".join(visible(name) for name in self._replay.trace.filters)
-        return f"{type(self).__name__}: {count(self.total)} {self.noun}{'' if self.total == 1 else 's'} through {filters or 'no filter'}"
+        many = "" if self.total == 1 else "s"
+        return f"{type(self).__name__}: {count(self.total)} {self.noun}{many} through {visible(self._replay.name)}"
 
 
 class FlowTable(ReplayView):
