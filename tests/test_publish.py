@@ -60,6 +60,10 @@ def test_nothing_else_is_served(tmp_path: Path, place: str) -> None:
 def test_what_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(FilterLoadError, match="cannot be read"):
         serve_filter(tmp_path / "none.wasm")
+    capture = tmp_path / "secrets.mitm"
+    capture.write_bytes(b"2024:7:version;")
+    with pytest.raises(FilterLoadError, match="not a wasm file"):
+        serve_filter(capture)
     with pytest.raises(ConfigError, match="two files of the name"):
         serve_filter(ADD_HEADER, ADD_HEADER)
     with serve_filter(ADD_HEADER) as served, pytest.raises(ConfigError, match="cannot be listened at"):

@@ -110,6 +110,8 @@ def test_several_swaps_of_one_filter_and_of_two(tmp_path: Path) -> None:
     through = served(replay)
     assert through["token_bucket"] == list(range(10)) and through["token_bucket-2"] == list(range(10, 20))
     assert "body_rewrite" not in through and replay.findings() is not None
+    assert replay.name == "token_bucket then token_bucket-2 then third → body_rewrite then body_rewrite-2"
+    assert replay.summary.head.endswith(f" through {replay.name}")
 
 
 def test_a_successor_that_refuses_leaves_the_old_one(tmp_path: Path) -> None:

@@ -97,16 +97,22 @@ class Replay(ReplayViews):
     @cached_property
     def searcher(self) -> Searcher:
         """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
-        return Searcher(self.trace, self.capture, self.facts)
+        return self.searching()
 
-    def where(self, query: str) -> npt.NDArray[np.int64]:
+    def searching(self, compared: Callable[[], Comparison] | None = None) -> Searcher:
+        """A searcher of its own, with what this replay is compared with for `~differs`."""
+        return Searcher(self.trace, self.capture, self.facts, compared)
+
+    def where(self, query: str, against: Replay | None = None) -> npt.NDArray[np.int64]:
         """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
 
         Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
         alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
-        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`, and with a replay `against` which this
+        one is held, `~differs status`. QueryError says where a query is wrong.
         """
-        search = self.searcher.search(query)
+        searcher = self.searcher if against is None else self.searching(lambda: compare(against, self))
+        search = searcher.search(query)
         search.advance()
         return self.facts.exchange[search.hit]
 
@@ -286,9 +292,12 @@ class Replay(ReplayViews):
             return connection_outcomes(self.trace, self._connections, self.facts)
         return outcomes(self.trace, self._exchanges, self.facts)
 
-    def to_jsonl(self, path: str | Path) -> int:
-        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
+    def to_jsonl(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written.
+
+        `progress` is called with results written and their number, at most ten times a second.
+        """
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file, progress, len(self)))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
@@ -316,6 +325,7 @@ class Replay(ReplayViews):
             self.trace,
             self.facts,
             source=source,
+            chain=self.name,
             problems=self.problems,
             notes=self.notes,
             complete=self.complete,
@@ -445,8 +455,10 @@ class Replay(ReplayViews):
 
     @property
     def name(self) -> str:
-        """The chain's filters in order."""
-        return " → ".join(self.trace.filters) or "no filter"
+        """The chain's filters in order, one that was swapped with those that followed in its place: `a then a-2 → b`."""
+        later = {each.filter.name for each in getattr(self.chain, "successors", ())}
+        told = [(" then " if name in later else " → ") + name for name in self.trace.filters]
+        return "".join(told).removeprefix(" → ") or "no filter"
 
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
@@ -462,9 +474,10 @@ class Replay(ReplayViews):
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
         known = {each.name.lower(): each for each in Outcome}
-        if outcome not in known:
+        wanted = known.get(str(outcome).lower())
+        if wanted is None:
             raise ConfigError(f"no outcome {brief(outcome)}", remedy=f"Give one of {', '.join(known)}")
-        return int((self.facts.outcome == known[outcome]).sum())
+        return int((self.facts.outcome == wanted).sum())
 
 
 def compare(a: Replay, b: Replay) -> Comparison:

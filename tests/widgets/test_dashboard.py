@@ -11,7 +11,7 @@ import pytest
 from tests.widgets.held import HeldCapture, until
 from workbench.capture import Capture, open_capture
 from workbench.chain import Chain, Filter
-from workbench.errors import FilterLoadError
+from workbench.errors import ConfigError, FilterLoadError
 from workbench.replay import Replay
 from workbench.widgets import ExchangeDetails, FlowTable, Workbench
 
@@ -45,6 +45,14 @@ def test_the_first_selection_is_what_matters(replay: Replay) -> None:
 def test_a_replay_and_a_chain_are_one_too_many(replay: Replay, chain: Chain) -> None:
     with pytest.raises(TypeError, match="not a replay and a chain"):
         Workbench(replay, chain)
+
+
+def test_names_of_files_are_opened_first(capture: Capture, chain: Chain) -> None:
+    for source in ("captures/toystore.mitm", chain):
+        with pytest.raises(ConfigError, match="is no capture"):
+            Workbench(source)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="is no chain"):
+        Workbench(capture, "add_header.wasm")  # type: ignore[arg-type]
 
 
 def test_without_a_chain_there_is_nothing_to_run(capture: Capture, ask: Callable[[Any], Any]) -> None:

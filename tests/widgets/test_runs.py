@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.wat import call, wasm
 from tests.widgets.held import HeldCapture, until
+from workbench.analysis.query_terms import PARTS
 from workbench.capture import Capture, open_capture
 from workbench.chain import Chain, Filter
 from workbench.errors import FilterLoadError, WorkbenchError
@@ -204,3 +205,68 @@ def test_a_change_ends_the_replay_that_goes_on(opened: Any, held: HeldCapture, a
     assert len(workbench.wait(60)) == 93
     assert workbench.runs[0].words.startswith("Cancelled: ") and 30 <= len(workbench.runs[0].replay) < 93
     assert [run.why for run in workbench.runs] == [(), ("tags.wasm changed",)]
+
+
+def test_what_differs_is_asked_in_the_table(opened: Any, capture: Capture, sample_filter: Sample, ask: Callable[[Any], Any]) -> None:
+    workbench = opened(capture, Chain(Filter(sample_filter("token_bucket"), config={"rate": 5, "per_s": 10}), sample_filter("add_header")))
+    workbench.wait(60)
+
+    def shown(query: str) -> list[int] | str:
+        head, rows = ask(workbench)("rows", query=query, first=0, count=200)
+        return str(head["error"]) if "error" in head else [row["index"] for row in rows]
+
+    def wrong(query: str) -> dict[str, Any] | None:
+        head, _ = ask(workbench)("query", text=query)
+        return head["wrong"]
+
+    assert "there is no run to compare with. Replay once more" in shown("~differs any")
+    said = wrong("~m POST & ~differs any")
+    assert (said["what"], said["at"], said["end"]) == ("there is no run to compare with", 10, 22)
+    assert wrong("~b '~differs any'") is None, "a pattern is no term"
+    assert wrong("~differs colour")["fits"] == tuple(PARTS)
+
+    limit, hello = (slot.id for slot in workbench.draft.slots)
+    ask(workbench)("edit", op="config", id=limit, text='{"rate": 2, "per_s": 10}', form="json")
+    ask(workbench)("apply")
+    workbench.wait(60)
+    first = workbench.compare().differences
+    assert shown("~differs any") == [one.exchange for one in first]
+    assert shown("~differs status & ~got 429") == [one.exchange for one in first if one.status[0] != one.status[1] == 429]
+
+    ask(workbench)("edit", op="switch", id=hello, on=False)
+    ask(workbench)("apply")
+    workbench.wait(60)
+    second = workbench.compare().differences
+    assert len(second) > len(first) > 0
+    assert shown("~differs any") == [one.exchange for one in second], "the run before is another one now"
+    assert shown("~differs outcome") == [one.exchange for one in second if "outcome" in one.parts] != shown("~differs any")
+    assert shown("~differs response_headers") == [one.exchange for one in second if "downstream response headers" in one.parts]
+    assert shown("~differs request") == [one.exchange for one in second if any(part.startswith("upstream") for part in one.parts)]
+    _, found = ask(workbench)("changes", **{"with": 1})
+    both = workbench.compare(1).differences
+    assert shown("~differs status") == [one.exchange for one in both if "status" in one.parts] != [], "what was compared last"
+    for word, number, _ in found["words"]:
+        assert len(shown(f"~differs {word}")) == number
+    assert found["words"][0][:2] == ["any", len(both)]
+
+
+def test_what_differs_is_not_known_while_a_replay_goes_on(
+    opened: Any, held: HeldCapture, at: list[float], tags: Path, ask: Callable[[Any], Any]
+) -> None:
+    workbench = opened(held, Chain(tags))
+    held.release()
+    workbench.wait(120)
+    again = HeldCapture(held._capture, 10)
+    workbench._capture = again
+    at[0] = 0
+    workbench.start()
+    until(lambda: again.taken == 1)
+    at[0] = 1
+    again.feed(2)
+    until(lambda: workbench.run["done"] == 20 and workbench.run["partial"])
+    head, _ = ask(workbench)("rows", query="~differs any", first=0, count=5)
+    assert "known when the replay is over" in head["error"]
+    again.release()
+    workbench.wait(120)
+    head, rows = ask(workbench)("rows", query="~differs any", first=0, count=5)
+    assert head["matched"] == 0 and rows == []

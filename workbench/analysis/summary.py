@@ -74,6 +74,7 @@ def summarise(
     facts: Facts,
     *,
     source: str = "",
+    chain: str = "",
     problems: Sequence[str] = (),
     notes: Sequence[str] = (),
     complete: bool = True,
@@ -81,11 +82,11 @@ def summarise(
 ) -> Summary:
     """Collect the page.
 
-    `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False for one
-    that was stopped, `findings` are those on it.
+    `source` names the capture, `chain` what it went through, without it the trace's filters. `problems` are the capture's own, `notes`
+    tell of how the replay was made; `complete` is False for one that was stopped, `findings` are those on it.
     """
-    chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
-    head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
+    through = words.visible(chain or " → ".join(trace.filters) or "no filter")
+    head = f"{words.visible(source) or 'Capture'} through {through}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
     tcp = bool((facts.connection >= 0).any())
     host, filters = int(facts.host_ns.sum()), int(facts.filter_ns.sum())
@@ -104,7 +105,13 @@ def summarise(
         _failures(trace),
         _vms(trace),
         _callouts(trace),
-        Section("Findings", ("severity", "filter", "finding", "where"), findings_section(findings, GROUPS), more=_rest(findings)),
+        Section(
+            "Findings",
+            ("severity", "filter", "finding", "where"),
+            findings_section(findings, GROUPS),
+            more=_rest(findings),
+            first_to_go=("where",),
+        ),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]

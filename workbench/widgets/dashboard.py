@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
 from workbench.analysis.redaction import RedactedCapture
 from workbench.analysis.words import visible
+from workbench.errors import ConfigError
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
@@ -71,6 +73,10 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
         if isinstance(source, Replay) and chain is not None:
             raise TypeError("Workbench takes a replay, or a capture and a chain; not a replay and a chain")
         given = source if isinstance(source, Replay) else None
+        if not (given or source is None or hasattr(source, "batches")):
+            raise ConfigError(f"{brief(source)} is no capture", where="Workbench", remedy="Give open_capture(PATH), or a replay")
+        if not (chain is None or hasattr(chain, "filters")):
+            raise ConfigError(f"{brief(chain)} is no chain", where="Workbench", remedy="Give Chain(FILTER, …)")
         watch = traits.pop("watch", False)
         capture = given.capture if given else source
         if isinstance(capture, RedactedCapture):
