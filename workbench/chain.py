@@ -295,8 +295,8 @@ class Chain:
         profile           sample what filters execute, by function, each millisecond or so many seconds (`Replay.profile`)
         partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
-        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
-        `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
+        Raises `ConfigError` for a setting that cannot be, `FilterLoadError` for a filter that cannot be loaded, does not start or refuses
+        its configuration, and `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
         """
         from .host.driver import Settings, replay
         from .host.profiler import Profiler
