@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,10 +12,10 @@ import wasmtime
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from tests.core.wat import Loop, wasm
+from tests.core.wat import call, wasm
 from workbench.capture import open_capture
 from workbench.chain import Chain, Filter
-from workbench.errors import ConfigError, FilterLoadError
+from workbench.errors import ConfigError, FilterLoadError, ReplayError
 from workbench.replay import Replay
 from workbench.trace.records import Policy
 
@@ -53,6 +55,34 @@ def test_unknown_policies_and_keywords_are_refused() -> None:
         Filter("limiter.wasm", failure_policy="open", fail_open=True)
     with pytest.raises(TypeError, match="limit"):
         Filter("limiter.wasm", limit=5)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"path": "."}, "names no file"),
+        ({"path": ""}, "names no file"),
+        ({"name": 5}, "name is 5"),
+        ({"root_id": None}, "root_id is None"),
+        ({"vm_id": b"x"}, "vm_id is b'x'"),
+        ({"expected_sha256": 5}, "expected_sha256 is 5"),
+        ({"memory_limit": "64MB"}, "memory_limit is '64MB'"),
+        ({"env": "HOME"}, "env is 'HOME'"),
+        ({"env": ["HOME=/"]}, "env is "),
+        ({"env": {"LIMIT": 5}}, "env is "),
+    ],
+)
+def test_what_a_filter_cannot_be_told_is_refused_at_once(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        Filter(**{"path": "limiter.wasm", **given})
+
+
+def test_a_chain_shows_itself_as_one_would_write_it() -> None:
+    limiter = Filter("some/limiter.wasm", {"limit": 5}, failure_policy="open")
+    assert repr(limiter) == "Filter('some/limiter.wasm', config=b'{\"limit\":5}', failure_policy='open')"
+    assert repr(Chain(limiter, "b.wasm", kind="http")) == f"Chain({limiter!r}, Filter('b.wasm'), kind='http')"
+    assert repr(Chain("b.wasm").swap("b", "c.wasm", at=3)) == "Chain(Filter('b.wasm')).swap('b', Filter('c.wasm', name='b-2'), at=3)"
+    assert len(repr(Filter("f.wasm", b"x" * 1_000_000))) < 200
 
 
 def test_policies_have_their_numbers() -> None:
@@ -109,6 +139,24 @@ def test_a_chain_has_an_end() -> None:
         Chain(*["f.wasm"] * 255)
 
 
+def test_a_list_of_filters_is_not_a_filter() -> None:
+    with pytest.raises(ConfigError, match=r"Chain\(\*filters\)"):
+        Chain(["a.wasm", "b.wasm"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", ["5", 1.5, None])
+def test_a_swap_wants_a_moment(at: Any) -> None:
+    with pytest.raises(ConfigError, match="is no moment"):
+        Chain("f.wasm").swap("f", "g.wasm", at)
+
+
+def test_what_cannot_be_called_steps_into_nothing() -> None:
+    with pytest.raises(ConfigError, match="5 cannot be called"):
+        Chain("f.wasm").intercept("proxy_log", 5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no foreign function: 5"):
+        Chain("f.wasm").foreign(5, print)  # type: ignore[arg-type]
+
+
 def test_a_capture_goes_through_a_chain(repo: Path, tmp_path: Path, sample_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from workbench.capture import open_capture
 
@@ -129,6 +177,52 @@ def test_workers_have_bounds(sample_capture: Path, workers: int) -> None:
 
     with pytest.raises(ConfigError, match="from 1 to 64"):
         Chain("f.wasm").replay(open_capture(sample_capture), workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", -1),
+        ("seed", 1 << 64),
+        ("seed", "x"),
+        ("chunk_size", 1.5),
+        ("chunk_size", 1 << 31),
+        ("buffer_limit", -1),
+        ("log_level", 6),
+        ("workers", "two"),
+        ("callback_limit_s", 0),
+        ("callback_limit_s", float("nan")),
+        ("callback_limit_s", None),
+        ("websocket", "yes"),
+        ("profile", "x"),
+    ],
+)
+def test_what_a_replay_cannot_be_told_is_refused_by_name(sample_capture: Path, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: is "):
+        Chain("f.wasm").replay(open_capture(sample_capture), **{name: value})
+
+
+@pytest.mark.parametrize("capture", ["captures/burst.mitm", None])
+def test_a_capture_is_opened_first(capture: Any) -> None:
+    with pytest.raises(ConfigError, match="is no capture"):
+        Chain("f.wasm").replay(capture)
+
+
+class Broken(Event):
+    """Breaks within the watchdog alone."""
+
+    def is_set(self) -> bool:
+        if sys._getframe(1).f_code.co_name == "_judge":
+            raise ZeroDivisionError
+        return False
+
+
+def test_a_fault_of_the_watchdog_is_not_laid_on_the_filter(repo: Path, tmp_path: Path, sample_capture: Path) -> None:
+    path = tmp_path / "spins.wasm"
+    path.write_bytes(bytes(wasmtime.wat2wasm((repo / "tests/filters/spin_third.wat").read_text())))
+    with pytest.raises(ReplayError, match="watchdog") as caught:
+        Chain(path).replay(open_capture(sample_capture), cancel=Broken())
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_several_workers_bring_the_main_thread(repo: Path, tmp_path: Path, sample_capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,10 +286,10 @@ def test_other_filters_keep_what_belongs_to_the_chain(sample_filter: Callable[[s
 
 
 def test_a_replay_can_be_read_while_it_goes_on(sample_capture: Path, tmp_path: Path) -> None:
-    slow = tmp_path / "slow.wasm"
-    slow.write_bytes(wasm(request_headers=(Loop((), times=5_000_000),)))
+    tags = tmp_path / "tags.wasm"
+    tags.write_bytes(wasm(request_headers=(call("add", 0, "x-tag", "1"),)))
     seen: list[Replay] = []
-    whole = Chain(slow).replay(open_capture(sample_capture), partial=seen.append)
+    whole = Chain(tags).replay(open_capture(sample_capture), partial=seen.append)
     assert seen and not seen[0].complete
     assert 0 < len(seen[0]) < len(whole) == 93
     first = int(seen[0].facts.exchange[0])

@@ -112,7 +112,7 @@ def test_exports_for_other_viewers(tmp_path: Path, refused: Refused) -> None:
     assert json.loads(speedscope.read_text())["profiles"][0]["name"] == "Sum of traffic"
     for option in ("--perfetto", "--speedscope"):
         assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, option, str(tmp_path))
-        assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, option, CAPTURE)
+        assert "would overwrite what is read" in refused("replay", CAPTURE, "--filter", ADD_HEADER, option, CAPTURE)
 
 
 def test_limits_decide_nothing_about_the_status(tmp_path: Path) -> None:
@@ -188,8 +188,42 @@ def test_captures_and_outputs_that_cannot_be_used(refused: Refused, tmp_path: Pa
     assert "\\x1b" in refused("replay", "no\x1b[31m\nwhere", "--filter", ADD_HEADER)
     assert "its folder does not exist" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path / "a" / "b"))
     assert "is a folder" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", str(tmp_path))
-    assert "would overwrite the capture" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", CAPTURE)
-    assert "Give a number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
+    assert "is no name" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--jsonl", "")
+    for option in ("--jsonl", "--findings", "--perfetto", "--speedscope"):
+        assert "would overwrite what is read" in refused("replay", CAPTURE, "--filter", ADD_HEADER, option, CAPTURE)
+    assert "Give a whole number from 1 to 64" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--workers", "0")
+
+
+def test_no_output_goes_over_what_is_read_or_over_another(refused: Refused, tmp_path: Path) -> None:
+    module, other, config, out = (tmp_path / name for name in ("f.wasm", "g.wasm", "config.json", "out"))
+    for each in (module, other):
+        each.write_bytes(Path(ADD_HEADER).read_bytes())
+    config.write_text("{}")
+    chain = ("--filter", str(module), "--config", f"@{config}", "--swap", f"3:{other}")
+    for place in (module, other, config):
+        before = place.read_bytes()
+        assert f"{place}: would overwrite what is read" in refused("replay", CAPTURE, *chain, "--jsonl", str(place))
+        assert f"{place}: would overwrite what is read" in refused("verify", CAPTURE, *chain, "--json", str(place))
+        assert place.read_bytes() == before
+    assert "one file is given twice" in refused("replay", CAPTURE, *chain, "--jsonl", str(out), "--perfetto", f"{tmp_path}/./out")
+    assert "standard output is given twice" in refused("replay", CAPTURE, *chain, "--jsonl", "-", "--findings", "-")
+
+
+def test_what_is_left_over_is_told_with_the_help_that_has_the_answer(refused: Refused) -> None:
+    assert "unrecognized arguments: more. See `workbench inspect --help`" in refused("inspect", ADD_HEADER, "more")
+    assert "--more 5. See `workbench rls serve --help`" in refused("rls", "serve", "limits.yaml", "--more", "5")
+
+
+def test_output_that_cannot_be_written_is_told_in_a_line() -> None:
+    words = [sys.executable, "-m", "workbench", "inspect", TOKEN_BUCKET]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(words, cwd=REPO, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "workbench: output: No space left on device\n")
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *words]
+    done = subprocess.run(closed, cwd=REPO, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("workbench: standard output is closed.") and done.stderr.count("\n") == 1
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *words]
+    assert subprocess.run(closed, cwd=REPO, stdout=subprocess.PIPE, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -285,7 +319,7 @@ def test_public_names() -> None:
 
     for name in set(wb.__all__) - {"Workbench"}:
         assert getattr(wb, name).__name__ in (name, f"workbench.{name}")
-    assert set(wb.__all__) <= set(dir(wb))
+    assert {name for name in dir(wb) if not name.startswith("_")} == set(wb.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = wb.nonsense
 

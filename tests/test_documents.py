@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,15 @@ import IPython.display
 import pytest
 
 from workbench import documents
+from workbench.analysis.redaction import SECRET_HEADERS
 from workbench.audit import Inspection
+from workbench.chain import Chain
 from workbench.errors import CaptureError, ConfigError, FilterLoadError, WorkbenchError
+from workbench.host.assemble import assemble
+from workbench.host.module import DEFAULT_MEMORY_LIMIT
 from workbench.widgets import Workbench
+
+INDEXES = range(93)
 
 
 @pytest.fixture
@@ -51,6 +60,39 @@ def test_settings_reach_the_filters(repo: Path, shown: list[Any]) -> None:
     _ask(repo, "captures/toystore.mitm", filters=filters, settings={"memory_limit_mib": 64, "failure_policy": "open"})
     (used,) = shown[0].wait(60).chain.filters
     assert (used.memory_limit, used.failure_policy) == (64 << 20, "open")
+
+
+def test_settings_reach_the_replay_and_its_view(repo: Path, shown: list[Any]) -> None:
+    settings = {"time_limit_s": 0.5, "redact": True, "redacted_headers": ["Authorization"], "charts": "dark"}
+    _ask(repo, "captures/toystore.mitm", settings=settings)
+    replay = shown[0].wait(60)
+    assert replay.settings.callback_limit_s == 0.5
+    assert shown[0].charts == "dark"
+    named = [pair for each in INDEXES for pair in replay.capture[each].request.headers if pair[0].lower() == b"authorization"]
+    assert named
+    assert all(value.startswith(b"[") for _, value in named)
+    _ask(repo, "captures/toystore.mitm", settings={**settings, "redact": False})
+    assert all(not value.startswith(b"[") for each in INDEXES for _, value in shown[1].wait(60).capture[each].request.headers)
+
+
+def test_a_call_that_takes_longer_than_the_setting_is_ended(repo: Path, shown: list[Any], tmp_path: Path) -> None:
+    shutil.copy(repo / "captures" / "toystore.mitm", tmp_path)
+    (tmp_path / "spin.wasm").write_bytes(assemble((repo / "tests" / "filters" / "spin_third.wat").read_text(), "spin_third.wat"))
+    began = time.monotonic()
+    _ask(tmp_path, "toystore.mitm", filters=("spin.wasm",), settings={"time_limit_s": 0.05, "failure_policy": "open"})
+    replay = shown[0].wait(60)
+    assert time.monotonic() - began < 20
+    assert "timeout" in str(list(replay.failures.itertuples())).lower()
+
+
+def test_the_schema_and_python_mean_the_same(repo: Path) -> None:
+    schema = json.loads((repo / "workbench" / "lab" / "schema" / "documents.json").read_text())["properties"]
+    assert schema["redacted_headers"]["default"] == list(SECRET_HEADERS)
+    assert schema["memory_limit_mib"]["default"] << 20 == DEFAULT_MEMORY_LIMIT
+    assert schema["time_limit_s"]["default"] == signature(Chain.replay).parameters["callback_limit_s"].default
+    assert tuple(schema["charts"]["enum"]) == Workbench.charts.values
+    known = {*documents._options({name: each["default"] for name, each in schema.items()} | {"redact": True})}
+    assert known == {"settings", "redact", "charts"}
 
 
 def test_a_filter_is_shown_as_its_audit(repo: Path, shown: list[Any], sample_filter: Callable[[str], Path]) -> None:

@@ -27,7 +27,7 @@ ADD_HEADER = Path(__file__).resolve().parents[1] / "sample_filters/add_header/ad
 
 def got(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
@@ -60,6 +60,10 @@ def test_nothing_else_is_served(tmp_path: Path, place: str) -> None:
 def test_what_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(FilterLoadError, match="cannot be read"):
         serve_filter(tmp_path / "none.wasm")
+    capture = tmp_path / "secrets.mitm"
+    capture.write_bytes(b"2024:7:version;")
+    with pytest.raises(FilterLoadError, match="not a wasm file"):
+        serve_filter(capture)
     with pytest.raises(ConfigError, match="two files of the name"):
         serve_filter(ADD_HEADER, ADD_HEADER)
     with serve_filter(ADD_HEADER) as served, pytest.raises(ConfigError, match="cannot be listened at"):
@@ -78,7 +82,7 @@ def test_the_command(tmp_path: Path) -> None:
         assert process.stderr.readline() == '"GET /add_header.wasm HTTP/1.1" 200 -\n'
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 @pytest.mark.envoy

@@ -9,7 +9,7 @@ import pytest
 import workbench as wb
 from workbench.analysis.exchange import ExchangeView
 from workbench.capture.exchange import Exchange
-from workbench.errors import ReplayError
+from workbench.errors import ConfigError, ReplayError
 from workbench.replay import Replay
 from workbench.trace.trace import Trace
 
@@ -50,6 +50,34 @@ def test_exchanges_go_by_their_number_in_the_capture() -> None:
         replay[7]
     with pytest.raises(IndexError):
         replay[-8]
+    for key in (slice(0, 2), "5", 1.0, None):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            replay[key]  # type: ignore[index]
+
+
+def test_an_outcome_or_a_clock_that_is_none_is_refused(replay: Replay, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no outcome 'limit'"):
+        replay.count("limit")
+    with pytest.raises(ConfigError, match="no clock 'wall'"):
+        replay.to_perfetto(tmp_path / "out.json", "wall")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "value"), [("limit", 0), ("limit", -3), ("limit", "all"), ("timeout", 0), ("timeout", None)])
+def test_what_a_verification_cannot_be_told_is_refused(replay: Replay, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: is "):
+        replay.verify_with_envoy(**{name: value})
+
+
+def test_exchanges_are_not_compared_with_connections(real: Replay, repo: Path, sample_filter: Any) -> None:
+    tcp = wb.Chain(wb.Filter(sample_filter("add_header")), kind="tcp").replay(wb.open_capture(repo / "captures" / "tcp.mitm"))
+    with pytest.raises(ConfigError, match="one replay is of HTTP exchanges, the other of TCP connections"):
+        wb.compare(real, tcp)
+
+
+def test_what_a_notebook_shows_is_a_line_or_a_page(real: Replay) -> None:
+    assert repr(real.summary).splitlines()[0] == real.summary.head
+    assert len(repr(real.state())) < 100
+    assert repr(real.laboratory().sweep(limits=[3, 5])).startswith("<Sweep: 2 of 2 settings tried on ")
 
 
 def test_tables_are_made_once(replay: Replay) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from tests.core.traffic import START_NS, Batch, exchanges, request, response
+from tests.core.traffic import START_NS, Batch, Made, exchanges, request, response
 from tests.core.wat import Raw, Ret, call, wasm
-from workbench.capture.exchange import Exchange
-from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.config import kuadrant
 from workbench.errors import ConfigError, FilterLoadError
@@ -26,34 +23,17 @@ REPO = Path(__file__).resolve().parents[1]
 TOKEN_BUCKET = REPO / "sample_filters/token_bucket/token_bucket.wasm"
 
 
-@dataclass
-class Traffic:
-    """What a replay asks of a capture, made in code."""
+class Traffic(Made):
+    """In batches so small that a swap is in the midst of several."""
 
-    made: list[Exchange]
-    path: Path = Path("made.mitm")
-    problems: tuple[str, ...] = ()
-
-    @property
-    def start_ns(self) -> int:
-        return self.made[0].request.start_ns
-
-    def __len__(self) -> int:
-        return len(self.made)
-
-    def __getitem__(self, index: int) -> Exchange:
-        return self.made[index]
-
-    def batches(self) -> Iterable[Batch]:
-        for at in range(0, len(self.made), 30):
-            part = self.made[at : at + 30]
-            yield Batch(pack(part), len(part), part[0].request.start_ns)
+    def batches(self, size: int = 30) -> list[Batch]:
+        return super().batches(size)
 
 
 def posts(count: int, every_ms: int, took_ms: int = 3) -> Traffic:
     """POSTs below /toys, one every so often, each answered `took_ms` later."""
     items = [(request("POST", f"/toys/{i}", at_ms=i * every_ms), response(after_ms=took_ms)) for i in range(count)]
-    return Traffic([replace(each, connection=3) for each in exchanges(*items)])
+    return Traffic(replace(each, connection=3) for each in exchanges(*items))
 
 
 def rebuilt(module: Path, folder: Path) -> Path:
@@ -130,6 +110,8 @@ def test_several_swaps_of_one_filter_and_of_two(tmp_path: Path) -> None:
     through = served(replay)
     assert through["token_bucket"] == list(range(10)) and through["token_bucket-2"] == list(range(10, 20))
     assert "body_rewrite" not in through and replay.findings() is not None
+    assert replay.name == "token_bucket then token_bucket-2 then third → body_rewrite then body_rewrite-2"
+    assert replay.summary.head.endswith(f" through {replay.name}")
 
 
 def test_a_successor_that_refuses_leaves_the_old_one(tmp_path: Path) -> None:
@@ -190,7 +172,7 @@ def test_limits_in_a_service_go_on(tmp_path: Path) -> None:
     limitador = Limitador.parse(policy.limits_yaml())
     chain = policy.chain(shim / "rls_shim.wasm", clusters={policy.cluster(): limitador})
     items = [(request("POST", "/toys", at_ms=1000 * i, host="api.toystore.com"), response()) for i in range(100)]
-    capture = Traffic(exchanges(*items))
+    capture = Traffic(items)
     before = chain.replay(capture)  # type: ignore[arg-type]
     after = chain.swap("rls_shim", rebuilt(shim / "rls_shim.wasm", tmp_path), at=52).replay(capture)  # type: ignore[arg-type]
     statuses = [status for status, _ in answered(before)]

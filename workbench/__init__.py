@@ -74,4 +74,4 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from reprlib import repr as brief
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from .errors import ConfigError, InterceptError
 from .filter import Configuration, Filter
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from .host.foreign import ForeignFunction
     from .host.hook import Hook, HookFunction
     from .replay import Replay
+    from .trace.trace import Trace
 
 __all__ = ["Chain", "Configuration", "Filter", "Interception", "Kind"]
 
-_MOST_WORKERS = 64
 _SAMPLE_S, _LEAST_SAMPLE_S = 0.001, 0.0001
 
 Moment: TypeAlias = int | timedelta | datetime
@@ -78,6 +79,8 @@ class Chain:
             raise ConfigError(f"{len(filters)} filters in one chain, {NO_FILTER - 1} are the most")
         named: list[Filter] = []
         for each in filters:
+            if isinstance(each, list | tuple):
+                raise ConfigError("a list stands where a filter should", remedy="Give the filters one by one: Chain(*filters)")
             named.append(_named_apart(each if isinstance(each, Filter) else Filter(each), named))
         object.__setattr__(self, "filters", tuple(named))
         object.__setattr__(self, "successors", ())
@@ -87,6 +90,14 @@ class Chain:
         object.__setattr__(self, "_foreign", {})
         for name, function in (foreign or {}).items():
             self.foreign(name, function)
+
+    def __repr__(self) -> str:
+        told = [
+            *map(repr, self.filters),
+            *([f"kind={self.kind!r}"] if self.kind else ()),
+            *([f"clusters={self.clusters!r}"] if self.clusters else ()),
+        ]
+        return f"Chain({', '.join(told)})" + "".join(f".swap({one.of!r}, {one.filter!r}, at={one.at!r})" for one in self.successors)
 
     def __len__(self) -> int:
         return len(self.filters)
@@ -153,6 +164,9 @@ class Chain:
             raise ConfigError(f"no filter named {name!r} in the chain", remedy=f"It has {', '.join(names) or 'none'}")
         if any(each.of == name for each in self.successors):
             raise ConfigError(f"filter {name!r} is swapped already", remedy=f"Swap its successor, one of {', '.join(names)}")
+        if not isinstance(cast(object, at), int | timedelta | datetime):
+            remedy = "Give an exchange's index, a timedelta, or a datetime with its zone"
+            raise ConfigError(f"{brief(at)} is no moment", where=f"swap of {name}", remedy=remedy)
         if isinstance(at, datetime) and at.tzinfo is None:
             raise ConfigError("the moment has no time zone", where=f"swap of {name}", remedy="Give datetime(…, tzinfo=timezone.utc)")
         old = every[names.index(name)]
@@ -190,15 +204,14 @@ class Chain:
 
     def kind_of(self) -> Kind:
         """`kind`, or where that is None what the filters are for: `tcp` if they export callbacks of connections and one of them none of
-        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a filter that cannot be loaded.
+        HTTP. SDKs export both, so that such a filter needs `kind="tcp"`. Raises `FilterLoadError` for a file that is no module.
         """
         if self.kind is not None or not self.filters:
             return self.kind or "http"
         from .host.compose import core_interface
         from .host.module import serves_connections
 
-        files = ((each.path, each.memory_limit) for each in self.stages)
-        return "tcp" if serves_connections(files, core_interface()) else "http"
+        return "tcp" if serves_connections((each.path for each in self.stages), core_interface()) else "http"
 
     def intercept(self, hostcall: str, function: HookFunction | None = None, *, filter: str | int | None = None) -> Interception:
         """Step into a hostcall: `function(call)` is called for each call of it, by every filter or the one named, while this is open.
@@ -223,6 +236,8 @@ class Chain:
         from .host.intercept import check_name
 
         check_name(hostcall)
+        if function is not None and not callable(function):
+            raise ConfigError(f"{brief(function)} cannot be called", where=hostcall, remedy="Give a function of one argument")
         place = None if filter is None else self._place(filter)
         return Interception(self._hooks, hostcall, place, function)
 
@@ -233,8 +248,8 @@ class Chain:
         name, and chains made from this one have it too. Where it raises, the replay stops with `InterceptError`. Envoy's own functions
         are there without this. Raises `ConfigError` for an empty name or what cannot be called.
         """
-        if not name or not callable(function):
-            raise ConfigError(f"no foreign function: {name!r}", remedy="Give a name and a function from bytes to bytes")
+        if not isinstance(name, str) or not name or not callable(function):
+            raise ConfigError(f"no foreign function: {brief(name)}", remedy="Give a name and a function from bytes to bytes")
         self._foreign[name] = function
 
     def replay(
@@ -287,10 +302,12 @@ class Chain:
         from .host.profiler import Profiler
         from .replay import Replay
 
-        if not 1 <= workers <= _MOST_WORKERS:
-            raise ConfigError(f"{workers} workers", where="workers", remedy=f"Give a number from 1 to {_MOST_WORKERS}")
-        if profile is not True and profile and not _LEAST_SAMPLE_S <= profile <= 1:
-            raise ConfigError(f"a sample every {profile} s", where="profile", remedy=f"Give seconds from {_LEAST_SAMPLE_S} to 1, or True")
+        if not hasattr(capture, "batches"):
+            raise ConfigError(f"{brief(capture)} is no capture", remedy="Give one that is open: open_capture(PATH)")
+        if profile and profile is not True and not (isinstance(profile, float | int) and _LEAST_SAMPLE_S <= profile <= 1):
+            raise ConfigError(f"is {brief(profile)}", where="profile", remedy=f"Give seconds from {_LEAST_SAMPLE_S} to 1, or True")
+        if websocket not in (None, True, False):
+            raise ConfigError(f"is {brief(websocket)}", where="websocket", remedy="Give True, False or None")
         settings = Settings(
             seed,
             callback_limit_s,
@@ -299,7 +316,7 @@ class Chain:
             log_level,
             start_anyway,
             workers=workers,
-            main_thread=workers > 1 if main_thread is None else main_thread,
+            main_thread=workers != 1 if main_thread is None else main_thread,
             websocket={None: 1, True: 2, False: 0}[websocket],
             fuel=fuel,
         )
@@ -313,6 +330,14 @@ class Chain:
         profiler = Profiler(_SAMPLE_S if profile is True else profile) if profile else None
         notes = tuple(f"a real server answers for cluster {name}: this replay cannot be had a second time" for name in called.measured)
         notes += ("instructions were counted: real times include what that took",) if fuel else ()
+        earlier: Replay | None = None
+
+        def grown(trace: Trace) -> None:
+            nonlocal earlier
+            assert partial is not None
+            earlier = Replay(source, self, trace.snapshot(), settings, notes, called, growing=True, earlier=earlier)
+            partial(earlier)
+
         try:
             trace = replay(
                 self.stages,
@@ -325,14 +350,14 @@ class Chain:
                 cancel=cancel,
                 clusters=services,
                 swaps=swaps,
-                grown=None if partial is None else lambda trace: partial(Replay(source, self, trace.snapshot(), settings, notes, called)),
+                grown=None if partial is None else grown,
                 profiler=profiler,
             )
         except InterceptError as error:
-            error.replay = Replay(source, self, error.trace, settings, notes, called)
+            error.replay = Replay(source, self, error.trace, settings, notes, called, earlier=earlier)
             raise
         sampled = None if profiler is None else (profiler.result, round(profiler.interval_s * 1e9))
-        return Replay(source, self, trace, settings, notes, called, sampled)
+        return Replay(source, self, trace, settings, notes, called, sampled, earlier=earlier)
 
 
 class Interception:

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .analysis.redaction import SECRET_HEADERS
 from .analysis.words import visible
 from .errors import ConfigError, WorkbenchError
 
@@ -27,8 +28,8 @@ def show(request: str) -> None:
     """Show a document as the output of the running request.
 
     `request` is a JSON object. `view` names the view; `kind` is `capture`, `filter`, `begin` (nothing is shown yet) or `close`; `path`
-    and `filters` are files from the folder `root` on; `settings` are those of the extension (`memory_limit_mib`, `failure_policy`); with
-    `keep` a view that is there already is shown again as it is.
+    and `filters` are files from the folder `root` on; `settings` are those of the extension (its schema says what they mean); with `keep`
+    a view that is there already is shown again as it is.
 
     Raises `WorkbenchError` for what cannot be read, its text with control characters escaped.
     """
@@ -81,7 +82,19 @@ def _replay(path: Path, filters: list[Path], settings: dict[str, Any]) -> Workbe
     from .widgets import Workbench
 
     chain = Chain(*(Filter(each, **_limits(settings)) for each in filters))
-    return Workbench(open_capture(path), chain)
+    return Workbench(open_capture(path), chain, **_options(settings))
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are of a view and its replays."""
+    options: dict[str, Any] = {}
+    if "time_limit_s" in settings:
+        options["settings"] = {"callback_limit_s": float(settings["time_limit_s"])}
+    if settings.get("redact"):
+        options["redact"] = [str(each) for each in settings.get("redacted_headers", SECRET_HEADERS)]
+    if "charts" in settings:
+        options["charts"] = str(settings["charts"])
+    return options
 
 
 def _limits(settings: dict[str, Any]) -> dict[str, Any]:

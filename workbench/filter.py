@@ -7,8 +7,9 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import ConfigError
@@ -24,6 +25,7 @@ Configuration: TypeAlias = "Mapping[str, Any] | Sequence[Any] | str | bytes | No
 """A mapping or list becomes compact JSON, text UTF-8, bytes stay as they are, None is empty."""
 
 _POLICIES = {policy.name.lower(): policy for policy in Policy}
+_USUAL = {"failure_policy": "closed", "memory_limit": DEFAULT_MEMORY_LIMIT}
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
@@ -85,6 +87,13 @@ class Filter:
             raise ConfigError(f"unknown failure_policy {failure_policy!r}", where=where, remedy=f"Give one of {', '.join(_POLICIES)}")
         if fail_open and failure_policy != "closed":
             raise ConfigError("fail_open and failure_policy are given both", where=where, remedy="Give one of them")
+        if not Path(path).name:
+            raise ConfigError("this names no file", where=where, remedy="Give the path of a .wasm file")
+        for title, text in (("name", name or ""), ("root_id", root_id), ("vm_id", vm_id), ("expected_sha256", expected_sha256)):
+            if not isinstance(text, str):
+                raise ConfigError(f"{title} is {brief(text)}", where=where, remedy="Give text")
+        if not isinstance(memory_limit, int):
+            raise ConfigError(f"memory_limit is {brief(memory_limit)}", where=where, remedy="Give bytes, a multiple of 65536")
         if expected_sha256 and not _SHA256.fullmatch(expected_sha256):
             raise ConfigError("expected_sha256 is not 64 hexadecimal digits", where=where, remedy="Copy it from `workbench inspect`")
         if isinstance(allowed_capabilities, str):
@@ -96,7 +105,7 @@ class Filter:
             "root_id": root_id,
             "vm_config": _bytes_of(vm_config, "vm_config", where),
             "vm_id": vm_id,
-            "env": tuple(dict(env).items()),
+            "env": _environment(env, where),
             "failure_policy": failure_policy,
             "fail_open": fail_open,
             "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
@@ -108,6 +117,13 @@ class Filter:
             object.__setattr__(self, name_, value)
         if not self.name:
             raise ConfigError("the name is empty", where=where, remedy="Leave it out to take the file's")
+
+    def __repr__(self) -> str:
+        """As one would write it, without what is as it is by itself."""
+        usual = {"name": self.path.stem, **_USUAL}
+        given = ((each.name, getattr(self, each.name)) for each in fields(self)[1:])
+        told = [f", {name}={brief(value)}" for name, value in given if value != usual.get(name, type(value)())]
+        return f"Filter({os.fspath(self.path)!r}{''.join(told)})"
 
     @property
     def policy(self) -> Policy:
@@ -124,6 +140,16 @@ class Filter:
         from .audit import inspect_module
 
         return inspect_module(self.path, self.memory_limit)
+
+
+def _environment(env: Mapping[str, str] | Iterable[tuple[str, str]], where: str) -> tuple[tuple[str, str], ...]:
+    try:
+        pairs = tuple(dict(env).items())
+    except (TypeError, ValueError):
+        pairs = ((None, None),)  # type: ignore[assignment]
+    if not all(isinstance(name, str) and isinstance(value, str) for name, value in pairs):
+        raise ConfigError(f"env is {brief(env)}", where=where, remedy="Give a mapping of names to values, both text")
+    return pairs
 
 
 def _bytes_of(value: Configuration, what: str, where: str) -> bytes:

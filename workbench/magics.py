@@ -25,7 +25,7 @@ class _Parser(argparse.ArgumentParser):
     """Tells what is wrong as the workbench tells it, and ends no kernel."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(message, where=self.prog, remedy=f"See {self.prog.strip('%')}? with its % for the form")
+        raise ConfigError(message, where=self.prog, remedy=f"See {self.prog}? for the form")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise ConfigError((message or "").strip() or "nothing to do", where=self.prog)
@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 def _replay_parser() -> _Parser:
     parser = _Parser(prog="%replay", add_help=False)
     parser.add_argument("capture")
-    parser.add_argument("filters", nargs="*")
+    parser.add_argument("filters", nargs="*", default=[])
     parser.add_argument("--config", action="append", default=[])
     return parser
 

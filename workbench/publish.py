@@ -14,6 +14,7 @@ from types import TracebackType
 from urllib.parse import quote, unquote, urlsplit
 
 from .errors import ConfigError
+from .host.binary import check_header
 from .host.module import read_file
 
 __all__ = ["ServedFilters", "serve_filter"]
@@ -30,7 +31,9 @@ class ServedFilters:
         try:
             self._server = ThreadingHTTPServer((host, port), partial(_Handler, self._paths, seen))
         except OSError as error:
-            raise ConfigError(f"cannot be listened at: {error.strerror}", where=f"{host}:{port}", remedy="Give another port") from error
+            raise ConfigError(
+                f"cannot be listened at: {error.strerror}", where=f"{host}:{port}", remedy="Give another address or port"
+            ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="workbench-serve-filter", daemon=True)
         self._thread.start()
 
@@ -88,7 +91,7 @@ def serve_filter(*paths: str | PathLike[str], host: str = "127.0.0.1", port: int
     if not files:
         raise ConfigError("no file to serve", remedy="Give the path of a .wasm file")
     for file in files:
-        read_file(file)
+        check_header(read_file(file), str(file))
         same = [str(each) for each in files if each.name == file.name]
         if len(same) > 1:
             raise ConfigError(f"two files of the name {file.name}", where=", ".join(same), remedy="Serve them one at a time")

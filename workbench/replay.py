@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
+from reprlib import repr as brief
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from .analysis.compare import Comparison, Side
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
 from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
 from .analysis.exchange import ExchangeView
-from .analysis.facts import Facts, Outcome, gather_facts
+from .analysis.facts import Facts, FactsGatherer, Outcome
 from .analysis.findings import Findings, find
 from .analysis.jsonl import write_jsonl
 from .analysis.limits import Limits
@@ -23,6 +25,7 @@ from .analysis.limits_gather import gather_limits
 from .analysis.outcome import Exchanges, Result, outcomes
 from .analysis.profile import GuestProfile
 from .analysis.query import Searcher
+from .analysis.redaction import SECRET_HEADERS, RedactedCapture, Redaction
 from .analysis.state import State, gather_state
 from .analysis.summary import Summary, summarise
 from .analysis.timing import Timing
@@ -46,13 +49,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Replay", "compare"]
 
+_LONGEST_WAIT_S = 3600
+
 
 class Replay(ReplayViews):
     """What `Chain.replay` gives. Every view is made when it is first asked for, and kept.
 
     `capture`, `chain`, `settings` and `trace` are what went in and came out. Exchanges are named by their place in the capture, from 0;
     `complete` is False where the replay was stopped and the trace holds the exchanges up to then. `notes` are what one should know
-    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for.
+    of how it was made, `clusters` who answered callouts, `profile` what was sampled of the filters, if that was asked for. `growing`:
+    the trace goes on; `earlier` is a replay of its beginning.
     """
 
     def __init__(
@@ -64,6 +70,9 @@ class Replay(ReplayViews):
         notes: tuple[str, ...] = (),
         clusters: Any = None,
         sampled: tuple[bytes, int] | None = None,
+        *,
+        growing: bool = False,
+        earlier: Replay | None = None,
     ) -> None:
         self.capture = capture
         self.chain = chain
@@ -72,6 +81,8 @@ class Replay(ReplayViews):
         self.notes = notes
         self.clusters = clusters
         self.profile = None if sampled is None else GuestProfile(*sampled)
+        self._growing = growing
+        self._gatherer: FactsGatherer = FactsGatherer(trace.schema) if earlier is None else earlier._gatherer
 
     @property
     def complete(self) -> bool:
@@ -81,21 +92,27 @@ class Replay(ReplayViews):
     @cached_property
     def facts(self) -> Facts:
         """What the trace says of each exchange, as numpy columns: what everything quick is made from."""
-        return gather_facts(self.trace)
+        return self._gatherer.facts(self.trace, last=not self._growing)
 
     @cached_property
     def searcher(self) -> Searcher:
         """Answers queries about this replay, bit by bit where that takes long (`analysis.query`)."""
-        return Searcher(self.trace, self.capture, self.facts)
+        return self.searching()
 
-    def where(self, query: str) -> npt.NDArray[np.int64]:
+    def searching(self, compared: Callable[[], Comparison] | None = None) -> Searcher:
+        """A searcher of its own, with what this replay is compared with for `~differs`."""
+        return Searcher(self.trace, self.capture, self.facts, compared)
+
+    def where(self, query: str, against: Replay | None = None) -> npt.NDArray[np.int64]:
         """Indexes of the exchanges that a query asks for, in capture order: `replay.where("~m POST & ~outcome limited")`.
 
         Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
         alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
-        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`. QueryError says where a query is wrong.
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`, and with a replay `against` which this
+        one is held, `~differs status`. QueryError says where a query is wrong.
         """
-        search = self.searcher.search(query)
+        searcher = self.searcher if against is None else self.searching(lambda: compare(against, self))
+        search = searcher.search(query)
         search.advance()
         return self.facts.exchange[search.hit]
 
@@ -113,7 +130,7 @@ class Replay(ReplayViews):
 
     def __getitem__(self, index: int) -> ExchangeView:
         """The exchange at place `index` of the capture, negative counts from its end; IndexError for none, or one not replayed."""
-        size = len(self.capture)
+        size, index = len(self.capture), operator.index(index)
         place = index + size if index < 0 else index
         try:
             self.facts.position(place)
@@ -275,16 +292,22 @@ class Replay(ReplayViews):
             return connection_outcomes(self.trace, self._connections, self.facts)
         return outcomes(self.trace, self._exchanges, self.facts)
 
-    def to_jsonl(self, path: str | Path) -> int:
-        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written."""
-        return write_file(path, lambda file: write_jsonl(self.outcomes(), file))
+    def to_jsonl(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Write the results as JSON lines to a file; gives their number. ReplayError if the file cannot be written.
+
+        `progress` is called with results written and their number, at most ten times a second.
+        """
+        return write_file(path, lambda file: write_jsonl(self.outcomes(), file, progress, len(self)))
 
     def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
 
         `clock` is virtual, when things happened in the capture, or real, what they cost. ReplayError if the file cannot be written.
         """
-        from .analysis.export_perfetto import write_perfetto
+        from .analysis.export_perfetto import Clock, write_perfetto
+
+        if clock not in get_args(Clock):
+            raise ConfigError(f"no clock {brief(clock)}", remedy=f"Give one of {', '.join(get_args(Clock))}")
 
         return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
 
@@ -302,6 +325,7 @@ class Replay(ReplayViews):
             self.trace,
             self.facts,
             source=source,
+            chain=self.name,
             problems=self.problems,
             notes=self.notes,
             complete=self.complete,
@@ -327,6 +351,16 @@ class Replay(ReplayViews):
             raise ConfigError("the laboratory tries limits on HTTP requests, and these are TCP connections", where=self.name)
         chosen = self.where(which) if isinstance(which, str) else which
         return laboratory_of(self.trace, self.facts, self._exchanges, self.limit_columns, chosen, key)
+
+    def redacted(self, names: Iterable[str] | Redaction = SECRET_HEADERS) -> Replay:
+        """The same replay without the values of headers that hold secrets, to be shown or exported (`analysis.redaction` says what that
+        covers). The filters saw the values: results are what they were. `names` are the headers; ConfigError for what is none.
+        """
+        redaction = names if isinstance(names, Redaction) else Redaction(names)
+        capture, trace = redaction.capture(self.capture), redaction.trace(self.trace)
+        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters)
+        shown.profile = self.profile
+        return shown
 
     def digest(self) -> str:
         """SHA-256 of the trace without real times: the same for the same capture, chain and seed."""
@@ -356,8 +390,14 @@ class Replay(ReplayViews):
         from .envoy import FilterSpec, find_envoy
         from .envoy.verify import verify
 
+        if limit is not None and not (isinstance(limit, int) and limit > 0):
+            raise ConfigError(f"is {brief(limit)}", where="limit", remedy="Give a number of exchanges above 0, or None for all")
+        if not (isinstance(timeout, float | int) and 0 < timeout <= _LONGEST_WAIT_S):
+            raise ConfigError(f"is {brief(timeout)}", where="timeout", remedy=f"Give seconds above 0, {_LONGEST_WAIT_S} at most")
         if self.chain.kind_of() == "tcp":
             raise ConfigError("only HTTP filters are compared with Envoy", where=self.name, remedy="Leave TCP filters out")
+        if isinstance(self.capture, RedactedCapture):
+            raise ConfigError("a redacted replay is not compared with Envoy", where=self.name, remedy="Compare the one it was made from")
         if self.chain.successors:
             raise ConfigError("a chain with swaps is not compared with Envoy", where=self.name, remedy="Compare it without them")
         find_envoy()
@@ -415,8 +455,10 @@ class Replay(ReplayViews):
 
     @property
     def name(self) -> str:
-        """The chain's filters in order."""
-        return " → ".join(self.trace.filters)
+        """The chain's filters in order, one that was swapped with those that followed in its place: `a then a-2 → b`."""
+        later = {each.filter.name for each in getattr(self.chain, "successors", ())}
+        told = [(" then " if name in later else " → ") + name for name in self.trace.filters]
+        return "".join(told).removeprefix(" → ") or "no filter"
 
     def __repr__(self) -> str:
         # cheap on purpose: it counts nothing and shows nothing that was captured
@@ -431,9 +473,18 @@ class Replay(ReplayViews):
 
     def count(self, outcome: str) -> int:
         """How many exchanges had an outcome: passed, changed, local, denied, limited or error."""
-        return int((self.facts.outcome == Outcome[outcome.upper()]).sum())
+        known = {each.name.lower(): each for each in Outcome}
+        wanted = known.get(str(outcome).lower())
+        if wanted is None:
+            raise ConfigError(f"no outcome {brief(outcome)}", remedy=f"Give one of {', '.join(known)}")
+        return int((self.facts.outcome == wanted).sum())
 
 
 def compare(a: Replay, b: Replay) -> Comparison:
-    """Where two replays of one capture part, exchange by exchange, and what each costs."""
+    """Where two replays of one capture part, exchange by exchange, and what each costs.
+
+    Raises `ConfigError` for replays of which one is of exchanges and one of connections.
+    """
+    if len(a) and len(b) and a.of_connections != b.of_connections:
+        raise ConfigError("one replay is of HTTP exchanges, the other of TCP connections", remedy="Compare two of one kind")
     return Comparison(*(Side(side.name, side.trace, side.facts, cast(Exchanges, side.capture)) for side in (a, b)))

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.core.traffic import Batch, exchanges, request, response
+from tests.core.traffic import Made, request, response
 from tests.core.wat import LAST, OUT, Ret, call, pairs, wasm
-from workbench.capture.exchange import Exchange
-from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.replay import Replay
 from workbench.services import HttpResponse
 
-__all__ = ["Made", "edits_in", "make", "verifies"]
+__all__ = ["edits_in", "make", "verifies"]
 
 _HEAD = pairs((":method", "GET"), (":path", "/verify"), (":authority", "users.example"))
-
-
-class Made(list[Exchange]):
-    """Exchanges made by hand, as a replay takes them."""
-
-    def batches(self) -> list[Batch]:
-        parts = [self[at : at + 1000] for at in range(0, len(self), 1000)]
-        return [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
 
 
 def verifies() -> dict[str, list[object]]:
@@ -75,6 +65,6 @@ def make(tmp_path: Path, *scripts: dict[str, list[object]], count: int = 1) -> R
         files[-1].write_bytes(wasm(**script))
     headers = ("authorization: Basic eA==", "cookie: session=1; theme=dark", "x-many: 1", "x-many: 2", "transfer-encoding: chunked")
     answer = response(200, "x-old: 1", "transfer-encoding: chunked", body=b"0123456789", trailers=("T: 1",), after_ms=9)
-    made = Made(exchanges(*((request("POST", "/toys", *headers, body=b"abcdef", at_ms=at * 20), answer) for at in range(count))))
+    made = Made((request("POST", "/toys", *headers, body=b"abcdef", at_ms=at * 20), answer) for at in range(count))
     chain = Chain(*(Filter(file) for file in files), clusters={"users": HttpResponse(200, body="{}", latency_ms=2)})
     return chain.replay(made, chunk_size=4)  # type: ignore[arg-type]

@@ -13,12 +13,14 @@ from mitmproxy.io import FlowReader, FlowWriter
 from mitmproxy.net.http import url as urls
 
 import workbench as wb
+from workbench.analysis import compare as compare_module
 from workbench.analysis.facts import gather_facts
 from workbench.analysis.query import Searcher
 from workbench.analysis.query_capture import pretty_url
 from workbench.analysis.query_help import suggestions
-from workbench.analysis.query_terms import TERMS
-from workbench.replay import Replay
+from workbench.analysis.query_terms import PARTS, TERMS
+from workbench.errors import QueryError
+from workbench.replay import Replay, compare
 
 from .tracewriter import TraceWriter, exchange
 
@@ -284,3 +286,24 @@ def test_what_is_offered_can_be_asked(replayed: Replay) -> None:
         assert offered
         hits = [len(replayed.where(f"~{term} {one.text}")) for one in offered]
         assert all(hits) or term == "outcome", (term, offered)
+
+
+def test_two_replays_are_held_against_each_other(replayed: Replay) -> None:
+    other = replayed.chain.with_filters(*replayed.chain.filters[1:]).replay(replayed.capture)
+    found = compare(other, replayed).differences
+    assert replayed.where("~differs any", other).tolist() == [one.exchange for one in found] != []
+    for word, names in (("status", {"status"}), ("headers", {"upstream request headers", "downstream response headers"})):
+        assert replayed.where(f"~differs {word}", against=other).tolist() == [one.exchange for one in found if names & {*one.parts}]
+    assert replayed.where("~differs any", replayed).tolist() == []
+    with pytest.raises(QueryError, match="character 2: there is no run to compare with"):
+        replayed.where("!~differs any")
+
+
+def test_every_part_of_a_difference_has_a_word() -> None:
+    messages = ("upstream request", "downstream response")
+    parts = ["outcome", "status", "connection presence", "connection close", "bytes to the upstream", "bytes to the client"]
+    parts += [f"{message} {what}" for message in messages for what in ("headers", "trailers", "body", "presence")]
+    words = set().union(*(compare_module._words((part,)) for part in parts))
+    assert set(PARTS) <= words
+    assert compare_module._words(("upstream request body",)) == {"any", "request", "body", "request_body"}
+    assert all(compare_module._words((part,)) & set(PARTS) > {"any"} for part in parts)

@@ -111,6 +111,8 @@ def test_no_marker_is_a_report(inspected: Inspected) -> None:
     found = inspected(REFUSED["no marker"])
     assert found.abi == "" and found.verdict("this-workbench").runs == "no"
     assert "none: no function names a version" in found.text()
+    assert found.text().count("it exports no ABI marker") < 4, "said once for all hosts of one mind"
+    assert all(f"  {each.title}: no\n" in found.text() for each in found.verdicts)
 
 
 def test_a_component_is_a_report(inspected: Inspected) -> None:

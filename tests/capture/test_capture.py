@@ -23,7 +23,16 @@ def test_indexing_is_that_of_a_sequence(burst: Path) -> None:
     for index in (15, -16):
         with pytest.raises(IndexError, match=str(index)):
             capture[index]
+    for key in (slice(0, 2), "5", 1.0, None):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            capture[key]  # type: ignore[index]
     assert repr(capture) == f"<Capture '{burst}', 15 exchanges>"
+
+
+def test_an_exchange_shows_itself_in_one_line_whatever_it_holds() -> None:
+    longest = max((repr(each) for each in open_capture(CAPTURES / "edge.mitm")), key=len)
+    assert len(longest) < 400 and longest.isprintable()
+    assert repr(open_capture(CAPTURES / "burst.mitm")[0]).startswith("<Exchange #0 <Request POST /toys, ")
 
 
 def test_any_exchange_may_be_the_first_to_be_read() -> None:

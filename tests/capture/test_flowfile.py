@@ -120,9 +120,9 @@ def test_a_claimed_length_allocates_nothing(prefix: bytes, tmp_path: Path) -> No
 def test_a_file_full_of_false_beginnings_is_given_up_soon(burst: Path, tmp_path: Path) -> None:
     path = tmp_path / "hostile.mitm"
     path.write_bytes(burst.read_bytes() + b"9999:9:websocket;" * 200_000)
-    start = time.perf_counter()
+    start = time.process_time()
     capture = open_capture(path)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(capture) == 15 and len(capture.problems) == 1
 
 

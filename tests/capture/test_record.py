@@ -33,7 +33,7 @@ def test_the_toystore_starts_the_same_each_time() -> None:
     bodies = []
     for _ in range(2):
         with Toystore() as toystore:
-            connection = http.client.HTTPConnection("127.0.0.1", toystore.port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", toystore.port, timeout=60)
             connection.request("POST", "/toys", b'{"name": "Bell"}', {"Content-Type": "application/json"})
             created = connection.getresponse()
             assert created.status == 201 and created.headers["location"] == "/toys/11"

@@ -108,8 +108,8 @@ def test_all_the_way_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp
 def test_the_command_refuses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text("---\n".join([policy(FIVE_V1), ROUTE]))
     for words, told in (
-        (["--limits", str(tmp_path / "all.yaml")], "would overwrite what was read"),
-        (["--limits", str(tmp_path / "none" / "l.yaml")], "cannot be written"),
+        (["--limits", str(tmp_path / "all.yaml")], "would overwrite what is read"),
+        (["--limits", str(tmp_path / "none" / "l.yaml")], "its folder does not exist"),
         (["--release", "0.1"], "unknown release '0.1'"),
         ([str(tmp_path / "missing.yaml")], "missing.yaml: cannot be read"),
     ):

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+pytestmark = pytest.mark.kernel
 NAME = "03_rate_limits.ipynb"
 
 
@@ -25,7 +26,7 @@ def book(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     # The tree under test, not one that happens to be installed.
     book.cells.insert(0, nbformat.v4.new_code_cell(f"import sys; sys.path.insert(0, {str(root)!r})"))
     place = {"metadata": {"path": str(root / "notebooks")}}
-    NotebookClient(book, timeout=120, kernel_name="python3", store_widget_state=False, resources=place).execute()
+    NotebookClient(book, timeout=600, startup_timeout=300, kernel_name="python3", store_widget_state=False, resources=place).execute()
     return book
 
 

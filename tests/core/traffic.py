@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from workbench.capture.batch import Batch
 from workbench.capture.connection import Connection, Ending, TcpMessage
 from workbench.capture.exchange import Exchange, Request, Response
+from workbench.capture.packing import pack
 from workbench.capture.websocket import WebSocket, frame
 
-__all__ = ["GET", "MS", "POST", "SECOND", "START_NS", "Batch", "connection", "exchanges", "fields", "request", "response"]
+__all__ = [
+    "GET", "MS", "POST", "SECOND", "START_NS", "Batch", "Made", "connection", "exchanges", "fields", "request", "response", "spread",
+]  # fmt: skip
 
 START_NS = 1_768_471_200_000_000_000
 MS = 1_000_000
@@ -69,6 +74,38 @@ def exchanges(*items: Exchange | tuple[Request, Response | None] | Request) -> l
     return made
 
 
+class Made(list[Exchange]):
+    """A capture made in code: what `exchanges` makes of the items, in order of time."""
+
+    path = Path("made.mitm")
+    problems = ()
+
+    def __init__(self, items: Iterable[Exchange | tuple[Request, Response | None] | Request] = ()) -> None:
+        super().__init__(exchanges(*items))
+
+    @property
+    def start_ns(self) -> int:
+        return self[0].request.start_ns
+
+    def in_time(self) -> Iterator[Exchange]:
+        return iter(self)
+
+    def batches(self, size: int = 1000) -> list[Batch]:
+        parts = [self[at : at + size] for at in range(0, len(self), size)]
+        return [Batch(pack(part), len(part), part[0].request.start_ns) for part in parts]
+
+
+def spread(items: Sequence[Exchange], starts_ms: Sequence[int] = ()) -> Made:
+    """Whole exchanges numbered anew, 300 ms apart unless told when each starts, each over after 10 ms."""
+    made = Made()
+    for index, each in enumerate(items):
+        start = START_NS + (starts_ms[index] if starts_ms else index * 300) * MS
+        asked = replace(each.request, start_ns=start, end_ns=start + MS)
+        answer = each.response and replace(each.response, start_ns=start + 9 * MS, end_ns=start + 10 * MS)
+        made.append(replace(each, index=index, request=asked, response=answer))
+    return made
+
+
 def connection(*said: str | bytes, index: int = 0, at_ms: int = 0, every_ms: int = 10, ending: Ending = Ending.CLIENT) -> Connection:
     """A connection; what the client says begins with `>`, what the upstream says with `<`, one every `every_ms`, and then it ends."""
     start = START_NS + at_ms * MS
@@ -96,10 +133,3 @@ def websocket(*said: str, ending: Ending = Ending.UPSTREAM, more: Sequence[str] 
 
 GET = request()
 POST = request("POST", "/p", "content-length: 6", body=b"abcdef")
-
-
-@dataclass(frozen=True)
-class Batch:
-    data: bytes
-    count: int
-    start_ns: int

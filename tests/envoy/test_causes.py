@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.core.traffic import Made
 from workbench.capture import Exchange
 from workbench.capture.packing import pack
 from workbench.envoy import Difference, Observed
@@ -46,13 +47,8 @@ def test_the_same_of_other_random_bytes(ours: str, theirs: str, same: bool) -> N
     assert _same_form(ours, theirs) is same
 
 
-class Captured(list[Exchange]):
-    def in_time(self) -> Iterator[Exchange]:
-        return iter(self)
-
-
 def test_altered_exchanges_come_in_the_order_of_sending(exchange: Make) -> None:
-    capture = Captured(exchange(index, start_ms=index) for index in range(3))
+    capture = Made(exchange(index, start_ms=index) for index in range(3))
     altered = Altered(capture, [2, 0], lambda one: replace(one, connection=7))
     assert [(one.index, one.connection) for one in altered.in_time()] == [(2, 7), (0, 7)]
     assert [one.index for one in altered] == [0, 2]
@@ -63,8 +59,8 @@ def test_altered_exchanges_come_in_the_order_of_sending(exchange: Make) -> None:
 
 
 def test_large_exchanges_come_in_batches(exchange: Make) -> None:
-    capture = Captured(exchange(index, body=b"x" * (5 << 20)) for index in range(3))
-    assert [batch.count for batch in Altered(capture, [0, 1, 2], lambda one: one).batches()] == [2, 1]
+    capture = Made(exchange(index, body=b"x" * (5 << 20)) for index in range(3))
+    assert [batch.count for batch in Altered(capture, [0, 1, 2], lambda one: one).batches()] == [1, 1, 1]
 
 
 def told(status: int, exchange: int = 0) -> dict[str, Any]:
@@ -99,7 +95,7 @@ def _explained(limit_ns: int, moment: Moment, exchange: Make, ours: int, envoy: 
     difference = Difference(0, "downstream_response", "status", ours, envoy)
     one = Differing(_seen(envoy), _seen(200), [difference])
     limiter = Limiter(limit_ns)
-    explain(Captured([exchange(0)]), [moment], [one], limiter, paced=False)
+    explain(Made([exchange(0)]), [moment], [one], limiter, paced=False)
     (found,) = one.differences
     return found, limiter
 

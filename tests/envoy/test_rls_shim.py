@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import workbench as wb
-from tests.config.made import HOST, Made, get, post
+from tests.config.made import HOST, get, post
 from tests.config.objects import FIVE_V1, ROUTE, loader, policy
+from tests.core.traffic import Made
 from workbench.config.kuadrant import Kuadrant
 from workbench.envoy import Cluster, FilterSpec, run_envoy
 from workbench.envoy.judge import Observed
@@ -44,8 +45,8 @@ def serve(tmp_path: Path) -> Serve:
 
 def through_envoy(found: Kuadrant, made: Made, port: int, mode: str = "deny", *, paced: bool = False) -> list[Observed]:
     """The exchanges through an Envoy of their own, whose Limitador is on that port."""
-    chain = found.chain(SHIM, failure_mode=mode, timeout="2s")
-    return run_envoy(made, [FilterSpec.of(chain[0])], clusters=[Cluster(found.cluster(), port, http2=True)], paced=paced)
+    chain = found.chain(SHIM, failure_mode=mode, timeout="20s")
+    return run_envoy(made, [FilterSpec.of(chain[0])], clusters=[Cluster(found.cluster(), port, http2=True)], paced=paced, timeout=30)
 
 
 def ratelimit_headers(pairs: object) -> dict[str, str]:
@@ -83,8 +84,9 @@ def test_the_same_failures(failure: object, mode: str) -> None:
 
 
 def test_a_limitador_over_grpc_in_real_time(tmp_path: Path, serve: Serve) -> None:
-    found = loader(tmp_path)(policy(FIVE_V1.replace("10s", "2s"), target="HTTPRoute/toystore/rule-2"), ROUTE)
-    made = Made([*(post(at_ms=150 * step) for step in range(10)), get(at_ms=1500), post(at_ms=2300), post(at_ms=2400)])
+    found = loader(tmp_path)(policy(FIVE_V1.replace("10s", "5s"), target="HTTPRoute/toystore/rule-2"), ROUTE)
+    # the window begins when the first is asked for: there is more than a second for that, and four for the ten
+    made = Made([*(post(at_ms=50 * step) for step in range(10)), get(at_ms=500), post(at_ms=6500), post(at_ms=6600)])
     replay = found.chain(SHIM, headers="draft03").replay(made)
     with serve(found) as (port, answered):
         seen = through_envoy(found, made, port, paced=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wasmtime
 
-from workbench.capture import Batch, Exchange, open_capture
-from workbench.capture.packing import pack
+from tests.core.traffic import spread
+from workbench.capture import Exchange, open_capture
 from workbench.chain import Chain, Filter
 from workbench.envoy import FilterSpec, compare, run_envoy
 
@@ -19,13 +18,6 @@ pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy_binary")]
 
 Make = Callable[..., Exchange]
 _MS = 1_000_000
-
-
-class Made(list[Exchange]):
-    """Exchanges made by hand, as a replay takes them."""
-
-    def batches(self) -> list[Batch]:
-        return [Batch(pack(self), len(self), self[0].request.start_ns)]
 
 
 @pytest.fixture
@@ -36,17 +28,6 @@ def assembled(repo: Path, tmp_path: Path) -> Callable[[str], Path]:
         return built
 
     return assemble
-
-
-def _spread(exchanges: Sequence[Exchange], starts_ms: Sequence[int] = ()) -> Made:
-    """One after the other, 50 ms apart unless told otherwise, each over after 10 ms."""
-    made = Made()
-    for index, exchange in enumerate(exchanges):
-        start = 1_700_000_000_000_000_000 + (starts_ms[index] if starts_ms else index * 50) * _MS
-        request = dataclasses.replace(exchange.request, start_ns=start, end_ns=start + _MS)
-        response = exchange.response and dataclasses.replace(exchange.response, start_ns=start + 9 * _MS, end_ns=start + 10 * _MS)
-        made.append(dataclasses.replace(exchange, index=index, request=request, response=response))
-    return made
 
 
 def _differences(exchanges: Any, chain: Chain, *, paced: bool = False) -> tuple[list[int], list[str]]:
@@ -74,7 +55,7 @@ def test_a_trap_under_envoys_policies(
 
 def test_a_trap_and_a_reload(exchange: Make, assembled: Callable[[str], Path]) -> None:
     # Envoy's back-off is a second to one and a half from the VM's start, a replay's a second: the next request comes later than both
-    made = _spread([exchange()] * 5, [0, 50, 100, 1600, 1650])
+    made = spread([exchange()] * 5, [0, 50, 100, 1600, 1650])
     got, found = _differences(made, Chain(Filter(assembled("trap_third"), failure_policy="reload")), paced=True)
     assert found == []
     assert got == [200, 200, 503, 200, 200]
@@ -84,7 +65,7 @@ def test_a_trap_and_a_reload(exchange: Make, assembled: Callable[[str], Path]) -
 def test_local_responses_in_each_phase(exchange: Make, assembled: Callable[[str], Path], beside: tuple[str, ...]) -> None:
     paths = ("request_headers", "request_body", "response_headers", "twice", "other")
     body = {"method": b"POST", "body": b"x=1"}
-    made = _spread([exchange(path=f"/local/{path}".encode(), **body) for path in paths])
+    made = spread([exchange(path=f"/local/{path}".encode(), **body) for path in paths])
     chain = Chain(*(Filter(assembled(name)) for name in (*beside, "local_response")))
     got, found = _differences(made, chain)
     assert found == []
@@ -93,14 +74,14 @@ def test_local_responses_in_each_phase(exchange: Make, assembled: Callable[[str]
 
 def test_pauses_in_each_phase(exchange: Make, assembled: Callable[[str], Path]) -> None:
     paths = ("request_headers", "response_headers", "request_body", "response_body", "none")
-    made = _spread([exchange(path=f"/pause/{path}".encode(), method=b"POST", body=b"abc") for path in paths])
+    made = spread([exchange(path=f"/pause/{path}".encode(), method=b"POST", body=b"abc") for path in paths])
     got, found = _differences(made, Chain(Filter(assembled("pause"))))
     assert found == []
     assert got == [200] * 5
 
 
 def test_bad_pointers_in_every_hostcall(exchange: Make, assembled: Callable[[str], Path]) -> None:
-    made = _spread([exchange(method=b"POST", body=b"abc"), exchange()])
+    made = spread([exchange(method=b"POST", body=b"abc"), exchange()])
     got, found = _differences(made, Chain(Filter(assembled("oob"))))
     assert found == []
     assert got == [200, 200]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wasmtime import wat2wasm
 
-from workbench.capture import Batch, Exchange
-from workbench.capture.packing import pack, pack_pairs
+from tests.core.traffic import spread
+from workbench.capture import Exchange
+from workbench.capture.packing import pack_pairs
 from workbench.chain import Chain
 from workbench.services.calls import NEVER, HttpRequest, HttpResponse, Reset, Unreachable
 
@@ -19,36 +19,6 @@ pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy_binary")]
 
 Make = Callable[..., Exchange]
 _MS = 1_000_000
-
-
-class Made:
-    """Exchanges made by hand, 300 ms apart, as a capture gives them."""
-
-    path = Path("made.mitm")
-    problems = ()
-
-    def __init__(self, exchanges: Sequence[Exchange]) -> None:
-        self._exchanges = []
-        for index, exchange in enumerate(exchanges):
-            start = 1_700_000_000_000_000_000 + index * 300 * _MS
-            request = replace(exchange.request, start_ns=start, end_ns=start + _MS)
-            response = exchange.response and replace(exchange.response, start_ns=start + 99 * _MS, end_ns=start + 100 * _MS)
-            self._exchanges.append(replace(exchange, index=index, request=request, response=response))
-
-    def __len__(self) -> int:
-        return len(self._exchanges)
-
-    def __getitem__(self, index: int) -> Exchange:
-        return self._exchanges[index]
-
-    def __iter__(self) -> Iterator[Exchange]:
-        return iter(self._exchanges)
-
-    def in_time(self) -> Iterator[Exchange]:
-        return iter(self._exchanges)
-
-    def batches(self) -> list[Batch]:
-        return [Batch(pack(self._exchanges), len(self), self[0].request.start_ns)]
 
 
 def asks(path: Path) -> Path:
@@ -106,7 +76,7 @@ def pack_terminated(pairs: tuple[tuple[bytes, bytes], ...]) -> bytes:
     ids=["response", "late", "reset", "never"],
 )
 def test_a_callout_is_answered_as_in_the_replay(tmp_path: Path, exchange: Make, answer: Any, said: str | None) -> None:
-    replay = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": answer}).replay(Made([exchange(), exchange()]))
+    replay = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": answer}).replay(spread([exchange(), exchange()]))
     upstream = replay[1].result["upstream_request"]
     assert upstream is not None
     if said is not None:
@@ -123,7 +93,7 @@ def test_a_function_is_asked_the_same(tmp_path: Path, exchange: Make) -> None:
         asked.append(request)
         return HttpResponse(200, {}, f"{request.exchange} {request.path.decode()}")
 
-    replay = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": who}).replay(Made([exchange(), exchange()]))
+    replay = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": who}).replay(spread([exchange(), exchange()]))
     assert replay.verify_with_envoy().agreed == 2
     ours, theirs = asked[:2], asked[2:4]
     assert [(one.exchange, one.cluster, sorted(one.headers), one.body) for one in theirs] == [
@@ -134,13 +104,13 @@ def test_a_function_is_asked_the_same(tmp_path: Path, exchange: Make) -> None:
 def test_trailers_bring_a_field_with_them(tmp_path: Path, exchange: Make) -> None:
     """HTTP/1.1 has trailers only with `transfer-encoding`, which the filter counts; that is all that differs."""
     answer = HttpResponse(200, {}, "with", trailers={"x-t": "1"})
-    found = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": answer}).replay(Made([exchange()])).verify_with_envoy()
+    found = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": answer}).replay(spread([exchange()])).verify_with_envoy()
     assert [(each.what, each.ours, each.envoy) for each in found.differences] == [("header x-headers", ["2"], ["3"])]
 
 
 def test_a_service_that_is_not_there(tmp_path: Path, exchange: Make) -> None:
-    replay = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": Unreachable()}).replay(Made([exchange()]))
+    replay = Chain(asks(tmp_path / "asks.wasm"), clusters={"auth": Unreachable()}).replay(spread([exchange()]))
     found = replay.verify_with_envoy()
     assert {each.what for each in found.differences} <= {"header x-said"}
-    unknown = Chain(asks(tmp_path / "asks.wasm")).replay(Made([exchange()]))
+    unknown = Chain(asks(tmp_path / "asks.wasm")).replay(spread([exchange()]))
     assert unknown.verify_with_envoy().agreed == 1

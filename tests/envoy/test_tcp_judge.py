@@ -37,6 +37,8 @@ def calls_in(log: tuple[str, ...]) -> list[str]:
     ]
 
 
+# on a busy machine Envoy would else see two messages as one, or be given up too soon
+PACE_S, PATIENCE_S = 0.05, 1.2
 HALF = connection(">hello", "<hello!", ">more", "<+more")
 PUSHED = connection("<one", "<two", ">x", "<three", ending=Ending.UPSTREAM)
 TICK = {"configure": (call("tick", 150), Ret(1))}
@@ -90,7 +92,7 @@ def test_a_filter_here_and_in_envoy(name: str, play: Play, tmp_path: Path) -> No
         path = tmp_path / f"envoy-{letter}.wasm"
         path.write_bytes(wasm(**script))
         specs.append(FilterSpec.of(Filter(path, name=letter, **{"vm_id": letter} | options)))
-    (seen,) = run_envoy_connections([traffic], specs, wasm_log_level="trace")
+    (seen,) = run_envoy_connections([traffic], specs, wasm_log_level="trace", pace_s=PACE_S, patience_s=PATIENCE_S)
     calls = [each.partition(".")[2] for each in played.calls()]
     assert calls == calls_in(seen.log)
     upstream, client, _ = played.got()
@@ -105,7 +107,7 @@ def test_a_captured_file(repo: Path, tmp_path: Path) -> None:
     assert chain.kind_of() == "tcp"
     with open_capture(repo / "captures/tcp.mitm") as capture:
         replay = chain.replay(capture)
-        seen = run_envoy_connections(capture.connections, [FilterSpec.of(each) for each in chain])
+        seen = run_envoy_connections(capture.connections, [FilterSpec.of(each) for each in chain], pace_s=PACE_S, patience_s=PATIENCE_S)
         assert len(replay) == len(seen) == 6
         for view, real in zip(replay, seen, strict=True):
             for stages, got in ((view.request, real.to_upstream), (view.response, real.to_client)):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.core.conftest import START_NS, Play, fields, play
+from tests.core.traffic import Made
 from tests.core.wat import TRAP, Nth, Ret, call, pairs, wasm
-from tests.envoy.test_rules import Made
 from tests.envoy.test_tcp_judge import calls_in
 from workbench.capture import Ending, Exchange, Request, Response, TcpMessage, WebSocket, open_capture
 from workbench.capture.websocket import frame
@@ -21,6 +21,8 @@ __all__ = ["play"]
 pytestmark = [pytest.mark.envoy, pytest.mark.usefixtures("envoy_binary")]
 
 MS = 1_000_000
+# on a busy machine Envoy would else see two messages as one, or be given up too soon
+PACE_S, PATIENCE_S = 0.05, 1.2
 
 
 def websocket(*said: str, ending: Ending = Ending.UPSTREAM, extra: tuple[str, ...] = ()) -> Exchange:
@@ -63,7 +65,7 @@ def test_a_filter_here_and_in_envoy(name: str, play: Play, tmp_path: Path) -> No
         path = tmp_path / f"envoy-{letter}.wasm"
         path.write_bytes(wasm(**script))
         specs.append(FilterSpec.of(Filter(path, name=letter, vm_id=letter)))
-    (seen,) = run_envoy_websockets([exchange], specs, wasm_log_level="trace")
+    (seen,) = run_envoy_websockets([exchange], specs, wasm_log_level="trace", pace_s=PACE_S, patience_s=PATIENCE_S)
     assert [each.partition(".")[2] for each in played.calls()] == calls_in(seen.log)
     for ours, got, captured in (
         (played.upstream(), seen.to_upstream, exchange.request.body),

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from tests.core.traffic import Made
 from tests.core.wat import OUT, If, Ret, call, show, wasm
 from workbench.capture import Batch, Exchange
 from workbench.capture.packing import pack
@@ -45,8 +46,15 @@ def chain(tmp_path: Path) -> Callable[..., list[Filter]]:
     return make
 
 
-def on_envoy(filters: Sequence[Filter], exchanges: Sequence[Exchange], workers: int, stay_s: float = 0.0) -> Calls:
-    """What real Envoy calls, by thread; the main thread is the one that starts first, the workers are in the order of their starts."""
+def on_envoy(filters: Sequence[Filter], exchanges: Sequence[Exchange], workers: int, ticks: bool = False) -> Calls:
+    """What real Envoy calls, by thread; the main thread is the one that starts first, the workers are in the order of their starts.
+    It is ended when all exchanges are, and where `ticks` when each thread has had one too."""
+
+    def over(log: bytes) -> bool:
+        if log.count(b"on_delete return") < len(filters) * len(exchanges):
+            return False
+        ticked = {section.thread for section in read_calls(log) if any(each.function == "proxy_on_tick" for each in section.calls)}
+        return not ticks or len(ticked) == workers + 1
 
     async def run() -> bytes:
         async with Upstream() as upstream:
@@ -55,12 +63,9 @@ def on_envoy(filters: Sequence[Filter], exchanges: Sequence[Exchange], workers: 
                 for exchange in exchanges:
                     await observe(exchange, envoy, upstream, None, 5.0)
                 # the client has its answer before the filters have their log, done and delete
-                deadline = time.monotonic() + 5
-                while (
-                    envoy.log_path.read_bytes().count(b"on_delete return") < len(filters) * len(exchanges) and time.monotonic() < deadline
-                ):
+                deadline = time.monotonic() + 60
+                while not over(envoy.log_path.read_bytes()) and time.monotonic() < deadline:
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(stay_s)
                 return envoy.log_path.read_bytes()
 
     threads: dict[int, list[tuple[str, int, str]]] = {}
@@ -128,7 +133,7 @@ def test_several_workers_start_alike(exchange: Make, chain: Callable[..., list[F
 
 def test_root_contexts_tick_on_every_thread(exchange: Make, chain: Callable[..., list[Filter]]) -> None:
     filters = chain(({"configure": [call("tick", 100)]}, {}))
-    theirs = on_envoy(filters, [exchange(0)], 2, stay_s=0.5)
+    theirs = on_envoy(filters, [exchange(0)], 2, ticks=True)
     assert all(("proxy_on_tick", 1, "") in theirs[thread] for thread in (MAIN, 0, 1))
     # a replay's exchange must last as long
     (long,) = [exchange(0)]
@@ -136,16 +141,6 @@ def test_root_contexts_tick_on_every_thread(exchange: Make, chain: Callable[...,
     answered = dataclasses.replace(long.response, start_ns=long.request.start_ns + 500_000_000, end_ns=long.request.start_ns + 500_000_001)
     ours = here(filters, [dataclasses.replace(long, response=answered)], 2)
     assert {thread for thread in ours if any(name == "proxy_on_tick" for name, _, _ in ours[thread])} == {MAIN, 0, 1}
-
-
-class Made(list[Exchange]):
-    """Exchanges made by hand, as a replay takes them."""
-
-    def batches(self) -> list[Batch]:
-        return [Batch(pack(self), len(self), self[0].request.start_ns)]
-
-    def in_time(self) -> list[Exchange]:
-        return list(self)
 
 
 def test_verification_names_the_threads_as_a_cause(exchange: Make, chain: Callable[..., list[Filter]]) -> None:

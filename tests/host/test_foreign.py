@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.core.wat import OUT, Loop, call, wasm
-from tests.host.test_intercept import TELL, Make, chain, events, rows, told, traffic
+from tests.host.test_intercept import TELL, Make, Spend, chain, events, rows, spend, told, traffic
 from workbench.chain import Chain
 from workbench.errors import ConfigError, InterceptError
 from workbench.host.expressions import Expressions
@@ -22,7 +21,7 @@ from workbench.host.statefactories import State, read_state
 from workbench.trace.numbers import Status
 from workbench.trace.records import Event, FailureKind
 
-__all__ = ["chain"]
+__all__ = ["chain", "spend"]
 
 LOG = call("log", 2, "before")
 
@@ -200,15 +199,10 @@ def test_an_endless_loop_of_foreign_calls_is_ended(chain: Make) -> None:
     assert [row.a for row in events(replay, Event.FAILURE)] == [FailureKind.TIMEOUT]
 
 
-def test_the_time_of_a_users_function_does_not_count(chain: Make) -> None:
-    def slow(argument: bytes) -> None:
-        end = time.thread_time() + 0.4
-        while time.thread_time() < end:
-            pass
-
-    made = Chain(*chain({"request_headers": [Loop((), 20_000_000), *asks("own")["request_headers"], Loop((), 20_000_000)]}))
-    made.foreign("own", slow)
-    replay = made.replay(traffic(), callback_limit_s=0.3)
+def test_the_time_of_a_users_function_does_not_count(chain: Make, spend: Spend) -> None:
+    made = Chain(*chain({"request_headers": [Loop((), 40_000_000), *asks("own")["request_headers"], Loop((), 40_000_000)]}))
+    made.foreign("own", lambda _: spend(100))
+    replay = made.replay(traffic(), callback_limit_s=50)
     assert events(replay, Event.FAILURE) == []
 
 
@@ -226,10 +220,24 @@ def test_expressions_are_bounded() -> None:
     assert [status for status, _ in found] == [0, 2, 2, 2, 2, 0]
 
 
+def test_an_expression_that_makes_much_of_little() -> None:
+    """Each loop doubles a text; between the signs of a call may stand comments."""
+    doubled = "['aa']" + ". // c\n map // c\n (x, x + x)" * 24
+    assert expressions(doubled) == [(Status.BadArgument, b"")]
+
+
+def test_an_expression_that_takes_too_many_steps() -> None:
+    made = Expressions()
+    many = "[" + ",".join("1" * 1000) + "]"
+    _, token = made.call(b"expr_create", (0, 0), f"{many}.all(a, {many}.all(b, a == b))".encode(), lambda path: None)
+    assert made.call(b"expr_evaluate", (0, 0), token, lambda path: None) == (Status.InternalFailure, b"")
+
+
 def test_declarations_are_bounded(chain: Make) -> None:
     names = [serialised(1, f"{n}".encode()) for n in range(1001)] + [serialised(1, b"x" * 5000)]
     made = chain({"configure": [call(NAME, "declare_property", name, OUT, OUT) for name in names]})
-    assert [row.result for row in rows(replayed(made), NAME)] == [0] * 1000 + [2, 2]
+    replay = made.replay(traffic(), callback_limit_s=60)
+    assert [row.result for row in rows(replay, NAME)] == [0] * 1000 + [2, 2]
 
 
 def test_values_of_expressions_as_envoy_writes_them() -> None:

@@ -18,6 +18,7 @@ from workbench.envoy import find_envoy
 from workbench.errors import EnvoyError
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+RESULTS = "workbench/analysis/RESULTS.md"
 
 
 def _text(repo: Path, name: str) -> str:
@@ -25,7 +26,7 @@ def _text(repo: Path, name: str) -> str:
 
 
 def _blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [code for word, code in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if word == language]
 
 
 def _commands(text: str) -> list[list[str]]:
@@ -64,7 +65,7 @@ def test_each_dependency_has_its_reason(repo: Path) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_files_named_exist(repo: Path, name: str) -> None:
     text = _text(repo, name)
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
     paths = re.findall(r"`((?:workbench|notebooks|captures|sample_filters|tests|\.ci)/[\w./-]*)`", text)
     assert [path for path in links + paths if not (repo / path).exists() and "test_words" not in path] == []
 
@@ -91,6 +92,53 @@ def test_readme_commands_run(repo: Path, tmp_path: Path) -> None:
     written = [json.loads(line) for path in tmp_path.glob("*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()]
     assert written
     assert [item["exchange"] for item in written] == list(range(len(written)))
+
+
+def test_readme_shows_what_verify_says(repo: Path) -> None:
+    """Each line of the answer that it prints, real time aside."""
+    if not _envoy():
+        pytest.skip("Envoy is not installed")
+    text = _text(repo, "README.md")
+    (command,) = (words for words in _commands(text) if words[:2] == ["workbench", "verify"])
+    (shown,) = (block for block in _blocks(text, "") if "exchanges compared" in block)
+    done = subprocess.run([sys.executable, "-m", "workbench", *command[1:]], cwd=repo, capture_output=True, text=True)
+    said = [re.sub(r"[\d.]+ s$", "", line) for line in done.stdout.splitlines()]
+    assert [line for line in shown.splitlines() if re.sub(r"[\d.]+ s$", "", line) not in said] == []
+    paced = subprocess.run([sys.executable, "-m", "workbench", *command[1:], "--paced"], cwd=repo, capture_output=True, text=True)
+    assert "agree 15   explained 0   unexplained 0" in paced.stdout
+
+
+def test_readme_counts_the_conformance_cases(repo: Path) -> None:
+    (least,) = re.findall(r"over (\d+) cases", _text(repo, "README.md"))
+    total, passed, agree, not_shown = map(
+        int, re.search(r"\| \*\*all\*\* \| (\d+) \| (\d+) pass \| (\d+) agree, (\d+) cannot", _text(repo, "CONFORMANCE.md")).groups()
+    )
+    assert int(least) < total == passed == agree + not_shown
+
+
+def _fields(text: str) -> set[str]:
+    return {name for line in text.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+
+
+def test_results_page_names_each_field(repo: Path) -> None:
+    exchange, connection = _text(repo, RESULTS).split("## TCP connections")
+    both = ["decision", "mutations", "logs", "callouts", "error", "timing_ns"]
+    probe = ["--filter", "sample_filters/trace_every_call/trace_every_call.wasm", "--quiet", "--jsonl", "-"]
+    for capture, kind, fields in (("toystore", "http", _fields(exchange)), ("tcp", "tcp", _fields(connection).union(both))):
+        command = [sys.executable, "-m", "workbench", "replay", f"captures/{capture}.mitm", "--kind", kind, *probe]
+        lines = subprocess.run(command, cwd=repo, check=True, capture_output=True, text=True).stdout.splitlines()
+        assert lines
+        assert all(set(json.loads(line)) == fields for line in lines)
+
+
+def test_results_page_shows_what_its_example_prints(repo: Path, tmp_path: Path, need: Callable[..., str]) -> None:
+    code, shown = (_blocks(_text(repo, RESULTS), language)[-1] for language in ("sh", ""))
+    (tmp_path / "python").symlink_to(sys.executable)
+    (tmp_path / "workbench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m workbench "$@"\n')
+    (tmp_path / "workbench").chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run([need("sh"), "-c", code], cwd=repo, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.stdout == shown, done.stderr
 
 
 def test_commands_named_exist(repo: Path) -> None:

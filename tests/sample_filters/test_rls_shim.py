@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import workbench as wb
-from tests.config.made import HOST, Made, get, post
+from tests.config.made import HOST, get, post
 from tests.config.objects import ROUTE, loader, policy
-from tests.core.traffic import response
+from tests.core.traffic import Made, response
 from workbench.config.kuadrant import Kuadrant
 from workbench.replay import Replay
 from workbench.services import NEVER, Entry, GrpcRequest, GrpcResponse, Script, Unreachable

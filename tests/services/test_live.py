@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,32 +13,40 @@ from workbench.errors import ConfigError
 from workbench.services import NEVER, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Live, Unreachable
 from workbench.services.packing import PartKind
 
+PATIENCE_MS = 120_000
+"""A filter's timeout that no busy machine reaches."""
 
-def http(path: str, body: bytes = b"", timeout: int | None = 1000) -> HttpRequest:
+
+def http(path: str, body: bytes = b"", timeout: int | None = PATIENCE_MS) -> HttpRequest:
     headers = ((b":method", b"POST"), (b":path", path.encode()), (b":authority", b"a.example"), (b"x-a", b"1"))
     return HttpRequest("svc", headers, body, 0, timeout, "f", 0)
 
 
 def grpc(method: str, message: bytes = b"m") -> GrpcRequest:
-    return GrpcRequest("svc", ((b"x-md", b"1"),), message, 0, 1000, "f", None, service="pkg.Svc", method=method)
+    return GrpcRequest("svc", ((b"x-md", b"1"),), message, 0, PATIENCE_MS, "f", None, service="pkg.Svc", method=method)
 
 
 @pytest.fixture
-def dead_port() -> int:
+def dead_port() -> Iterator[int]:
+    """Taken, so that nobody else gets it, and not listened on."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+        yield one.getsockname()[1]
 
 
 def test_http() -> None:
+    given_up = threading.Event()
+
     def answer(method: str, path: str, body: bytes) -> HttpResponse:
+        if path == "/late":
+            given_up.wait(60)
         return HttpResponse(201, {"X-Path": path, "content-length": str(len(body) + 4)}, method.encode() + body, latency_ms=20)
 
     with http_server(answer) as port:
         asking = Live(f"http://127.0.0.1:{port}").begin(None)
         got = asking.http(http("/p?q=1", b"body"))
-        late = asking.http(http("/p", timeout=2))
+        late = asking.http(http("/late", timeout=2))
+        given_up.set()
     assert isinstance(got, HttpResponse)
     assert (got.status, got.body) == (201, b"POSTbody")
     assert isinstance(got.headers, tuple) and (b"x-path", b"/p?q=1") in got.headers
@@ -79,15 +89,14 @@ def test_what_a_hostile_filter_asks() -> None:
 
     with grpc_server(answer) as port:
         asking = Live(f"http://127.0.0.1:{port}").begin(None)
-        got = asking.grpc(GrpcRequest("svc", hostile, b"m", 0, 1000, "f", None, service="pkg é\r\n", method="/../x"))
+        got = asking.grpc(GrpcRequest("svc", hostile, b"m", 0, PATIENCE_MS, "f", None, service="pkg é\r\n", method="/../x"))
         asking.close()
     assert got == GrpcResponse(b"fine", latency_ms=got.latency_ms)  # type: ignore[union-attr]
     assert len(seen) == 1
     with http_server(lambda *_: HttpResponse(headers={"content-length": "0"})) as port:
         asking = Live(f"http://127.0.0.1:{port}").begin(None)
-        bad = HttpRequest(
-            "svc", ((b":method", b"G T"), (b":path", b"/a b\r\nc: d"), (b":authority", b"a\nb"), (b"n", b"\r\n")), b"", 0, 1000, "f", 0
-        )
+        lines = ((b":method", b"G T"), (b":path", b"/a b\r\nc: d"), (b":authority", b"a\nb"), (b"n", b"\r\n"))
+        bad = HttpRequest("svc", lines, b"", 0, PATIENCE_MS, "f", 0)
         assert isinstance(asking.http(bad), Unreachable)
 
 
@@ -95,12 +104,14 @@ def test_a_stream() -> None:
     with grpc_server(lambda path, message: GrpcResponse(b"re:" + message, metadata={"i": "1"}, trailers={"t": "2"})) as port:
         asking = Live(f"http://127.0.0.1:{port}").begin(None)
         session, opened = asking.stream(grpc("Stream"))
-        first, second, end = session.send(b"a", False, 0), session.send(b"b", False, 0), session.half_close(0)
+        sent = [*session.send(b"a", False, 0), *session.send(b"b", False, 0)]
+        # a server that takes longer than the quiet after which the filter goes on is heard at the next step
+        *late, end = session.half_close(0)
         asking.close()
     assert opened == ()
-    assert [(part.kind, part.body) for part in first] == [(PartKind.INITIAL, b""), (PartKind.MESSAGE, b"re:a")]
-    assert [(part.kind, part.body) for part in second] == [(PartKind.MESSAGE, b"re:b")]
-    assert [(part.kind, part.number, part.trailers) for part in end] == [(PartKind.END, 0, ((b"t", b"2"),))]
+    messages = [(PartKind.INITIAL, b""), (PartKind.MESSAGE, b"re:a"), (PartKind.MESSAGE, b"re:b")]
+    assert [(part.kind, part.body) for part in (*sent, *late)] == messages
+    assert (end.kind, end.number, end.trailers) == (PartKind.END, 0, ((b"t", b"2"),))
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://h", "http://", "http://h:x", "http://h:0", "http://h/path", "http://h?q"])

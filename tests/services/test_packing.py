@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.traffic import MS, START_NS, exchanges, request
+from tests.core.traffic import MS, START_NS, Made, request
 from tests.core.wat import LAST, OUT, Ret, call, wasm
-from tests.services.test_replay import Made
 from workbench.chain import Chain
 from workbench.replay import Replay
 from workbench.services import NEVER, GrpcRequest, GrpcResponse, LimitState
@@ -37,7 +36,7 @@ def _replay(tmp_path: Path, answer: GrpcAnswer) -> Replay:
     def service(asked: GrpcRequest) -> GrpcAnswer:
         return answer
 
-    return Chain(tmp_path / "asks.wasm", clusters={"rls": service}).replay(Made(exchanges(request(), request(at_ms=50))))  # type: ignore[arg-type]
+    return Chain(tmp_path / "asks.wasm", clusters={"rls": service}).replay(Made([request(), request(at_ms=50)]))  # type: ignore[arg-type]
 
 
 def test_each_counter_is_a_row_of_the_callout(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.widgets.held import until
 from workbench.capture import Capture
 from workbench.chain import Chain, Filter
 from workbench.replay import Replay
@@ -32,18 +32,15 @@ def test_the_chain_is_told_with_its_counts(replay: Replay, ask: Ask) -> None:
 def test_modules_are_learnt_of_in_the_background(replay: Replay, ask: Ask) -> None:
     workbench = Workbench(replay)
     asked = ask(workbench)
+    asked("chain")
+    until(lambda: all(slot["module"] for slot in asked("chain")[1]["slots"]))
     _, told = asked("chain")
-    end = time.monotonic() + 30
-    while not all(slot["module"] for slot in told["slots"]):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-        _, told = asked("chain")
     assert [(slot["module"]["abi"], slot["module"]["language"]) for slot in told["slots"]] == [
         ("0.2.1", "Rust"),
         ("0.2.1", "Rust"),
         ("0.2.0", "Go"),
     ]
-    assert workbench.edited >= 1
+    until(lambda: workbench.edited >= 1)
 
 
 def test_other_filters_have_no_counts_yet(replay: Replay, ask: Ask) -> None:

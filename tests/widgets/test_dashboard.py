@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.widgets.held import HeldCapture, until
 from workbench.capture import Capture, open_capture
 from workbench.chain import Chain, Filter
-from workbench.errors import FilterLoadError
+from workbench.errors import ConfigError, FilterLoadError
 from workbench.replay import Replay
 from workbench.widgets import ExchangeDetails, FlowTable, Workbench
 
@@ -46,6 +45,14 @@ def test_the_first_selection_is_what_matters(replay: Replay) -> None:
 def test_a_replay_and_a_chain_are_one_too_many(replay: Replay, chain: Chain) -> None:
     with pytest.raises(TypeError, match="not a replay and a chain"):
         Workbench(replay, chain)
+
+
+def test_names_of_files_are_opened_first(capture: Capture, chain: Chain) -> None:
+    for source in ("captures/toystore.mitm", chain):
+        with pytest.raises(ConfigError, match="is no capture"):
+            Workbench(source)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="is no chain"):
+        Workbench(capture, "add_header.wasm")  # type: ignore[arg-type]
 
 
 def test_without_a_chain_there_is_nothing_to_run(capture: Capture, ask: Callable[[Any], Any]) -> None:
@@ -86,33 +93,13 @@ def test_replay_reads_the_module_again(capture: Capture, sample_filter: Callable
 
 def test_cancel_keeps_what_was_done(sample_capture: Path, sample_filter: Callable[[str], Path], ask: Callable[[Any], Any]) -> None:
     """Asked from the page while the replay runs, as the Cancel button does."""
-    capture = open_capture(sample_capture.with_name("edge.mitm"))
-    chain = Chain(Filter(sample_filter("trace_every_call")))
-    started, may_go_on = threading.Event(), threading.Event()
-
-    class Paused:
-        """The capture, which waits in its second batch until the test has pressed Cancel."""
-
-        path, problems = capture.path, capture.problems
-
-        def __len__(self) -> int:
-            return len(capture)
-
-        def __getitem__(self, index: int) -> Any:
-            return capture[index]
-
-        def batches(self) -> Any:
-            for number, batch in enumerate(capture.batches(size=50)):
-                if number == 4:
-                    started.set()
-                    may_go_on.wait(30)
-                yield batch
-
-    workbench = Workbench(Paused(), chain)  # type: ignore[arg-type]
-    assert started.wait(30)
+    capture = HeldCapture(open_capture(sample_capture.with_name("edge.mitm")), 50)
+    workbench = Workbench(capture, Chain(Filter(sample_filter("trace_every_call"))))  # type: ignore[arg-type]
+    capture.feed(3)
+    until(lambda: capture.taken == 4)
     assert workbench.run["state"] == "running"
     ask(workbench)("cancel")
-    may_go_on.set()
+    capture.release()
     done = workbench.wait(60)
     assert 0 < len(done) < len(capture)
     assert workbench.run["words"].startswith("Cancelled: ")
@@ -120,37 +107,21 @@ def test_cancel_keeps_what_was_done(sample_capture: Path, sample_filter: Callabl
 
 
 def test_start_while_running_does_nothing(capture: Capture) -> None:
-    calls = []
-
-    class Slow:
-        filters = stages = ()
-
-        def replay(self, capture: Any, **_options: Any) -> Replay:
-            calls.append(1)
-            time.sleep(1)
-            return Chain().replay(capture)
-
-    workbench = Workbench(capture, Slow())  # type: ignore[arg-type]
+    held = HeldCapture(capture, 50)
+    workbench = Workbench(held, Chain())  # type: ignore[arg-type]
     workbench.start()
-    workbench.wait(30)
-    assert calls == [1]
+    held.release()
+    workbench.wait(60)
+    assert [run.number for run in workbench.runs] == [1]
 
 
 def test_wait_gives_up_in_time(capture: Capture) -> None:
-    release = threading.Event()
-
-    class Stuck:
-        filters = stages = ()
-
-        def replay(self, capture: Any, **_options: Any) -> Replay:
-            release.wait(30)
-            return Chain().replay(capture)
-
-    workbench = Workbench(capture, Stuck())  # type: ignore[arg-type]
+    held = HeldCapture(capture, 50)
+    workbench = Workbench(held, Chain())  # type: ignore[arg-type]
     with pytest.raises(TimeoutError):
         workbench.wait(0.05)
-    release.set()
-    workbench.wait(30)
+    held.release()
+    assert len(workbench.wait(60)) == 93
 
 
 def test_problems_of_the_capture_are_shown_bounded(sample_capture: Path, chain: Chain, tmp_path: Path) -> None:

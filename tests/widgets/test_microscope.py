@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.analysis.stories import Made, edits_in, make, verifies
-from tests.core.traffic import exchanges, request
+from tests.analysis.stories import edits_in, make, verifies
+from tests.core.traffic import Made, request
 from tests.core.wat import OUT, Loop, call, wasm
 from workbench.analysis.exchange import ExchangeView
 from workbench.capture import open_capture
@@ -141,7 +141,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Replay:
         call("log", 2, "hello"),
     )
     file.write_bytes(wasm(request_headers=[Loop(calls, 1500)]))
-    return Chain(Filter(file)).replay(Made(exchanges(request(), request(at_ms=5))))  # type: ignore[arg-type]
+    return Chain(Filter(file)).replay(Made([request(), request(at_ms=5)]))  # type: ignore[arg-type]
 
 
 def test_long_exchanges_come_in_windows(many: Replay, ask: Ask) -> None:

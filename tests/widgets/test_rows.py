@@ -166,7 +166,7 @@ def test_a_page_of_many_exchanges_is_quick(sample_capture: Any, sample_filter: C
     replay = Chain(sample_filter("add_header")).replay(open_capture(sample_capture.with_name("edge.mitm")))
     rows = FlowRows(replay)
     page(rows, query="toys")
-    began = time.perf_counter()
+    began = time.process_time()
     for first in range(0, 500, 100):
         page(rows, query="toys", first=first, count=100)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.core.wat import Loop, call, wasm
+from tests.core.wat import call, wasm
+from tests.widgets.held import HeldCapture, until
+from workbench.analysis.query_terms import PARTS
 from workbench.capture import Capture, open_capture
 from workbench.chain import Chain, Filter
 from workbench.errors import FilterLoadError, WorkbenchError
@@ -34,43 +36,81 @@ def opened() -> Iterator[Callable[..., Workbench]]:
         one.close()
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
+@pytest.fixture
+def held(sample_capture: Path) -> Iterator[HeldCapture]:
+    """The sample capture, ten exchanges at a time, each as the test says."""
+    capture = HeldCapture(open_capture(sample_capture), 10)
+    yield capture
+    capture.release()
 
 
-def slow(path: Path, times: int = 30_000_000) -> Path:
-    """A filter that counts for a while on each request."""
-    path.write_bytes(wasm(request_headers=(Loop((), times=times), call("add", 0, "x-slow", "1"))))
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock of the runs, in seconds, moved by setting `at[0]`; and the host tells of each batch, however soon after the last."""
+    now = [0.0]
+    monkeypatch.setattr("workbench.widgets.runs.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("workbench.host.driver._PROGRESS_S", 0)
+    return now
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Change a file at one stroke, so that a watcher never meets half of it."""
+    beside = path.with_suffix(".part")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+@pytest.fixture
+def tags(tmp_path: Path) -> Path:
+    """A module that adds a header to each request."""
+    path = tmp_path / "tags.wasm"
+    path.write_bytes(wasm(request_headers=(call("add", 0, "x-tag", "1"),)))
     return path
 
 
-def test_results_appear_as_they_come(opened: Any, sample_capture: Path, tmp_path: Path, ask: Callable[[Any], Any]) -> None:
-    workbench = opened(open_capture(sample_capture), Chain(slow(tmp_path / "slow.wasm")))
-    until(lambda: workbench.grown >= 1)
-    assert workbench.run["state"] == "running" and workbench.run["number"] == 1
-    first, total = workbench.revision, workbench.total
-    assert first == 1 and 0 < total < 93
+def test_results_appear_as_they_come(opened: Any, held: HeldCapture, at: list[float], tags: Path, ask: Callable[[Any], Any]) -> None:
+    workbench = opened(held, Chain(tags))
+    until(lambda: held.taken == 1)
+
+    def replayed(batches: int, seconds: float) -> dict[str, Any]:
+        at[0] = seconds
+        before = workbench.run["done"]
+        held.feed(batches)
+        until(lambda: workbench.run["done"] >= before + 10 * batches)
+        return workbench.run
+
+    run = replayed(1, 0.4)
+    assert (run["state"], run["number"], run["partial"], run["rate"]) == ("running", 1, False, 0)
+    assert (workbench.revision, workbench.total) == (0, 0), "most replays are done before a page could draw"
+    run = replayed(1, 0.6)
+    assert (run["partial"], run["rate"]) == (True, 0), "a rate over the first moments would mean little"
+    assert (workbench.revision, workbench.grown, workbench.total) == (1, 0, 20)
     workbench.selected = 3
     head, rows = ask(workbench)("rows", first=0, count=5)
-    assert head["total"] >= total and [row["outcome"] for row in rows][:3] == ["changed"] * 3
-    until(lambda: workbench.run.get("rate"))
-    assert workbench.run["left_s"] > 0 and 0 < workbench.run["done"] <= 93
+    assert head["total"] == 20 and [row["outcome"] for row in rows][:3] == ["changed"] * 3
+    replayed(1, 0.9)
+    assert workbench.grown == 0, "what was shown just now is not drawn again"
+    run = replayed(1, 2)
+    assert (run["done"], run["total"], run["rate"], run["left_s"]) == (40, 93, 20, 3)
+    assert (workbench.revision, workbench.grown, workbench.total) == (1, 1, 40)
+    held.release()
     done = workbench.wait(120)
     assert workbench.total == len(done) == 93
-    assert (workbench.revision, workbench.selected) == (first + 1, 3)
+    assert (workbench.revision, workbench.selected) == (2, 3)
+    assert workbench.run["words"] == "93 of 93 in 2 s"
 
 
-def test_cancel_keeps_the_part_and_the_run(opened: Any, sample_capture: Path, tmp_path: Path, ask: Callable[[Any], Any]) -> None:
-    workbench = opened(open_capture(sample_capture), Chain(slow(tmp_path / "slow.wasm")))
-    until(lambda: workbench.revision >= 1)
+def test_cancel_keeps_the_part_and_the_run(opened: Any, held: HeldCapture, at: list[float], tags: Path, ask: Callable[[Any], Any]) -> None:
+    workbench = opened(held, Chain(tags))
+    until(lambda: held.taken == 1)
+    at[0] = 1
+    held.feed(3)
+    until(lambda: workbench.run["done"] == 30)
     ask(workbench)("cancel")
+    held.release()
     part = workbench.wait(60)
-    assert 0 < len(part) < 93 and not part.complete
-    assert workbench.run["words"].startswith("Cancelled: ")
+    assert 30 <= len(part) < 93 and not part.complete
+    assert workbench.run["words"] == f"Cancelled: {len(part)} of 93 in 1 s"
     _, (run,) = ask(workbench)("runs")
     assert run["words"] == workbench.run["words"]
 
@@ -130,7 +170,7 @@ def test_a_module_that_changes_is_replayed_again(
     module = Path(shutil.copy(sample_filter("add_header"), tmp_path / "filter.wasm"))
     workbench = opened(capture, Chain(module), watch=True)
     workbench.wait(60)
-    module.write_bytes(wasm(response_headers=(call("add", 2, "x-new", "1"),)))
+    replace(module, wasm(response_headers=(call("add", 2, "x-new", "1"),)))
     until(lambda: len(workbench.runs) == 2)
     workbench.wait(60)
     assert set(workbench.replay.mutations["name"]) == {"x-new"}
@@ -138,26 +178,95 @@ def test_a_module_that_changes_is_replayed_again(
     assert workbench.run["changes"]["count"] > 80
     good = workbench.replay
 
-    module.write_bytes(sample_filter("token_bucket").read_bytes()[:2000])
+    replace(module, sample_filter("token_bucket").read_bytes()[:2000])
     until(lambda: workbench.run["state"] == "failed")
     assert workbench.replay is good and workbench.run["kept"] == 2, "the last good result stays"
     with pytest.raises(FilterLoadError):
         workbench.wait(60)
 
-    shutil.copy(sample_filter("token_bucket"), module)
+    replace(module, sample_filter("token_bucket").read_bytes())
     until(lambda: len(workbench.runs) == 3)
     assert workbench.wait(60).count("limited") > 0
+    watching = workbench._watcher._thread
     workbench.watch = False
-    module.write_bytes(sample_filter("trace_every_call").read_bytes())
-    time.sleep(1.2)
+    watching.join(60)
+    assert not watching.is_alive(), "nobody is left to replay"
     assert workbench.wait(60) is workbench.runs[2].replay
 
 
-def test_a_change_ends_the_replay_that_goes_on(opened: Any, sample_capture: Path, tmp_path: Path) -> None:
-    module = slow(tmp_path / "filter.wasm", 100_000_000)
-    workbench = opened(open_capture(sample_capture), Chain(module), watch=True)
-    until(lambda: workbench.revision >= 1)
-    module.write_bytes(wasm(request_headers=(call("add", 0, "x-quick", "1"),)))
-    until(lambda: workbench.run.get("number") == 2 and workbench.run["state"] == "done")
+def test_a_change_ends_the_replay_that_goes_on(opened: Any, held: HeldCapture, at: list[float], tags: Path) -> None:
+    workbench = opened(held, Chain(tags), watch=True)
+    held.feed(3)
+    until(lambda: workbench.run["done"] == 30)
+    replace(tags, wasm(request_headers=(call("add", 0, "x-quick", "1"),)))
+    until(workbench._cancel.is_set)
+    held.release()
+    until(lambda: workbench.run["number"] == 2 and workbench.run["state"] == "done")
     assert len(workbench.wait(60)) == 93
-    assert workbench.runs[0].words.startswith("Cancelled: ")
+    assert workbench.runs[0].words.startswith("Cancelled: ") and 30 <= len(workbench.runs[0].replay) < 93
+    assert [run.why for run in workbench.runs] == [(), ("tags.wasm changed",)]
+
+
+def test_what_differs_is_asked_in_the_table(opened: Any, capture: Capture, sample_filter: Sample, ask: Callable[[Any], Any]) -> None:
+    workbench = opened(capture, Chain(Filter(sample_filter("token_bucket"), config={"rate": 5, "per_s": 10}), sample_filter("add_header")))
+    workbench.wait(60)
+
+    def shown(query: str) -> list[int] | str:
+        head, rows = ask(workbench)("rows", query=query, first=0, count=200)
+        return str(head["error"]) if "error" in head else [row["index"] for row in rows]
+
+    def wrong(query: str) -> dict[str, Any] | None:
+        head, _ = ask(workbench)("query", text=query)
+        return head["wrong"]
+
+    assert "there is no run to compare with. Replay once more" in shown("~differs any")
+    said = wrong("~m POST & ~differs any")
+    assert (said["what"], said["at"], said["end"]) == ("there is no run to compare with", 10, 22)
+    assert wrong("~b '~differs any'") is None, "a pattern is no term"
+    assert wrong("~differs colour")["fits"] == tuple(PARTS)
+
+    limit, hello = (slot.id for slot in workbench.draft.slots)
+    ask(workbench)("edit", op="config", id=limit, text='{"rate": 2, "per_s": 10}', form="json")
+    ask(workbench)("apply")
+    workbench.wait(60)
+    first = workbench.compare().differences
+    assert shown("~differs any") == [one.exchange for one in first]
+    assert shown("~differs status & ~got 429") == [one.exchange for one in first if one.status[0] != one.status[1] == 429]
+
+    ask(workbench)("edit", op="switch", id=hello, on=False)
+    ask(workbench)("apply")
+    workbench.wait(60)
+    second = workbench.compare().differences
+    assert len(second) > len(first) > 0
+    assert shown("~differs any") == [one.exchange for one in second], "the run before is another one now"
+    assert shown("~differs outcome") == [one.exchange for one in second if "outcome" in one.parts] != shown("~differs any")
+    assert shown("~differs response_headers") == [one.exchange for one in second if "downstream response headers" in one.parts]
+    assert shown("~differs request") == [one.exchange for one in second if any(part.startswith("upstream") for part in one.parts)]
+    _, found = ask(workbench)("changes", **{"with": 1})
+    both = workbench.compare(1).differences
+    assert shown("~differs status") == [one.exchange for one in both if "status" in one.parts] != [], "what was compared last"
+    for word, number, _ in found["words"]:
+        assert len(shown(f"~differs {word}")) == number
+    assert found["words"][0][:2] == ["any", len(both)]
+
+
+def test_what_differs_is_not_known_while_a_replay_goes_on(
+    opened: Any, held: HeldCapture, at: list[float], tags: Path, ask: Callable[[Any], Any]
+) -> None:
+    workbench = opened(held, Chain(tags))
+    held.release()
+    workbench.wait(120)
+    again = HeldCapture(held._capture, 10)
+    workbench._capture = again
+    at[0] = 0
+    workbench.start()
+    until(lambda: again.taken == 1)
+    at[0] = 1
+    again.feed(2)
+    until(lambda: workbench.run["done"] == 20 and workbench.run["partial"])
+    head, _ = ask(workbench)("rows", query="~differs any", first=0, count=5)
+    assert "known when the replay is over" in head["error"]
+    again.release()
+    workbench.wait(120)
+    head, rows = ask(workbench)("rows", query="~differs any", first=0, count=5)
+    assert head["matched"] == 0 and rows == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.analysis.stories import Made, make, verifies
-from tests.core.traffic import exchanges, request
+from tests.analysis.stories import make, verifies
+from tests.core.traffic import Made, request
 from tests.core.wat import OUT, TRAP, Loop, Ret, call, wasm
 from workbench.chain import Chain, Filter
 from workbench.replay import Replay
@@ -62,7 +62,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Replay:
         "request_headers": [Loop(steps, 1700), call("proxy_record_metric", 5, 900), call("proxy_record_metric", 5, 3), Ret(0)],
     }
     file.write_bytes(wasm(**script))
-    made = Made(exchanges(*(request(at_ms=at * 10) for at in range(20))))
+    made = Made(request(at_ms=at * 10) for at in range(20))
     return Chain(Filter(file)).replay(made)  # type: ignore[arg-type]
 
 

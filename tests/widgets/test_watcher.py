@@ -103,7 +103,7 @@ def test_the_thread_tells_and_stops(tmp_path: Path) -> None:
     heard = Event()
     watcher = Watcher(lambda: [path], lambda _: "another", lambda _: True, lambda paths: (told.append(paths), heard.set())[1])
     watcher.start()
-    assert heard.wait(10)
+    assert heard.wait(120)
     watcher.stop()
-    watcher._thread.join(10)
+    watcher._thread.join(120)
     assert not watcher._thread.is_alive() and told == [[path]]

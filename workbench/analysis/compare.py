@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from . import words
 from .connection import Connections, bytes_after
 from .facts import Facts, Outcome
 from .outcome import Exchanges, body_of, pairs_of
+from .prints import FACTORS, prints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,15 @@ class Comparison:
     def differences(self) -> tuple[Difference, ...]:
         """Exchanges whose outcome or messages differ, in capture order. Real times are no difference."""
         return tuple(self._find())
+
+    def differing(self, word: str) -> npt.NDArray[np.int64]:
+        """Numbers of the exchanges that differ in a part, of `query_terms.PARTS`, in capture order."""
+        return np.array([one.exchange for one in self.differences if word in _words(one.parts)], np.int64)
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        """For each word of `query_terms.PARTS` how many exchanges differ in that part."""
+        return Counter(word for one in self.differences for word in _words(one.parts))
 
     @property
     def only(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -143,6 +153,20 @@ _MESSAGES = (
 )
 
 
+@lru_cache(maxsize=1024)
+def _words(parts: tuple[str, ...]) -> frozenset[str]:
+    """The words of `query_terms.PARTS` for a difference's parts, such as `upstream request headers`."""
+    return frozenset[str]().union(*map(_words_of, parts))
+
+
+def _words_of(part: str) -> frozenset[str]:
+    if part.startswith(("connection", "bytes")):
+        return frozenset(("any", "connection", part.rpartition(" ")[2]))
+    _, _, what = part.rpartition(" ")
+    message = "request" if part.startswith("upstream request") else "response"
+    return frozenset(("any", what) if part == what else ("any", message, what, f"{message}_{what}"))
+
+
 def _closes(a: Row, b: Row, captured: Connections) -> list[str]:
     """What differs between the ends of a connection."""
     parts = ["connection close"] if (a.result, a.d) != (b.result, b.d) else []
@@ -170,28 +194,9 @@ class _Messages:
                 self.prints[event][place] = _prints(records[at], np.frombuffer(blob, np.uint8))
 
 
-_PORTION = 4 << 20
-_LONG = 1 << 16
-# anew in each process, so that no filter can make different bytes look alike
-_FACTORS = np.random.default_rng().integers(0, 1 << 64, _LONG + 8, np.uint64)
-
-
 def _prints(records: npt.NDArray[np.void], octets: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """A number of 64 bits for each row, never 0: rows that say the same have the same, others have another."""
-    columns = ("result", "a", "b", "c", "d")
-    found = np.ones(len(records), np.uint64)
-    for place, column in enumerate(columns):
-        found += records[column].astype(np.uint32).astype(np.uint64) * _FACTORS[place]
-    sizes, starts = records["blob_len"].astype(np.int64), records["blob"].astype(np.int64)
-    for row in np.flatnonzero(sizes > _LONG).tolist():
-        long = octets[starts[row] : starts[row] + sizes[row]]
-        found[row] ^= np.uint64(int.from_bytes(hashlib.blake2b(long.tobytes(), digest_size=8).digest(), "little"))
-    short = np.flatnonzero((sizes > 0) & (sizes <= _LONG))
-    # in portions: what is made of each byte takes many
-    for rows in np.split(short, np.flatnonzero(np.diff(np.cumsum(sizes[short]) // _PORTION)) + 1) if len(short) else ():
-        size = sizes[rows]
-        begins = np.cumsum(size) - size
-        within = np.arange(int(size.sum())) - np.repeat(begins, size)
-        terms = (octets[np.repeat(starts[rows], size) + within].astype(np.uint64) + np.uint64(1)) * _FACTORS[within + len(columns)]
-        found[rows] += np.add.reduceat(terms, begins)
+    found = prints(octets, records["blob"].astype(np.int64), records["blob_len"].astype(np.int64))
+    for factor, column in zip(FACTORS, ("result", "a", "b", "c", "d"), strict=False):
+        found += records[column].astype(np.uint32).astype(np.uint64) * factor
     return found | np.uint64(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,8 +16,11 @@ import numpy.typing as npt
 
 from ..trace.records import INSTEAD, NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
 from ..trace.trace import Records, Trace
+from .facts_columns import GrowingColumns
 
-__all__ = ["MUTATORS", "Facts", "Outcome", "changed_rows", "field_spans", "gather_facts", "lookup", "outcome_of_local", "u32_at"]
+__all__ = [
+    "MUTATORS", "Facts", "FactsGatherer", "Outcome", "changed_rows", "field_spans", "gather_facts", "lookup", "outcome_of_local", "u32_at",
+]  # fmt: skip
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -112,55 +116,53 @@ def outcome_of_local(status: int, grpc: int, source: int) -> Outcome:
 
 def gather_facts(trace: Trace) -> Facts:
     """Read the whole trace once, segment by segment; memory grows with the exchanges, not with the rows."""
-    table = _Table()
-    log = lookup(code for code, call in enumerate(trace.schema.hostcalls) if call.name in ("proxy_log", "fd_write"))
-    changed = [np.empty(0, np.int64)]
-    for first, records, blob in trace.blocks():
-        found = changed_rows(trace.schema, records, blob)
-        changed.append(found + first)
-        _add_segment(table, first, records, log, found)
-    columns = table.taken()
-    columns["changed"] = np.concatenate(changed)
-    _judge(columns)
-    return Facts(**columns)
+    return FactsGatherer(trace.schema).facts(trace, last=True)
 
 
-_SMALL = frozenset({
-    "upstream_status", "status", "local_status", "local_source", "local_filter", "closer", "failure_filter",
-    "changes", "hostcalls", "callbacks", "logs",
-})  # fmt: skip
+class FactsGatherer:
+    """Facts of a trace that grows: each time only the rows that came since are read, and the facts given before stay as they are."""
 
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._classes = _classes(schema)
+        self._lock = Lock()
+        self._begin()
 
-class _Table:
-    """The columns by exchange number, longer than needed while they grow."""
+    def _begin(self) -> None:
+        self._columns = GrowingColumns(_KINDS)
+        self._changed = [np.empty(0, np.int64)]
+        self._rows = 0
 
-    def __init__(self) -> None:
-        names = set(Facts.__dataclass_fields__) - {"exchange", "changed"}
-        fill = {name: -1 for _, name, _ in _EVENTS} | dict.fromkeys(("local_filter", "failure_filter", "closer"), NO_FILTER)
-        self._fill = {name: fill.get(name, 0) for name in names} | {"local_grpc": NONE}
-        # millions of exchanges are kept: what is no row, time or u32 needs four bytes
-        self.columns: dict[str, Any] = {name: np.empty(0, np.int32 if name in _SMALL else np.int64) for name in names}
-        self.seen = np.zeros(0, bool)
+    def facts(self, trace: Trace, last: bool = False) -> Facts:
+        """The facts of a trace that begins with those it was asked for before; one that has fewer rows is read anew.
 
-    def reach(self, size: int) -> None:
-        """Have room for exchanges up to before `size`."""
-        more = max(size, 2 * len(self.seen), 1024) - len(self.seen)
-        if size > len(self.seen):
-            self.seen = np.concatenate((self.seen, np.zeros(more, bool)))
-            for name, column in self.columns.items():
-                self.columns[name] = np.concatenate((column, np.full(more, self._fill[name], column.dtype)))
+        With `last` the memory that is held here goes with the facts, and what is asked afterwards is read anew.
+        """
+        with self._lock:
+            if len(trace) >= self._rows:
+                try:
+                    return self._advanced(trace, last)
+                except BaseException:
+                    self._begin()  # an interrupt in the midst of a segment: it would be counted twice
+                    raise
+        return gather_facts(trace)
 
-    def taken(self) -> dict[str, Ints]:
-        """The columns with only the exchanges that are there."""
-        exchanges = np.flatnonzero(self.seen)
-        n = len(exchanges)
-        dense = n == 0 or int(exchanges[-1]) == n - 1
-        spare = len(self.seen) > n + n // 8
-        taken = {"exchange": exchanges}
-        for name in list(self.columns):
-            column = self.columns.pop(name)  # one by one, so that they are never all there twice
-            taken[name] = column[exchanges] if not dense else column[:n].copy() if spare else column[:n]
-        return taken
+    def _advanced(self, trace: Trace, last: bool) -> Facts:
+        if len(trace) and (latest := trace.row(len(trace) - 1).exchange) != NONE:
+            self._columns.reach(latest + 1)  # as a rule there are no more: then nothing need grow
+        for first, records, blob in trace.blocks(self._rows):
+            self._add(first, records, blob)
+            self._rows = first + len(records)
+        self._changed = [np.concatenate(self._changed)]
+        columns = self._columns.copied(last)
+        columns["changed"] = self._changed[0]
+        columns["outcome"] = _outcomes(columns)
+        if last:
+            self._begin()
+        return Facts(**columns)
+
+    def _add(self, first: int, records: Records, blob: memoryview) -> None:
+        self._changed.append(_add_segment(self._columns, first, records, blob, self._schema, self._classes) + first)
 
 
 def lookup(codes: Iterable[int]) -> Bools:
@@ -170,42 +172,87 @@ def lookup(codes: Iterable[int]) -> Bools:
     return table
 
 
-def _add_segment(table: _Table, first: int, records: Records, log: Bools, changed: Ints) -> None:
-    kind, code, exchange = (np.ascontiguousarray(records[name]) for name in ("kind", "code", "exchange"))
-    rows = np.flatnonzero(exchange != NONE)
-    at = exchange.astype(np.int64)
-    if not len(rows):
-        return
+_OTHER, _CALLBACK, _HOSTCALL, _LOG, _MUTATOR, _EVENT = range(6)
+"""Classes of rows; from `_EVENT` on, one for each of `_EVENTS`."""
+
+
+def _classes(schema: Schema) -> npt.NDArray[np.uint8]:
+    """The class of a row by its kind and four times its code."""
+    table = np.zeros((256, 4), np.uint8)
+    table[:, Kind.CALLBACK] = _CALLBACK
+    table[:, Kind.HOSTCALL] = _HOSTCALL
+    for code, call in enumerate(schema.hostcalls):
+        if call.name in ("proxy_log", "fd_write"):
+            table[code, Kind.HOSTCALL] = _LOG
+        elif call.name in MUTATORS:
+            table[code, Kind.HOSTCALL] = _MUTATOR
+    for place, (event, _, _) in enumerate(_EVENTS):
+        table[event, Kind.EVENT] = _EVENT + place
+    return table.reshape(-1)
+
+
+def _add_segment(
+    columns: GrowingColumns, first: int, records: Records, blob: memoryview, schema: Schema, classes: npt.NDArray[np.uint8]
+) -> Ints:
+    """Take in the rows from number `first`; gives the places of those that changed a message."""
+    # kind, filter, code, flags and exchange are a row's first eight bytes: they are fetched once
+    head = records.view("<u8").reshape(len(records), -1)[:, 0].astype(np.int64)
+    at = head >> 32 & NONE
+    class_ = classes[head & 3 | head >> 14 & 0x3FC]
+    mine = at != NONE
+    whole = bool(mine.all())
+    there = at if whole else at[mine]
+    if not whole:
+        class_[~mine & (class_ != _MUTATOR)] = _OTHER  # those of root contexts are in `changed`, and counted for nobody
+    order = np.argsort(class_, kind="stable")
+    ends = np.cumsum(np.bincount(class_, minlength=_EVENT + len(_EVENTS))).tolist()
+
+    def rows_of(class_: int, last: int | None = None) -> Ints:
+        return order[ends[class_ - 1] : ends[class_ if last is None else last]]
+
+    changed = changed_rows(schema, records, blob, rows_of(_MUTATOR))
+    if not len(there):
+        return changed
     # a segment has rows of few of all exchanges, side by side: only these columns' parts are touched
-    low, high = int(at[rows].min()), int(at[rows].max()) + 1
-    table.reach(high)
-    table.seen[at[rows]] = True
-    columns = table.columns
+    low, high = int(there.min()), int(there.max()) + 1
+    columns.reach(high)
+    columns.see(there)
 
-    def add(name: str, rows: Ints, values: npt.NDArray[Any] | None = None) -> None:
-        weights = None if values is None else values.astype(np.float64)
-        columns[name][low:high] += np.bincount(at[rows] - low, weights, high - low).astype(columns[name].dtype)
+    from_low = at - low
 
-    callback = rows[kind[rows] == Kind.CALLBACK]
-    hostcall = rows[kind[rows] == Kind.HOSTCALL]
-    whole = records["ns"][callback]
-    host = np.minimum(records["other_ns"][callback], whole)
-    add("callbacks", callback)
-    add("hostcalls", hostcall)
-    add("logs", hostcall[log[code[hostcall]]])
-    add("host_ns", callback, host)
-    add("filter_ns", callback, whole - host)
-    add("changes", changed[exchange[changed] != NONE])
+    def add(name: str, places: Ints, values: npt.NDArray[Any] | None = None) -> None:
+        if len(places):
+            column = columns[name]
+            column[low:high] += np.bincount(places, values, high - low).astype(column.dtype)
 
-    events = rows[kind[rows] == Kind.EVENT]
-    for event, row_column, sources in _EVENTS:
-        rows = events[code[events] == event]
+    def counted(rows: Ints) -> Ints:
+        return from_low[rows if whole else rows[mine[rows]]]
+
+    callback = rows_of(_CALLBACK)
+    ns = records["ns"][callback]
+    host = np.minimum(records["other_ns"][callback], ns)
+    called = from_low[callback]
+    add("callbacks", called)
+    add("host_ns", called, host)
+    add("filter_ns", called, ns - host)
+    add("hostcalls", counted(rows_of(_HOSTCALL, _MUTATOR)))
+    add("logs", from_low[rows_of(_LOG)])
+    add("changes", counted(changed))
+
+    for place, (event, row_column, sources) in enumerate(_EVENTS):
+        rows = rows_of(_EVENT + place)
         if event == Event.LOCAL_RESPONSE:
             rows = rows[records["c"][rows] == 0]
-        rows = rows[columns[row_column][at[rows]] < 0][::-1]  # the first of several is written last, so it stays
-        columns[row_column][at[rows]] = rows + first
-        for column, source in sources:
-            columns[column][at[rows]] = records[source][rows]
+        if not len(rows):
+            continue
+        column = columns[row_column]
+        fresh = column[at[rows]] < 0
+        rows = (rows if fresh.all() else rows[fresh])[::-1]  # the first of several is written last, so it stays
+        exchanges = at[rows]
+        column[exchanges] = rows + first
+        for name, source in sources:
+            columns[name][exchanges] = records[source][rows]
+    return changed
 
 
 _EVENTS: tuple[tuple[Event, str, tuple[tuple[str, str], ...]], ...] = (
@@ -224,8 +271,23 @@ _EVENTS: tuple[tuple[Event, str, tuple[tuple[str, str], ...]], ...] = (
 """For each event: the column that takes its row number, and which of the row's columns go where."""
 
 
-def _judge(columns: dict[str, Ints]) -> None:
-    outcome = np.where(columns["changes"] > 0, Outcome.CHANGED, Outcome.PASSED).astype(np.int64)
+_SMALL = frozenset({
+    "upstream_status", "status", "local_status", "local_source", "local_filter", "closer", "failure_filter",
+    "changes", "hostcalls", "callbacks", "logs",
+})  # fmt: skip
+_FILLS = (
+    {name: -1 for _, name, _ in _EVENTS} | dict.fromkeys(("local_filter", "failure_filter", "closer"), NO_FILTER) | {"local_grpc": NONE}
+)
+# millions of exchanges are kept: what is no row, time or u32 needs four bytes
+_KINDS = {
+    name: (np.int32 if name in _SMALL else np.int64, _FILLS.get(name, 0))
+    for name in Facts.__dataclass_fields__
+    if name not in ("exchange", "outcome", "changed")
+}
+
+
+def _outcomes(columns: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int8]:
+    outcome = np.where(columns["changes"] > 0, np.int8(Outcome.CHANGED), np.int8(Outcome.PASSED))
     answered = np.flatnonzero(columns["local"] >= 0)
     kinds = columns["local_grpc"][answered] | np.int64(1 << 32) * columns["local_source"][answered]
     kinds |= np.int64(1 << 40) * columns["local_status"][answered]
@@ -233,15 +295,19 @@ def _judge(columns: dict[str, Ints]) -> None:
         outcome[answered[kinds == kind]] = outcome_of_local(kind >> 40, kind & NONE, kind >> 32 & 0xFF)
     outcome[columns["closer"] != NO_FILTER] = Outcome.DENIED
     outcome[columns["failure"] >= 0] = Outcome.ERROR
-    columns["outcome"] = outcome.astype(np.int8)
+    return outcome
 
 
-def changed_rows(schema: Schema, records: Records, blob: memoryview) -> Ints:
-    """Places in `records` of the hostcalls that changed a message: answered Ok, and something is different after (see `changes`)."""
+def changed_rows(schema: Schema, records: Records, blob: memoryview, may: Ints | None = None) -> Ints:
+    """Places in `records` of the hostcalls that changed a message: answered Ok, and something is different after (see `changes`).
+
+    `may` are the places of the calls of `MUTATORS`, where these are known.
+    """
     octets = np.frombuffer(blob, np.uint8)
     found = [np.empty(0, np.int64)]
-    meant = lookup(code for code, call in enumerate(schema.hostcalls) if call.name in MUTATORS)
-    may = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & meant[records["code"]])
+    if may is None:
+        meant = lookup(code for code, call in enumerate(schema.hostcalls) if call.name in MUTATORS)
+        may = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & meant[records["code"]])
     may = may[(records["result"][may] == 0) & (records["flags"][may] & INSTEAD == 0)]
     codes = records["code"][may]
     for code in np.unique(codes).tolist():
@@ -271,10 +337,14 @@ def field_spans(octets: npt.NDArray[np.uint8], records: Records, rows: Ints, fie
     spans = []
     for _ in range(fields):
         there = at + 4 <= end
-        safe = np.where(there, at, 0)
-        size = np.where(there, np.minimum(u32_at(octets, safe), end - at - 4), 0)
-        spans.append((np.where(there, at + 4, 0), size))
-        at = np.where(there, at + 4 + size, at)
+        if there.all():
+            start, size = at + 4, np.minimum(u32_at(octets, at), end - at - 4)
+            at = start + size
+        else:
+            size = np.where(there, np.minimum(u32_at(octets, np.where(there, at, 0)), end - at - 4), 0)
+            start = np.where(there, at + 4, 0)
+            at = np.where(there, start + size, at)
+        spans.append((start, size))
     return spans
 
 
@@ -291,8 +361,8 @@ def _differ(octets: npt.NDArray[np.uint8], before: tuple[Ints, Ints], after: tup
     (start, size), (other, other_size) = before, after
     differ = size != other_size
     same = np.flatnonzero(~differ & (size > 0))
-    ends = np.cumsum(size[same])
     if len(same):
+        ends = np.cumsum(size[same])
         within = np.arange(ends[-1]) - np.repeat(ends - size[same], size[same])
         unequal = octets[np.repeat(start[same], size[same]) + within] != octets[np.repeat(other[same], size[same]) + within]
         differ[same] = np.logical_or.reduceat(unequal, ends - size[same])

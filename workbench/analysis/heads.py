@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from ..trace.trace import Records, Trace
 from .calls import connection_ends
 from .facts import Facts, Ints, u32_at
 
-__all__ = ["HEADS", "heads"]
+__all__ = ["HEADS", "head_spans", "heads"]
 
 HEADS = ("method", "authority", "path")
 """What can be read: the request's pseudo-headers as the first filter is shown them. A connection's are TCP and its two addresses."""
@@ -24,21 +25,34 @@ _FIRST_PAIRS = 4
 
 def heads(trace: Trace, facts: Facts, places: Ints, names: Sequence[str] = HEADS) -> dict[str, list[bytes]]:
     """For each of `places` in the facts' columns the values of `names`, of `HEADS`; empty where there is none."""
-    rows = np.maximum(facts.request[places], facts.connection[places])
     found: dict[str, list[bytes]] = {name: [b""] * len(places) for name in names}
-    for first, records, blob, here in trace.select(rows):
-        spans = _pseudo_headers(np.frombuffer(blob, np.uint8), records, rows[here] - first)
+    for octets, here, spans in head_spans(trace, facts, places):
+        blob = octets.data
         for name in names:
             values = found[name]
             start, size = spans[name]
             for at, begin, end in zip(here.tolist(), start.tolist(), (start + size).tolist(), strict=True):
                 values[at] = bytes(blob[begin:end])
     for at in np.flatnonzero(facts.connection[places] >= 0).tolist():
-        client, upstream = connection_ends(trace.row(int(rows[at])))
+        client, upstream = connection_ends(trace.row(int(facts.connection[places[at]])))
         for name, value in zip(HEADS, ("TCP", upstream, client), strict=True):
             if name in found:
                 found[name][at] = value.encode(errors="surrogateescape")
     return found
+
+
+Octets: TypeAlias = npt.NDArray[np.uint8]
+
+
+def head_spans(trace: Trace, facts: Facts, places: Ints) -> Iterator[tuple[Octets, Ints, dict[str, tuple[Ints, Ints]]]]:
+    """The same without the values: bytes to be read before the next, which of `places` are in them, and by name start and size of each.
+
+    TCP connections are left out.
+    """
+    rows = facts.request[places]
+    for first, records, blob, here in trace.select(rows):
+        octets = np.frombuffer(blob, np.uint8)
+        yield octets, here, _pseudo_headers(octets, records, rows[here] - first)
 
 
 def _pseudo_headers(octets: npt.NDArray[np.uint8], records: Records, rows: Ints) -> dict[str, tuple[Ints, Ints]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import IO
 
 from .connection import ConnectionResult
@@ -12,14 +13,27 @@ from .outcome import Result
 __all__ = ["write_jsonl"]
 
 
-def write_jsonl(results: Iterable[Result] | Iterable[ConnectionResult], to: IO[str]) -> int:
+_PROGRESS_S = 0.1
+
+
+def write_jsonl(
+    results: Iterable[Result] | Iterable[ConnectionResult],
+    to: IO[str],
+    progress: Callable[[int, int], None] | None = None,
+    total: int = 0,
+) -> int:
     """Write each result on a line of its own as it comes, so that memory stays flat; gives their number.
+
+    `progress` gets the number so far and `total`, at most ten times a second.
 
     The text is ASCII: every other character is a JSON escape, so no captured text acts on a terminal or splits a line.
     """
-    count = 0
+    count, reported = 0, monotonic()
     for result in results:
         to.write(json.dumps(result, separators=(",", ":")))
         to.write("\n")
         count += 1
+        if progress is not None and (now := monotonic()) - reported >= _PROGRESS_S:
+            reported = now
+            progress(count, total)
     return count

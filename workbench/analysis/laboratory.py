@@ -145,6 +145,9 @@ class Sweep:
     laxest: list[int] = field(default_factory=list)
     wanted: int = 0
 
+    def __repr__(self) -> str:
+        return f"<Sweep: {len(self.settings)} of {self.wanted} settings tried on {len(self.requests)} requests>"
+
     @property
     def complete(self) -> bool:
         """Whether every setting was tried."""

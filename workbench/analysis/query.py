@@ -6,27 +6,29 @@ can be carried on bit by bit, so that a view need not wait for the end of a larg
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from ..capture.connection import Connection
 from ..capture.exchange import Exchange
-from ..errors import CaptureError
+from ..errors import CaptureError, QueryError, WorkbenchError
 from ..trace.trace import Trace
+from .compare import Comparison
 from .facts import Bools, Facts, Ints
-from .heads import heads
-from .query_capture import ASKS, pretty_url
-from .query_syntax import All, Either, Node, Not, Term, parse_query
+from .query_capture import ASKS
+from .query_heads import BY_HEADS, UNKNOWN, YES
+from .query_syntax import All, Either, Node, Not, Term, parse_query, terms
 from .query_trace import MASKS, mask
 
 __all__ = ["Search", "Searcher"]
 
 _KEPT_MASKS = 24
-_KEPT_TEXTS = 1 << 16
+_DIFFERS = re.compile(r"~differs\b(?:\s+\w+)?")
 _KEPT_BYTES = 16 << 20
 _CHUNKS = (1 << 22, 1 << 12, 1 << 8)
 """Exchanges that are looked at in one go, by what the query needs: the trace's columns, its heads, the capture."""
@@ -42,23 +44,46 @@ class Captured(Protocol):
 class Searcher:
     """Answers queries about one replay, and keeps what the last ones found out about the trace."""
 
-    def __init__(self, trace: Trace, capture: Captured, facts: Facts) -> None:
+    def __init__(self, trace: Trace, capture: Captured, facts: Facts, compared: Callable[[], Comparison] | None = None) -> None:
         self.trace, self.capture, self.facts = trace, capture, facts
+        self._compared = compared
         self._masks: OrderedDict[Term, Bools] = OrderedDict()
 
     def search(self, query: str) -> Search:
-        """Begin a search; QueryError where the query is wrong."""
-        return Search(self, parse_query(query))
+        """Begin a search; QueryError where the query is wrong, or asks what differs and there is no run to compare with."""
+        tree = parse_query(query)
+        self.check(query)
+        return Search(self, tree)
+
+    def check(self, query: str) -> None:
+        """QueryError where a query that is right cannot be answered here."""
+        asked = _DIFFERS.search(query)
+        if asked is None or not any(term.name == "differs" for term in terms(parse_query(query))):
+            return
+        try:
+            self._comparison()
+        except WorkbenchError as error:
+            raise QueryError(error.what, query, asked.start(), asked.end(), error.remedy) from None
+
+    def _comparison(self) -> Comparison:
+        if self._compared is None:
+            raise WorkbenchError(
+                "there is no run to compare with", remedy="Ask in a Workbench with two runs, or give `where` the other replay"
+            )
+        return self._compared()
 
     def mask(self, term: Term) -> Bools:
         """One entry an exchange for a term that the trace alone answers."""
         found = self._masks.get(term)
         if found is None:
-            found = self._masks[term] = mask(term, self.trace, self.facts)
+            found = self._masks[term] = self._differs(str(term.value)) if term.name == "differs" else mask(term, self.trace, self.facts)
             if len(self._masks) > _KEPT_MASKS:
                 self._masks.popitem(last=False)
         self._masks.move_to_end(term)
         return found
+
+    def _differs(self, part: str) -> Bools:
+        return np.isin(self.facts.exchange, self._comparison().differing(part), assume_unique=True)
 
 
 class Search:
@@ -68,7 +93,6 @@ class Search:
         self._of = searcher
         self._tree = tree
         self._cost = _cost(tree)
-        self._known: dict[Term, dict[Any, bool | None]] = {}
         self.hit = np.zeros(len(searcher.facts), bool)
         self.decided = 0
 
@@ -83,7 +107,7 @@ class Search:
         size = _CHUNKS[self._cost]
         while not self.done:
             places = np.arange(self.decided, min(self.decided + size, len(self.hit)))
-            self.hit[places] = self._holds(self._tree, places, _Chunk(self._of, places))
+            self.hit[places] = self._holds(self._tree, places, _Chunk(self._of))
             self.decided += len(places)
             if until is not None and time.monotonic() > until:
                 break
@@ -101,14 +125,14 @@ class Search:
                 if len(left):
                     found[left] = self._holds(part, places[left], chunk)
             return found
-        if node.name in MASKS:
+        if node.name in MASKS or node.name == "differs":
             return self._of.mask(node)[places]
         found = np.zeros(len(places), bool)
         left = places
-        if node.name in _BY_HEADS:
-            verdicts = list(_BY_HEADS[node.name](node.value, chunk, places, self._known.setdefault(node, {})))
-            found[:] = [verdict is True for verdict in verdicts]
-            left = places[[verdict is None for verdict in verdicts]]
+        if node.name in BY_HEADS:
+            verdicts = BY_HEADS[node.name](node.value, self._of.trace, self._of.facts, places)
+            found[:] = verdicts == YES
+            left = places[verdicts == UNKNOWN]
         if len(left):
             ask = ASKS[node.name]
             found[np.searchsorted(places, left)] = [
@@ -120,29 +144,10 @@ class Search:
 class _Chunk:
     """Some exchanges in a row, and what was read of them."""
 
-    def __init__(self, of: Searcher, places: Ints) -> None:
+    def __init__(self, of: Searcher) -> None:
         self._of = of
-        self._first = int(places[0]) if len(places) else 0
-        self._places = places
-        self._heads: dict[str, list[bytes]] = {}
         self._kept: dict[int, Exchange | Connection | None] = {}
         self._room = _KEPT_BYTES
-
-    def head(self, name: str, places: Ints) -> list[bytes]:
-        """Values of one of `heads.HEADS`."""
-        if name not in self._heads:
-            self._heads = heads(self._of.trace, self._of.facts, self._places)
-        values = self._heads[name]
-        return [values[place - self._first] for place in places.tolist()]
-
-    def is_http(self, places: Ints) -> list[bool]:
-        """False for a TCP connection."""
-        return list((self._of.facts.connection[places] < 0).tolist())
-
-    def captured_status(self, places: Ints) -> list[int]:
-        """What the upstream had answered, 0 where the trace does not say."""
-        facts = self._of.facts
-        return list(np.where(facts.response[places] >= 0, facts.upstream_status[places], 0).tolist())
 
     def captured(self, place: int) -> Exchange | Connection | None:
         """The captured exchange, None where the file is damaged there."""
@@ -159,71 +164,10 @@ class _Chunk:
         return found
 
 
-Verdicts = Iterator[bool | None]
-"""True and False, and None where the trace does not tell."""
-
-
-def _by_method(pattern: Any, chunk: _Chunk, places: Ints, known: dict[Any, bool | None]) -> Verdicts:
-    for method, http in zip(chunk.head("method", places), chunk.is_http(places), strict=True):
-        found = known.get(method)
-        if found is None and http:
-            found = pattern.search(method) is not None
-            if len(known) < _KEPT_TEXTS:
-                known[method] = found
-        yield http and found
-
-
-def _by_url(pattern: Any, chunk: _Chunk, places: Ints, known: dict[Any, bool | None]) -> Verdicts:
-    """By the authority and path that the first filter was shown, under either scheme: where that matters, the capture is asked."""
-    beginnings: dict[bytes, list[str]] = {}
-    pairs = zip(chunk.head("authority", places), chunk.head("path", places), strict=True)
-    for key, http in zip(pairs, chunk.is_http(places), strict=True):
-        authority, path = key
-        if not http:
-            yield False
-        elif path[:1] != b"/" or not authority or len(path) < 2:  # an empty path is shown as /
-            yield None
-        elif key in known:
-            yield known[key]
-        else:
-            ends = beginnings.get(authority)
-            if ends is None:
-                said = authority.decode(errors="surrogateescape")
-                ends = beginnings[authority] = [pretty_url(scheme, said, "") for scheme in ("http", "https")]
-            rest = path.decode(errors="surrogateescape")
-            one, other = (pattern.search(begin + rest) is not None for begin in ends)
-            found = one if one == other else None
-            if len(known) < _KEPT_TEXTS:
-                known[key] = found
-            yield found
-
-
-def _by_status(code: Any, chunk: _Chunk, places: Ints, _: dict[Any, bool | None]) -> Verdicts:
-    return (None if not status else status == code for status in chunk.captured_status(places))
-
-
-def _by_response(_: Any, chunk: _Chunk, places: Ints, __: dict[Any, bool | None]) -> Verdicts:
-    return (True if status else None for status in chunk.captured_status(places))
-
-
-def _by_no_response(_: Any, chunk: _Chunk, places: Ints, __: dict[Any, bool | None]) -> Verdicts:
-    return (False if status else None for status in chunk.captured_status(places))
-
-
-_BY_HEADS: dict[str, Callable[[Any, _Chunk, Ints, dict[Any, bool | None]], Verdicts]] = {
-    "m": _by_method,
-    "u": _by_url,
-    "c": _by_status,
-    "s": _by_response,
-    "q": _by_no_response,
-}
-"""Terms on the capture that the trace answers for most exchanges."""
-
-
 def _cost(node: Node) -> int:
     """0 where the trace's columns answer, 1 where heads are read, 2 where the capture is."""
     if isinstance(node, Term):
-        return 0 if node.name in MASKS else 1 if node.name in _BY_HEADS else 2
+        return 0 if node.name in MASKS or node.name == "differs" else 1 if node.name in BY_HEADS else 2
     if isinstance(node, Not):
         return _cost(node.inner)
     return max(map(_cost, node.parts))

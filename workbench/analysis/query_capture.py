@@ -13,7 +13,7 @@ from ..capture.content import coding_of, decoded
 from ..capture.exchange import NO_RESPONSE, Exchange, Pairs
 from ..capture.websocket import Opcode, payload
 
-__all__ = ["ASKS", "pretty_url"]
+__all__ = ["ASKS", "domain", "pretty_url"]
 
 Pattern = re.Pattern[Any]
 
@@ -122,8 +122,13 @@ def _url(each: Exchange) -> str:
     return pretty_url(_text(request.scheme), _text(request.authority), _text(request.path))
 
 
+def domain(authority: bytes) -> str:
+    """The host that a request names, without a port."""
+    return _ends(_text(authority))[0]
+
+
 def _domain(each: Exchange, pattern: Pattern) -> bool:
-    return bool(pattern.search(_text(each.request.host)) or pattern.search(_ends(_text(each.request.authority))[0]))
+    return bool(pattern.search(_text(each.request.host)) or pattern.search(domain(each.request.authority)))
 
 
 ASKS: dict[str, Callable[[Exchange | Connection, Any], bool]] = {

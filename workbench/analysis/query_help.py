@@ -17,8 +17,9 @@ from .brief import briefs
 from .callouts import CALLS
 from .facts import Facts, lookup
 from .heads import heads
+from .query import Searcher
 from .query_syntax import parse_query
-from .query_terms import DECISIONS, OUTCOMES, TERMS, nearest
+from .query_terms import DECISIONS, OUTCOMES, PARTS, TERMS, nearest
 from .words import count, text, visible
 
 __all__ = ["Suggestion", "suggestions", "wrong"]
@@ -44,10 +45,12 @@ class Suggestion:
     at: int
 
 
-def wrong(query: str) -> QueryError | None:
-    """What is wrong with a query, None for nothing."""
+def wrong(query: str, searcher: Searcher | None = None) -> QueryError | None:
+    """What is wrong with a query, or why the `searcher` cannot answer it; None for nothing."""
     try:
         parse_query(query)
+        if searcher is not None:
+            searcher.check(query)
     except QueryError as error:
         return error
     return None
@@ -127,6 +130,7 @@ def _statuses(column: str) -> Callable[[Trace, Facts], Values]:
 _VALUES: dict[str, Callable[[Trace, Facts], Values]] = {
     "outcome": _outcomes,
     "decision": lambda _, __: [(name, "") for name in DECISIONS],
+    "differs": lambda _, __: PARTS.items(),
     "changed": _changed,
     "filter": lambda trace, _: _commonest(trace.filters),
     "callout": _callouts,

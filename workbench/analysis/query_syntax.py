@@ -14,14 +14,15 @@ parentheses. An operator without something on both sides, which it reads as a pa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
 from ..errors import QueryError
-from .query_terms import DECISIONS, ELSEWHERE, OUTCOMES, TERMS, Argument, Form, nearest
+from .query_terms import DECISIONS, ELSEWHERE, OUTCOMES, PARTS, TERMS, Argument, Form, nearest
 
-__all__ = ["All", "Either", "Node", "Not", "Term", "parse_query"]
+__all__ = ["All", "Either", "Node", "Not", "Term", "parse_query", "terms"]
 
 _LONGEST = 2000
 _DEEPEST = 40
@@ -31,6 +32,12 @@ _NAME = re.compile(r"\w*")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 _TIME = re.compile(r"(\d{1,15}(?:\.\d{0,9})?)(ns|us|µs|μs|ms|s)?")
 _NS = {"ns": 1, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9}
+_WORDS: dict[Argument, tuple[str, tuple[str, ...]]] = {
+    Argument.OUTCOME: ("an outcome", OUTCOMES),
+    Argument.DECISION: ("a decision", DECISIONS),
+    Argument.PART: ("a part that can differ", tuple(PARTS)),
+}
+"""What takes one of few words: what such a word is, and the words."""
 _FLAGS = {"h": re.MULTILINE, "hq": re.MULTILINE, "hs": re.MULTILINE, "b": re.DOTALL, "bq": re.DOTALL, "bs": re.DOTALL}
 _ANY_CASE = ("m", "d", "u", "changed", "filter", "callout", "limit", "key")
 _BYTES = ("h", "hq", "hs", "b", "bq", "bs", "t", "tq", "ts", "m")
@@ -38,7 +45,7 @@ _BYTES = ("h", "hq", "hs", "b", "bq", "bs", "t", "tq", "ts", "m")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `value` is a compiled pattern, a number (status, nanoseconds), an outcome's or decision's name, or None."""
+    """One condition. `value` is a compiled pattern, a number (status, nanoseconds), an outcome's, decision's or part's name, or None."""
 
     name: str
     value: re.Pattern[str] | re.Pattern[bytes] | float | str | None
@@ -69,6 +76,15 @@ def parse_query(text: str) -> Node:
         raise QueryError(f"a query has at most {_LONGEST} characters", text[:_LONGEST], _LONGEST, _LONGEST, "Shorten it")
     reader = _Reader(text)
     return reader.query(0) if reader.more() else Term("all", None)
+
+
+def terms(node: Node) -> Iterator[Term]:
+    """The conditions in a tree, from left to right."""
+    if isinstance(node, Term):
+        yield node
+    else:
+        for part in (node.inner,) if isinstance(node, Not) else node.parts:
+            yield from terms(part)
 
 
 class _Reader:
@@ -164,7 +180,7 @@ class _Reader:
         end = self.at
         char = self.more()
         if char in ("", "(", ")", "~"):
-            fits = {Argument.OUTCOME: OUTCOMES, Argument.DECISION: DECISIONS}.get(form.argument, ())
+            _, fits = _WORDS.get(form.argument, ("", ()))
             wanted = {"": "", "regex": "a pattern", "code": "a status", "time": "a time such as 20us"}.get(form.argument.value)
             wanted = f"one of {', '.join(fits)}" if wanted is None else wanted
             raise self.fail(f"~{name} wants {wanted}", begin, end, f"Write it behind ~{name}", fits)
@@ -207,10 +223,9 @@ class _Reader:
             if found is None:
                 raise self.fail(f"{word} is no time", at, self.at, "Give a number and ns, us, ms or s, such as 20us")
             return Term(form.name, float(found[1]) * _NS[found[2] or "ns"])
-        known = OUTCOMES if kind is Argument.OUTCOME else DECISIONS
+        article, known = _WORDS[kind]
         if word not in known:
             fits = nearest(word, known) or known
-            article = "an outcome" if kind is Argument.OUTCOME else "a decision"
             remedy = f"Did you mean {' or '.join(fits)}?" if fits != known else f"There are {', '.join(known)}"
             raise self.fail(f"{word} is not {article}", at, self.at, remedy, fits)
         return Term(form.name, word)

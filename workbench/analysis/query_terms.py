@@ -11,7 +11,7 @@ from enum import Enum
 
 from .facts import Outcome
 
-__all__ = ["DECISIONS", "ELSEWHERE", "OUTCOMES", "TERMS", "Argument", "Form", "nearest"]
+__all__ = ["DECISIONS", "ELSEWHERE", "OUTCOMES", "PARTS", "TERMS", "Argument", "Form", "nearest"]
 
 
 class Argument(Enum):
@@ -23,6 +23,7 @@ class Argument(Enum):
     DURATION = "time"
     OUTCOME = "outcome"
     DECISION = "decision"
+    PART = "part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,25 @@ class Form:
 
 OUTCOMES = tuple(outcome.name.lower() for outcome in Outcome)
 DECISIONS = ("limited", "allowed", "denied", "error", "none")
+PARTS = {
+    "any": "Anything",
+    "outcome": "What became of it",
+    "status": "Status that the client got",
+    "request": "What the upstream got",
+    "response": "What the client got",
+    "headers": "Headers of either",
+    "body": "Body of either",
+    "trailers": "Trailers of either",
+    "request_headers": "Headers that the upstream got",
+    "request_body": "Body that the upstream got",
+    "request_trailers": "Trailers that the upstream got",
+    "response_headers": "Headers that the client got",
+    "response_body": "Body that the client got",
+    "response_trailers": "Trailers that the client got",
+    "presence": "Only one run sent it at all",
+    "connection": "Bytes or end of a TCP connection",
+}
+"""In what an exchange can differ between two runs, each with a line of help."""
 
 _NONE, _PATTERN = Argument.NONE, Argument.PATTERN
 TERMS: dict[str, Form] = {
@@ -52,6 +72,7 @@ TERMS: dict[str, Form] = {
         Form("key", _PATTERN, "A rate limit's counter with this key was consulted", True),
         Form("got", Argument.CODE, "Status that the client got from the replay", True),
         Form("over", Argument.DURATION, "More time than this in filters, such as 20us or 1.5ms", True),
+        Form("differs", Argument.PART, "Differs from the run that it is compared with, in any, outcome, status, headers, body", True),
         Form("u", _PATTERN, "URL; a word alone means the same"),
         Form("m", _PATTERN, "Method"),
         Form("d", _PATTERN, "Domain"),

@@ -16,7 +16,8 @@ from .callouts import CALLS
 from .calls import log_line
 from .changes import mutation
 from .decision import Judges, verdict_calls
-from .facts import Bools, Facts, Ints, Outcome, lookup
+from .facts import Bools, Facts, Ints, Outcome, field_spans, lookup
+from .prints import distinct
 from .query_syntax import Term
 
 __all__ = ["MASKS", "mask"]
@@ -49,19 +50,18 @@ def _hostcalls(trace: Trace, names: Iterable[str]) -> Iterator[tuple[int, Record
             yield first, records, blob, at
 
 
-def _first_fields(records: Records, blob: memoryview, at: Ints) -> Iterator[bytes]:
-    """The first field of each row's blob."""
-    for start, length in zip(records["blob"][at].tolist(), records["blob_len"][at].tolist(), strict=True):
-        size = min(int.from_bytes(blob[start : start + 4], "little"), max(length - 4, 0))
-        yield bytes(blob[start + 4 : start + 4 + size])
-
-
 class _Matches:
     """Whether a pattern is found in a text, each short text looked at once."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
         self._known: dict[bytes, bool] = {}
+
+    def in_first_fields(self, records: Records, blob: memoryview, at: Ints) -> Bools:
+        """Whether it is found in the first field of each row's blob."""
+        octets = np.frombuffer(blob, np.uint8)
+        texts, which = distinct(octets, *field_spans(octets, records, at, 1)[0])
+        return np.fromiter(map(self, texts), bool, len(texts))[which]
 
     def __call__(self, data: bytes) -> bool:
         found = self._known.get(data)
@@ -101,7 +101,7 @@ def _changed(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
         at = facts.changed[which] - first
         direct = plain[records["code"][at]] & (records["exchange"][at] != NONE)
         easy = at[direct]
-        hits = np.fromiter((matches(name) for name in _first_fields(records, blob, easy)), bool, len(easy))
+        hits = matches.in_first_fields(records, blob, easy)
         found |= _places(facts, records["exchange"][easy[hits]])
         for place in at[~direct].tolist():
             row = trace.row(first + place)
@@ -141,7 +141,7 @@ def _log(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     found = np.zeros(len(facts), bool)
     for first, records, blob, at in _hostcalls(trace, ("proxy_log", "fd_write")):
         at = at[records["result"][at] == 0]
-        hits = np.fromiter((matches(line) for line in _first_fields(records, blob, at)), bool, len(at))
+        hits = matches.in_first_fields(records, blob, at)
         said = [place for place in at[hits].tolist() if log_line(trace, trace.row(first + place), "") is not None]
         found |= _places(facts, records["exchange"][said])
     return found

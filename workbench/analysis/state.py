@@ -95,6 +95,9 @@ class State:
     begins: list[int] = field(default_factory=list)
     """The row in which each key was first written, in order."""
 
+    def __repr__(self) -> str:
+        return f"<State: {len(self.data)} in shared data, {len(self.metrics)} in metrics, {len(self.queues)} in queues>"
+
     def vm_id(self, filter_: int) -> str:
         """The vm_id of the filter at a place of the chain."""
         return self.vm_ids[filter_] if filter_ < len(self.vm_ids) else ""

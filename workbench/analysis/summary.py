@@ -65,12 +65,16 @@ class Summary:
     outcomes: tuple[tuple[str, int], ...]
     sections: tuple[Section, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        return summary_text(self)
+
 
 def summarise(
     trace: Trace,
     facts: Facts,
     *,
     source: str = "",
+    chain: str = "",
     problems: Sequence[str] = (),
     notes: Sequence[str] = (),
     complete: bool = True,
@@ -78,11 +82,11 @@ def summarise(
 ) -> Summary:
     """Collect the page.
 
-    `source` names the capture, `problems` are its own, `notes` tell of how the replay was made; `complete` is False for one
-    that was stopped, `findings` are those on it.
+    `source` names the capture, `chain` what it went through, without it the trace's filters. `problems` are the capture's own, `notes`
+    tell of how the replay was made; `complete` is False for one that was stopped, `findings` are those on it.
     """
-    chain = " → ".join(words.visible(name) for name in trace.filters) or "no filter"
-    head = f"{words.visible(source) or 'Capture'} through {chain}" + ("" if complete else " (stopped before its end)")
+    through = words.visible(chain or " → ".join(trace.filters) or "no filter")
+    head = f"{words.visible(source) or 'Capture'} through {through}" + ("" if complete else " (stopped before its end)")
     counts = np.bincount(facts.outcome, minlength=len(Outcome)).tolist()
     tcp = bool((facts.connection >= 0).any())
     host, filters = int(facts.host_ns.sum()), int(facts.filter_ns.sum())
@@ -101,7 +105,13 @@ def summarise(
         _failures(trace),
         _vms(trace),
         _callouts(trace),
-        Section("Findings", ("severity", "filter", "finding", "where"), findings_section(findings, GROUPS), more=_rest(findings)),
+        Section(
+            "Findings",
+            ("severity", "filter", "finding", "where"),
+            findings_section(findings, GROUPS),
+            more=_rest(findings),
+            first_to_go=("where",),
+        ),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
         Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
     ]
@@ -129,13 +139,11 @@ def _exchanges(trace: Trace, facts: Facts) -> Section:
             rows.append(("…", "", "", "", "", "", "", "", ""))
         rows.append(_line(trace, facts, at))
         last = at
+    right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
     if (facts.connection >= 0).any():
         columns = ("#", "time", "upstream", "bytes", "closed by", "outcome", "changes", "filter", "host")
-        return Section(
-            "Connections", columns, tuple(rows), frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
-        )
+        return Section("Connections", columns, tuple(rows), right, more, ("time", "host", "changes", "filter"))
     columns = ("#", "time", "method", "path", "status", "outcome", "changes", "filter", "host")
-    right, more = frozenset(("#", "changes", "filter", "host")), _rest(range(len(facts)), len(chosen))
     return Section("Exchanges", columns, tuple(rows), right, more, ("time", "host", "changes"))
 
 
@@ -334,7 +342,7 @@ def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) ->
         return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
     outcomes = "   ".join(paint(f"{name} {words.count(n)}", _COLOURS.get(name, "")) for name, n in summary.outcomes)
-    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), outcomes]
+    lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), *([outcomes] if outcomes else ())]
     for section in summary.sections:
         lines += ["", paint(section.title, "1"), *_table(section, width, paint)]
     return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -14,7 +14,7 @@ __all__ = ["write_file"]
 def write_file(path: str | Path, write: Callable[[IO[str]], int]) -> int:
     """Open `path` for ASCII text and give what `write` gives for it; ReplayError if the file cannot be written."""
     try:
-        with open(path, "w", encoding="ascii", newline="\n") as file:
+        with Path(path).open("w", encoding="ascii", newline="\n") as file:
             return write(file)
     except OSError as error:
         raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..analysis.words import size, visible
 
 if TYPE_CHECKING:
+    from .hosts import Verdict
     from .inspection import ExportedItem, Inspection
 
 __all__ = ["SIGNS", "facts", "report", "spelt"]
@@ -63,9 +64,13 @@ def _lines(of: Inspection) -> Iterator[str]:
         yield "\nsigns of its making"
         yield from (f"  {spelt(each)}" for each in of.guess.evidence)
     yield "\nwould it run there?"
-    for verdict in of.verdicts:
-        yield f"  {verdict.title}: {SIGNS[verdict.runs]}"
-        for reason in verdict.reasons:
+    # hosts of one mind share their reasons: a broken module would fill the page with one sentence
+    groups: dict[object, list[Verdict]] = {}
+    for number, verdict in enumerate(of.verdicts):
+        groups.setdefault(verdict.reasons or number, []).append(verdict)
+    for verdicts in groups.values():
+        yield from (f"  {verdict.title}: {SIGNS[verdict.runs]}" for verdict in verdicts)
+        for reason in verdicts[0].reasons:
             yield f"      {spelt_long(reason.text)}{f'. {reason.remedy}' if reason.remedy else ''}"
     unknown = of.unknown_imports
     if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import operator
 import stat
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -85,6 +86,7 @@ class Capture:
 
     def __getitem__(self, index: int) -> Exchange:
         """Exchange number `index`, negative from the end; CaptureError where it is damaged."""
+        index = operator.index(index)
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
             raise IndexError(f"exchange {index} of a capture of {len(self)}")

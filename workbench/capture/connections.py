@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from array import array
 from collections.abc import Iterable, Iterator
@@ -122,6 +123,7 @@ class Connections:
 
     def __getitem__(self, index: int) -> Connection:
         """Connection number `index`, negative from the end; CaptureError where it is damaged."""
+        index = operator.index(index)
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
             raise IndexError(f"connection {index} of a capture of {len(self)}")

@@ -36,6 +36,9 @@ class Request:
     end_ns: int
     host: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"<Request {_start(self.method)} {_start(self.path)}, {len(self.headers)} headers, body {len(self.body)} B>"
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -49,6 +52,9 @@ class Response:
     trailers: Pairs
     start_ns: int
     end_ns: int
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.headers)} headers, body {len(self.body)} B>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,9 @@ class Exchange:
     error: str = ""
     websocket: WebSocket | None = None
 
+    def __repr__(self) -> str:
+        return f"<Exchange #{self.index} {self.request!r}, {self.response or self.error!r}>"
+
     @property
     def url(self) -> str:
         """Scheme, authority and path in one; bytes that are not UTF-8 appear in latin-1."""
@@ -79,3 +88,8 @@ class Exchange:
             return raw.decode()
         except UnicodeDecodeError:
             return raw.decode("latin-1")
+
+
+def _start(text: bytes) -> str:
+    """As much as a line has room for: what was captured may be of any length."""
+    return repr(text[:120])[2:-1] + ("…" if len(text) > 120 else "")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-__all__ = ["Parser", "add_filters", "chain_of", "port", "positive", "size"]
+__all__ = ["Parser", "add_filters", "chain_of", "inputs_of", "port", "positive", "size"]
 
 _POLICIES = ("closed", "open", "reload", "restart")
 
@@ -24,6 +24,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line, as for any other input that cannot be used."""
         raise ConfigError(message, remedy=f"See `{self.prog} --help`")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What is left over is an error of the command it was given to, whose help has the answer."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
 
 class _AddFilter(argparse.Action):
@@ -84,6 +91,15 @@ def chain_of(args: argparse.Namespace) -> Chain:
             at, path = given["swap"]
             chain = chain.swap(place, path, at=at)
     return chain
+
+
+def inputs_of(args: argparse.Namespace) -> list[str]:
+    """Every file that the capture and the chain are read from."""
+    found = [args.capture, *([args.clusters] if args.clusters else ())]
+    for given in args.filters or ():
+        found += [given["path"], *([given["swap"][1]] if "swap" in given else ())]
+        found += [given[option][1:] for option in ("config", "vm_config") if given.get(option, "").startswith("@")]
+    return found
 
 
 def _filter(given: dict[str, Any]) -> Filter:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from .output import check_outputs
 
 if TYPE_CHECKING:
     from .arguments import Commands
@@ -47,10 +48,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _write(limits: str, out: str, files: list[str]) -> None:
-    place = Path(out)
-    if any(place.exists() and place.samefile(file) for file in files):
-        raise ConfigError("would overwrite what was read", where=f"--limits {out}", remedy="Choose another file")
+    check_outputs({"--limits": out}, files)
     try:
-        place.write_text(limits, encoding="utf-8", newline="\n")
+        Path(out).write_text(limits, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}", where=f"--limits {out}", remedy="Choose another place") from error

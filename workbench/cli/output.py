@@ -6,22 +6,37 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ConfigError, ReplayError
 
-__all__ = ["check_output", "print_page", "write_json"]
+__all__ = ["check_outputs", "print_page", "write_json"]
 
 
-def check_output(option: str, out: Path, capture: Path) -> None:
-    """Say what is wrong with the place that `option` names for results before time is spent on a replay."""
-    if out.is_dir() or not out.parent.is_dir():
-        what = "is a folder" if out.is_dir() else "its folder does not exist"
-        raise ConfigError(what, where=f"{option} {out}", remedy="Name a file in a folder that exists")
-    if out.exists() and capture.exists() and out.samefile(capture):
-        raise ConfigError("would overwrite the capture", where=f"{option} {out}", remedy="Choose another file")
+def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str]) -> None:
+    """Say what is wrong with the places that options name for results before time is spent on a replay.
+
+    `outputs` are places by their options, None for none and `-` for standard output; `inputs` are the files that are read.
+    """
+    read = [Path(each) for each in inputs if Path(each).exists()]
+    taken: dict[Path | str, str] = {}
+    for option, given in outputs.items():
+        if given is None:
+            continue
+        out = Path(given)
+        place = given if given == "-" else out.resolve()
+        if place in taken:
+            what = "standard output is given twice" if given == "-" else "one file is given twice"
+            raise ConfigError(what, where=f"{taken[place]} {given}, {option} {given}", remedy="Write one of them to another file")
+        taken[place] = option
+        if given != "-" and (not given or out.is_dir() or not out.parent.is_dir()):
+            what = "is no name" if not given else "is a folder" if out.is_dir() else "its folder does not exist"
+            raise ConfigError(what, where=f"{option} {given}", remedy="Name a file in a folder that exists")
+        for each in read:
+            if given != "-" and out.exists() and out.samefile(each):
+                raise ConfigError("would overwrite what is read", where=f"{option} {given}", remedy="Choose another file")
 
 
 def write_json(value: Any, option: str, out: str, *, indent: int) -> None:

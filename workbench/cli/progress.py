@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ class Progress:
     def __init__(self, to: IO[str], title: str, wanted: bool) -> None:
         self._to = to
         self._title = title
-        self._on = wanted and to.isatty()
+        self._on = wanted and to.isatty() and os.environ.get("TERM") != "dumb"
         self._started = time.monotonic()
 
     def __enter__(self) -> Progress:

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import ConfigError
-from .arguments import add_filters, chain_of, positive, size
-from .output import check_output, print_page, write_json
+from .arguments import add_filters, chain_of, inputs_of, positive, size
+from .output import check_outputs, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -45,16 +44,10 @@ def _run(args: argparse.Namespace) -> int:
     from ..capture import open_capture
 
     chain = chain_of(args)
-    if args.jsonl not in (None, "-"):
-        check_output("--jsonl", Path(args.jsonl), Path(args.capture))
-    if args.findings not in (None, "-"):
-        check_output("--findings", Path(args.findings), Path(args.capture))
-    for option in ("perfetto", "speedscope"):
-        if out := getattr(args, option):
-            check_output(f"--{option}", Path(out), Path(args.capture))
-    if args.jsonl == args.findings == "-":
-        raise ConfigError("standard output is given twice", where="--jsonl -, --findings -", remedy="Write one of them to a file")
-    with Progress(sys.stderr, Path(args.capture).name, not args.quiet) as progress:
+    places = {"--jsonl": args.jsonl, "--findings": args.findings, "--perfetto": args.perfetto, "--speedscope": args.speedscope}
+    check_outputs(places, inputs_of(args))
+    name = Path(args.capture).name
+    with Progress(sys.stderr, name, not args.quiet) as progress:
         replay = chain.replay(
             open_capture(args.capture),
             progress=progress.show,
@@ -69,7 +62,8 @@ def _run(args: argparse.Namespace) -> int:
 
         write_jsonl(replay.outcomes(), sys.stdout)
     elif args.jsonl is not None:
-        replay.to_jsonl(args.jsonl)
+        with Progress(sys.stderr, f"{name} to {Path(args.jsonl).name}", not args.quiet) as progress:
+            replay.to_jsonl(args.jsonl, progress=progress.show)
     if args.findings is not None:
         write_json([each.as_dict() for each in replay.findings()], "--findings", args.findings, indent=2)
     if args.perfetto:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import add_filters, chain_of
-from .output import check_output, print_page, write_json
+from .arguments import add_filters, chain_of, inputs_of
+from .output import check_outputs, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def _run(args: argparse.Namespace) -> int:
     from ..envoy.verify import INTERRUPTED
 
     chain = chain_of(args)
-    if args.json not in (None, "-"):
-        check_output("--json", Path(args.json), Path(args.capture))
+    check_outputs({"--json": args.json}, inputs_of(args))
     # What Envoy cannot have is told before time is spent on a replay.
     find_envoy()
     for each in chain:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
-from workbench.capture.capture import Batch
+from workbench.capture.batch import Batch, batches
 from workbench.capture.exchange import Exchange, Pairs
 from workbench.capture.packing import pack
 
@@ -68,17 +68,7 @@ class Altered:
 
     def batches(self) -> Iterator[Batch]:
         """The same, packed for the host."""
-        held: list[bytes] = []
-        start = total = 0
-        for exchange in self.in_time():
-            start = start if held else exchange.request.start_ns
-            held.append(pack((exchange,)))
-            total += len(held[-1])
-            if len(held) >= _BATCH or total >= _BATCH_BYTES:
-                yield Batch(b"".join(held), len(held), start)
-                held, total = [], 0
-        if held:
-            yield Batch(b"".join(held), len(held), start)
+        return batches(((each.request.start_ns, pack((each,))) for each in self.in_time()), _BATCH, _BATCH_BYTES)
 
 
 class Again(Protocol):

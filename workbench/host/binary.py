@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from ..errors import FilterLoadError
 
-__all__ = ["Custom", "Export", "FuncType", "Import", "Memory", "Reader", "WasmBinary", "shown"]
+__all__ = ["Custom", "Export", "FuncType", "Import", "Memory", "Reader", "WasmBinary", "check_header", "shown"]
 
 MAX_BYTES = 256 << 20
 _MAX_ENTRIES = 1_000_000  # wasmtime's own bound for types, functions, imports and exports
@@ -99,7 +99,7 @@ class WasmBinary:
 
         `where` names the file in errors. Raises `FilterLoadError` for what is no core module, is cut short or breaks the format.
         """
-        _check_header(data, where)
+        check_header(data, where)
         reader = Reader(data, 8, len(data), where)
         sections: list[tuple[int, int, int]] = []
         spans: dict[int, _Span] = {}
@@ -239,7 +239,8 @@ class Reader:
         return Memory(minimum, maximum, flags)
 
 
-def _check_header(data: bytes, where: str) -> None:
+def check_header(data: bytes, where: str) -> None:
+    """Raises `FilterLoadError` with the remedy unless a core module begins here."""
     if data[:8] == _HEADER:
         return
     if data[:4] == _HEADER[:4]:

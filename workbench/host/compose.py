@@ -38,6 +38,7 @@ _CORE = Path(__file__).with_name("core.wasm")
 _CORE_PAGES = 64, 32768  # to start with, and at most: 2 GiB
 _MOST_TABLE_ENTRIES = 1 << 17
 _MOST_LEFT_BEHIND = 2 << 30
+_MOST_ROOM = 16 << 20
 _MADV_DONTNEED = 4
 _NUMBER_TYPE = wasmtime.GlobalType(wasmtime.ValType.i32(), False)
 _Exports: TypeAlias = Mapping[str, Any]
@@ -91,6 +92,7 @@ class Composition:
         self._fuel = fuel_counter(self.store) if fuel else None
         self._code: dict[tuple[str, int], wasmtime.Module] = {}
         self._left_behind = 0
+        self._room, self._used = np.empty(0, np.uint8), 0
         gate = self._instance(_assembled(gate_wat(self.interface.guest, most_vms, fuel)), self._counter())
         self._gate_table: wasmtime.Table = gate["table"]
         self._watch_page: wasmtime.Memory = gate["watch"]
@@ -141,8 +143,12 @@ class Composition:
         return ctypes.string_at(_address(self.memory, self.store) + at, size)
 
     def take(self, at: int, size: int) -> memoryview:
-        """The same for some megabytes: numpy asks the system for large pages, which halves the price of a copy."""
-        copy = np.empty(size, np.uint8)
+        """The same for what is kept. Much of it lies one behind the other in rooms so large that numpy asks the system for large pages:
+        with small ones a page fault for each 4 KiB costs more than the copy."""
+        if size > len(self._room) - self._used:
+            self._room, self._used = np.empty(max(size, min(2 * len(self._room), _MOST_ROOM)), np.uint8), 0
+        copy = self._room[self._used : self._used + size]
+        self._used += -(-size // 64) * 64
         ctypes.memmove(copy.ctypes.data, _address(self.memory, self.store) + at, size)
         return copy.data
 

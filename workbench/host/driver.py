@@ -29,6 +29,7 @@ from .hook import Hook
 from .intercept import Hooks, let_go
 from .module import FilterModule
 from .profiler import Profiler
+from .settings import Settings
 from .watchdog import Runs, Verdict, Watchdog
 
 __all__ = ["Batch", "FilterSpec", "Settings", "Swap", "replay"]
@@ -49,23 +50,6 @@ class Batch(Protocol):
     def count(self) -> int: ...
     @property
     def start_ns(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to replay; the fields are explained in `workbench.chain.Chain.replay`."""
-
-    seed: int = 0
-    callback_limit_s: float = 1.0
-    chunk_size: int = 0
-    buffer_limit: int = 1 << 20
-    log_level: int = 0
-    start_anyway: bool = False
-    most_vms: int = 1000
-    workers: int = 1
-    main_thread: bool = False
-    fuel: bool = False
-    websocket: int = 1  # upgrades that are allowed: 0 none, 1 those of captured WebSockets, 2 all to WebSocket
 
 
 @dataclass(frozen=True)
@@ -143,6 +127,8 @@ def replay(
         let_go(error)
         raise error.with_traceback(None) from error.__cause__
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+        if run.watchdog.fault is not None:
+            raise ReplayError("the watchdog failed") from run.watchdog.fault
         raise _core_failed(error) from error
     finally:
         services.close()

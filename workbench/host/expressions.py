@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from cel_expr_python import cel
 
+from ..services.cel import loops
 from ..trace.numbers import Status
 from .arguments import parse_pairs, serialise_pairs
 
@@ -62,7 +63,6 @@ _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
 
 _LONGEST, _MOST_STEPS, _MOST_EXPRESSIONS = 16 << 10, 100_000_000, 10_000
 """Bytes of an expression, steps of loops that one of its length could make, expressions of a root context: bounds of ours."""
-_LOOP = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(")
 
 Property: TypeAlias = Callable[[bytes], "bytes | None"]
 
@@ -104,7 +104,7 @@ class Expressions:
             return Status.BadArgument, b""
         try:
             text = argument.decode()
-            if (len(text) / 2) ** len(_LOOP.findall(text)) > _MOST_STEPS:
+            if (len(text) / 2) ** loops(text) > _MOST_STEPS:
                 return Status.BadArgument, b""
             plain = self._env.compile(text, disable_check=True)
         except (RuntimeError, ValueError):
@@ -127,7 +127,10 @@ class Expressions:
             return Status.SerializationFailure, b""
         if text.strip() == "metadata":
             return Status.Ok, b""  # a message without fields
-        result = expression.eval(data=_variables(read, text))
+        try:
+            result = expression.eval(data=_variables(read, text))
+        except RuntimeError:  # more steps than cel-cpp allows
+            return Status.InternalFailure, b""
         if str(result.type()) == "ERROR":
             return Status.InternalFailure, b""
         try:

@@ -20,7 +20,7 @@ from ..errors import FilterLoadError
 from ..trace.records import FailureKind, Policy
 from .compose import Composition, Vm, VmsUsedUp
 from .module import FilterModule
-from .watchdog import Runs
+from .watchdog import Runs, Watchdog
 
 __all__ = ["Failed", "FilterSpec", "Homes"]
 
@@ -70,6 +70,10 @@ class Failed(Exception):
 
 class Driver(Protocol):
     """What the homes need of the run they belong to; they do not keep it, since the run keeps them."""
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """What bounds the calls into filters."""
 
     def enter(self, name: str, *args: int) -> int:
         """Call the core where that may call a filter. Raises `Failed`."""
@@ -269,7 +273,7 @@ class Homes:
         try:
             vm = self._host.add_vm(module, spec.vm_id.encode(), spec.vm_config, env, spec.allowed_capabilities)
         except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
-            if self._host.watch.runs is not Runs.FILTER:
+            if self._host.watch.runs is not Runs.FILTER and driver.watchdog.verdict is None:
                 self._host.unwind()
                 what = "its start section calls the host, which does not know its memory yet"
             else:

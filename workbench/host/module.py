@@ -70,17 +70,21 @@ class FilterModule:
         return cls(Path(path), sha256, abi, binary, binary.with_memory_maximum(memory_limit // PAGE), memory_limit, called)
 
 
-def serves_connections(filters: Iterable[tuple[Path, int]], interface: HostInterface) -> bool:
-    """Whether these files, each with its memory limit, can only be network filters: all have callbacks of TCP, one has none of HTTP.
+def serves_connections(filters: Iterable[Path], interface: HostInterface) -> bool:
+    """Whether these files can only be network filters: all have callbacks of TCP, one has none of HTTP.
 
-    SDKs export the callbacks of both, whatever a filter is for: of such a module nobody can tell. Raises `FilterLoadError`.
+    SDKs export the callbacks of both, whatever a filter is for: of such a module nobody can tell. Raises `FilterLoadError` for what
+    cannot be read or is no module; the rest is checked when it is loaded.
     """
     only = False
-    for path, memory_limit in filters:
+    for path in filters:
         data = read_file(path)
         if not any(name.encode() in data for name in _OF_CONNECTIONS):
             return False  # most filters: nothing to parse
-        names = {name.removeprefix("proxy_on_") for name in FilterModule.load(path, interface, memory_limit).called}
+        binary = WasmBinary.parse(data, os.fspath(path))
+        abi = detect_abi(binary)
+        called = interface.looked_up(abi, {export.name for export in binary.exports}) if abi else ()
+        names = {name.removeprefix("proxy_on_") for name in called}
         if not names & _OF_CONNECTIONS:
             return False
         only |= not names & _OF_EXCHANGES

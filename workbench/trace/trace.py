@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap as mmap_module
 import tempfile
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -127,9 +127,9 @@ class Trace:
         """Number of the first row, and the rows, of each segment: for work by columns that must stay within memory."""
         return ((first, records) for first, records, _ in self.blocks())
 
-    def blocks(self) -> Iterator[tuple[int, Records, memoryview]]:
-        """As `segments`, with the blob that the segment's rows point into."""
-        for segment in self._segments:
+    def blocks(self, since: int = 0) -> Iterator[tuple[int, Records, memoryview]]:
+        """As `segments`, with the blob that the segment's rows point into; of a trace that has grown, those from row `since` on."""
+        for segment in self._segments[bisect_left(self._segments, since, key=lambda segment: segment.first) :]:
             yield segment.first, segment.records, segment.blob
             segment.release()
 

@@ -102,7 +102,7 @@ export const callStrip = (onmove, signal) => {
   const band = h("div.strip-band");
   const head = h("div.strip-head", { role: "slider", tabindex: 0, "aria-label": "Call", "aria-valuemin": 1 }, svg("svg", { width: 13, height: 14, viewBox: "0 0 13 14", "aria-hidden": "true" }, svg("path", { d: "M.5.5h12v7.2l-6 5.8-6-5.8z" })), h("i"));
   const track = h("div.strip-track", canvas, hitLayer, future, band, head);
-  const root = h("div.strip", labels, track);
+  const root = h("div.strip.chart", labels, track);
   let data = null;
   let axis = "call";
   let laid = null;

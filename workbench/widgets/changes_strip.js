@@ -12,12 +12,13 @@ const shown = (one) => {
   ];
 };
 
-/** `ask` is the view's channel, `onpick(index)` is called for an exchange that was chosen. Gives {root, announce, open, hide}. */
-export const changesStrip = (ask, onpick) => {
+/** `ask` is the view's channel, `onpick(index)` is called for an exchange that was chosen, `onsearch(query)` to show some in the table. Gives {root, announce, open}. */
+export const changesStrip = (ask, { onpick, onsearch }) => {
   const root = h("section.changed-runs", { "aria-label": "Changes between runs", hidden: true });
   const head = h("div.changed-head");
   const list = h("div.changed-list.scroll", { hidden: true, tabindex: 0, role: "list", "aria-label": "Exchanges that differ" });
-  root.append(head, list);
+  const parts = h("div.changed-parts", { role: "group", "aria-label": "Show in the table", hidden: true });
+  root.append(head, parts, list);
   let open = false;
   let summed = null;
 
@@ -33,8 +34,10 @@ export const changesStrip = (ask, onpick) => {
       h("span.cut.muted", why ? [`run ${int(number)}: `, text(why)] : `run ${int(number)}`),
       !same && h("span.arrow", icon(open ? "up" : "down", 14, "muted")),
     );
-    fill(head, toggle, h("button.icon-btn", { type: "button", "aria-label": "Hide the changes", title: "Hide", onclick: () => (root.hidden = true) }, icon("close", 14)));
-    list.hidden = !open || same;
+    // which run they differ from is what was asked last
+    const show = () => ask("changes", { with: other }).then((answer) => answer.error || onsearch("~differs any"));
+    fill(head, toggle, same ? null : h("button.btn.quiet", { type: "button", title: "Query ~differs any", onclick: show }, icon("search", 14), h("span.wide", "Show in the table")), h("button.icon-btn", { type: "button", "aria-label": "Hide the changes", title: "Hide", onclick: () => (root.hidden = true) }, icon("close", 14)));
+    list.hidden = parts.hidden = !open || same;
     root.hidden = false;
   };
   const close = () => {
@@ -52,6 +55,10 @@ export const changesStrip = (ask, onpick) => {
     const { data } = answer;
     open = data.count > 0;
     summed = { ...asked, count: data.count, both: data.both, why: data.why.join("; ") };
+    fill(parts,
+      h("span.muted", { "aria-hidden": "true" }, "Show in the table"),
+      ...data.words.map(([word, n, help]) => h("button.part", { type: "button", title: `${help}: ~differs ${word}`, onclick: () => onsearch(`~differs ${word}`) }, h("span", word === "any" ? "all" : word.replace("_", " ")), h("span.n", int(n)))),
+    );
     const rest = data.count - data.rows.length;
     fill(list,
       ...data.rows.map((one) => h("div", { role: "listitem" }, h("button.changed-row", { type: "button", onclick: () => onpick(one.index), "aria-label": `Exchange ${one.index}: ${one.outcome.join(", then ")}, ${one.parts.join(", ")}` }, h("span.mono.num", `#${one.index}`), shown(one)))),

@@ -29,7 +29,7 @@ export const dashboardView = (model, el, signal) => {
   const tabs = h("div.tabs.views");
   const view = h("div.view");
   const findings = findingsList((index) => choose(index));
-  const changes = changesStrip(ask, (index) => choose(index));
+  const changes = changesStrip(ask, { onpick: (index) => choose(index), onsearch: (query) => search(query) });
   const bar = runBar(() => ask("cancel"));
   const root = h("div.workbench", top, bar.root, notices, findings.root, changes.root, tabs, view);
   el.append(root);
@@ -55,6 +55,11 @@ export const dashboardView = (model, el, signal) => {
     openTab("exchanges");
     select(index);
     opened(true);
+  };
+  const search = (query) => {
+    openTab("exchanges");
+    opened(false);
+    panes[PANES.findIndex(({ id }) => id === "exchanges")]?.search(query);
   };
   const compare = (found) => changes.open(found);
   const doors = { select, choose, openTab, opened, compare };

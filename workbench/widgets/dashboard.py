@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from workbench.analysis.redaction import RedactedCapture
 from workbench.analysis.words import visible
+from workbench.errors import ConfigError
 from workbench.replay import Replay
 
 from .chain_pane import ChainAnswers
@@ -36,6 +39,9 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
     the result, `chain` what was replayed, `runs` the last replays (`compare(number)` sets the last one against another), `selected` the
     index of the selected exchange. The chain can be edited in the view. With `watch=True` a module whose file changes is replayed again.
     What is wrong with a filter or a capture is shown in the view and, by `wait()`, raised.
+
+    `settings` are arguments of `Chain.replay` for each replay, such as `{"callback_limit_s": 5}`; with names of headers in `redact` the
+    view and `replay` show none of their values (`Replay.redacted`).
     """
 
     _esm = script("dashboard", "dashboardView")
@@ -67,8 +73,17 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
         if isinstance(source, Replay) and chain is not None:
             raise TypeError("Workbench takes a replay, or a capture and a chain; not a replay and a chain")
         given = source if isinstance(source, Replay) else None
+        if not (given or source is None or hasattr(source, "batches")):
+            raise ConfigError(f"{brief(source)} is no capture", where="Workbench", remedy="Give open_capture(PATH), or a replay")
+        if not (chain is None or hasattr(chain, "filters")):
+            raise ConfigError(f"{brief(chain)} is no chain", where="Workbench", remedy="Give Chain(FILTER, …)")
         watch = traits.pop("watch", False)
-        super().__init__(given.capture if given else source, given.chain if given else chain, **traits)
+        capture = given.capture if given else source
+        if isinstance(capture, RedactedCapture):
+            traits["redact"], capture = capture.redaction.names, capture.whole
+        elif given is not None and traits.get("redact") is not None:
+            given = given.redacted(traits["redact"])
+        super().__init__(capture, given.chain if given else chain, **traits)
         with self.hold_sync():
             if self._capture is not None:
                 self._describe()

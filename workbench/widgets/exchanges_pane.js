@@ -66,5 +66,6 @@ export const exchangesPane = (model, el, signal, { select, opened, openTab }) =>
       details.show(index);
     },
     shown() {},
+    search: table.search,
   };
 };

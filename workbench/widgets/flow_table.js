@@ -14,7 +14,7 @@ const CALM = 250;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
 
-/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen(byKey)` that it was clicked, or that Enter was pressed. Gives {select, step, reload, refresh}. */
+/** Draws into `el`. `onpick(index)` is told which exchange was chosen, `onopen(byKey)` that it was clicked, or that Enter was pressed. Gives {select, step, reload, refresh, search}. */
 export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () => {} } = {}) => {
   const ask = channel(model, signal, (words) => fail(words));
   const view = { query: "", outcome: "", sort: "index", descending: false };
@@ -87,7 +87,8 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     const mine = generation;
     for (;;) {
       const answer = await ask("rows", { ...view, first: 0, count: 0 });
-      if (mine !== generation || answer.error) return;
+      if (mine !== generation) return;
+      if (answer.error) return fail(answer.error);
       const grew = answer.matched !== matched;
       frame(answer);
       if (grew) {
@@ -294,8 +295,15 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   sizes.observe(scroller);
   signal.addEventListener("abort", () => (sizes.disconnect(), clearTimeout(calm)));
 
+  /** Asks for what a query finds, whatever the outcome. */
+  const search = (query) => {
+    box.put(query);
+    change({ query, outcome: "" });
+    grid.focus();
+  };
+
   reload();
-  return { select, reload, refresh, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
+  return { select, reload, refresh, search, step: (by) => moveTo(cursor < 0 ? 0 : cursor + by) };
 };
 
 /** A flow table on its own: the selection is the trait `selected`. */

@@ -113,7 +113,7 @@ export const laboratory = (model, el, signal, { apply = null } = {}) => {
   const big = h("div.lab-big");
   const about = h("div.muted.lab-about");
   const spoken = h("div.sr", { role: "status" });
-  const plot = h("div.lab-plot");
+  const plot = h("div.lab-plot.chart");
   const keys = h("div.lab-keys");
   const actions = h("div.lab-actions");
   const said = h("div.lab-said", { role: "status" });

@@ -141,6 +141,13 @@ export const queryBox = (ask, signal, { onquery, onleave }) => {
       draw(null);
       close();
     },
+    /** Shows a query that is known to be right. */
+    put(query) {
+      input.value = good = query;
+      asked += 1;
+      draw(null);
+      close();
+    },
     title: () => plain(good),
   };
 };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -19,6 +19,7 @@ from .timing import timing_answer
 from .view import Answer, Buffers, View, script, style
 
 if TYPE_CHECKING:
+    from workbench.analysis.compare import Comparison
     from workbench.replay import Replay
 
 __all__ = ["DETAILS", "FLOWS", "ExchangeDetails", "FlowTable", "ReplayView"]
@@ -42,6 +43,9 @@ class ReplayView(View):
         if replay is not None:
             self._adopt(replay)
 
+    _compared_with: Callable[[], Comparison] | None = None
+    """What is shown against another run, for the table's queries."""
+
     @property
     def replay(self) -> Replay | None:
         """The replay that is shown."""
@@ -49,7 +53,7 @@ class ReplayView(View):
 
     def _adopt(self, replay: Replay, grown: bool = False) -> None:
         """Show another replay; `grown` where it is only further on than the one that is shown."""
-        rows = FlowRows(replay)
+        rows = FlowRows(replay, self._compared_with)
         total = len(rows)
         self._replay, self._rows = replay, rows
         with self.hold_sync():
@@ -79,8 +83,8 @@ class ReplayView(View):
 
     def _answer_query(self, question: Mapping[str, Any]) -> Answer:
         """What is wrong with a query as it is typed, and what could stand at the caret."""
-        replay, query = self._shown()[0], str(question.get("text", ""))[:QUERY_READ]
-        error = wrong(query)
+        (replay, rows), query = self._shown(), str(question.get("text", ""))[:QUERY_READ]
+        error = wrong(query, rows.searcher)
         said = None if error is None else {name: getattr(error, name) for name in ("what", "remedy", "at", "end", "fits")}
         found = suggestions(query, int(question.get("caret", len(query))), replay.trace, replay.facts)
         return {"wrong": said}, [{"text": each.text, "help": each.help, "at": each.at} for each in found]
@@ -104,8 +108,8 @@ class ReplayView(View):
     def _story(self) -> str:
         if self._replay is None:
             return type(self).__name__
-        filters = " → ".join(visible(name) for name in self._replay.trace.filters)
-        return f"{type(self).__name__}: {count(self.total)} {self.noun}{'' if self.total == 1 else 's'} through {filters or 'no filter'}"
+        many = "" if self.total == 1 else "s"
+        return f"{type(self).__name__}: {count(self.total)} {self.noun}{many} through {visible(self._replay.name)}"
 
 
 class FlowTable(ReplayView):

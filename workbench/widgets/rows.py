@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from workbench.errors import CaptureError
 from .view import Buffers
 
 if TYPE_CHECKING:
+    from workbench.analysis.compare import Comparison
     from workbench.replay import Replay
 
 __all__ = ["LARGEST_PAGE", "LAYOUT", "FlowRows", "packed"]
@@ -32,6 +33,8 @@ _LONGEST_PATH = 1024
 _PATIENCE_S = 0.08
 """How long one answer looks on for what matches; the page asks again for the rest."""
 _CHUNK = 1 << 16
+_SCALED = 1 << 16
+"""Exchanges, spread over all, that say how long a bar is."""
 _WEIGHT = (Outcome.LIMITED, Outcome.DENIED, Outcome.ERROR, Outcome.CHANGED)
 _REFUSED = (Outcome.DENIED, Outcome.LIMITED, Outcome.ERROR)
 
@@ -60,8 +63,9 @@ class _Asked:
 class FlowRows:
     """The rows of one replay in pages. A query is in the language of `analysis.query`."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: Replay, compared: Callable[[], Comparison] | None = None) -> None:
         self._replay = replay
+        self.searcher = replay.searcher if compared is None else replay.searching(compared)
         self._facts = replay.facts
         self._asked: _Asked | None = None
         self._ranks: tuple[str, npt.NDArray[np.int32]] = ("", np.empty(0, np.int32))
@@ -120,7 +124,7 @@ class FlowRows:
         key = (query, outcome, sort or "index", bool(question.get("descending")))
         asked = self._asked
         if asked is None or asked.key[0] != query:
-            asked = _Asked(key, self._replay.searcher.search(query))
+            asked = _Asked(key, self.searcher.search(query))
         elif asked.key != key:
             asked = _Asked(key, asked.search)
         asked.search.advance(_PATIENCE_S)
@@ -173,7 +177,8 @@ class FlowRows:
         """Time of a full bar: all but the slowest twentieth fit."""
         if not len(hit):
             return 0
-        total = (self._facts.filter_ns + self._facts.host_ns)[hit]
+        some = hit[:: 1 + len(hit) // _SCALED]
+        total = self._facts.filter_ns[some] + self._facts.host_ns[some]
         at = int(0.95 * (len(total) - 1))
         return int(np.partition(total, at)[at])
 

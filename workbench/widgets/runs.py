@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, RLock, Thread
@@ -16,11 +16,14 @@ import traitlets
 
 from workbench.analysis.compare import Comparison
 from workbench.analysis.facts import Outcome
+from workbench.analysis.query_terms import PARTS
+from workbench.analysis.redaction import Redaction
 from workbench.analysis.words import count, duration, visible
 from workbench.errors import WorkbenchError
 from workbench.replay import Replay, compare
 
 from .replay_view import ReplayView
+from .rows import FlowRows
 from .view import Answer
 from .watcher import Watcher, file_digest
 
@@ -36,6 +39,8 @@ _PARTIAL_S = 0.4
 _PARTIAL_SHARE = 5
 _DIFFERENCES_SHOWN = 200
 _WORDS_SHOWN = 12
+_PARTS_SHOWN = tuple(word for word in PARTS if "_" in word or word in ("any", "outcome", "status", "presence", "connection"))
+"""Each for itself, not those that stand for several."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,18 @@ class RunningView(ReplayView):
     run: traitlets.Dict[str, Any] = traitlets.Dict(help="What the replay does: its state, and words or numbers for it").tag(sync=True)
     watch = traitlets.Bool(False, help="Replay again when a module's file changes").tag(sync=True)
 
-    def __init__(self, capture: Any = None, chain: Chain | None = None, **traits: Any) -> None:
+    def __init__(
+        self,
+        capture: Any = None,
+        chain: Chain | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        redact: Iterable[str] | None = None,
+        **traits: Any,
+    ) -> None:
+        self.redact = None if redact is None else tuple(redact)
+        self._settings = dict(settings or {})
+        self._redaction = None if self.redact is None else Redaction(self.redact)
         self._capture = capture
         self._chain = chain
         self._cancel = Event()
@@ -68,6 +84,7 @@ class RunningView(ReplayView):
         self._number = 0
         self.runs: tuple[Run, ...] = ()
         self._compared: tuple[tuple[int, int], Comparison] | None = None
+        self._against: int | None = None
         super().__init__(run={"state": "idle"}, **traits)
 
     @property
@@ -87,6 +104,8 @@ class RunningView(ReplayView):
             self._failure = None
             self._why = why
             self._number += 1
+            # before the thread begins: a watcher that looks meanwhile would else take what is about to be replayed for news
+            self._used = {path: file_digest(path) for path in self._modules()}
             self.run = {"state": "running", "number": self._number, "done": 0, "total": len(self._capture)}
             thread = self._thread = Thread(target=self._work, name="workbench-replay", daemon=True)
             thread.start()
@@ -125,7 +144,7 @@ class RunningView(ReplayView):
             now = time.monotonic()
             if now < max(due, began + _SOON_S) or self._cancel.is_set():
                 return
-            self._take(replay, grown=bool(shown))
+            self._adopt(self._shown_as(replay), grown=bool(shown))
             shown = time.monotonic()
             # showing may slow the replay down by a fifth; the first time loads what all later ones use
             due = shown + max(_PARTIAL_S, _PARTIAL_SHARE * (shown - now) if due else 0.0)
@@ -133,11 +152,15 @@ class RunningView(ReplayView):
         try:
             chain = self._chain
             assert chain is not None
-            self._used = {Path(each.path): file_digest(Path(each.path)) for each in chain.stages}
-            replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial)
+            self._redaction = None if self.redact is None else Redaction(self.redact)
+            replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial, **self._settings)
             spent = duration(1e9 * (time.monotonic() - began))
+            replay = self._shown_as(replay)
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
-            self._take(replay)
+            done = f"{count(len(replay))} of {count(len(self._capture))} in {spent}"
+            words = f"Cancelled: {done}" if self._cancel.is_set() else done
+            self._keep(Run(number, replay, words, self._why))  # before it is shown: a query may ask what differs
+            self._adopt(replay)
         except WorkbenchError as error:
             self._failure = error
             told = {"what": visible(error.what), "where": visible(error.where), "remedy": visible(error.remedy)}
@@ -148,16 +171,13 @@ class RunningView(ReplayView):
             remedy = "The workbench's wait() raises it with its traceback"
             self.run = {"state": "failed", "number": number, "what": what, "where": "", "remedy": remedy, "kept": 0}
         else:
-            done = f"{count(self.total)} of {count(len(self._capture))} in {spent}"
-            words = f"Cancelled: {done}" if self._cancel.is_set() else done
-            self._keep(Run(number, replay, words, self._why))
             self.run = {"state": "done", "number": number, "words": words, "changes": self._summed()}
 
-    def _take(self, replay: Replay, grown: bool = False) -> None:
+    def _shown_as(self, replay: Replay) -> Replay:
         if replay.capture is not self._capture:  # the TCP connections of a capture
             self._capture = replay.capture
             self._describe()
-        self._adopt(replay, grown)
+        return replay if self._redaction is None else replay.redacted(self._redaction)
 
     def _describe(self) -> None:
         """Say anew what the capture is."""
@@ -166,8 +186,9 @@ class RunningView(ReplayView):
         kept = [*self.runs, run][-MOST_RUNS:]
         while len(kept) > 1 and sum(one.replay.trace.nbytes for one in kept) > _MOST_BYTES:
             del kept[0]
-        self.runs = tuple(kept)
-        self._compared = None
+        with self._lock:
+            self.runs = tuple(kept)
+            self._compared = self._against = None
 
     def compare(self, number: int | None = None) -> Comparison:
         """The run that is over last against the run of that number, without one the run before it. WorkbenchError where it is not kept."""
@@ -179,9 +200,18 @@ class RunningView(ReplayView):
         if wanted not in known:
             raise WorkbenchError(f"run {wanted} is not kept" if wanted else "there is no run to compare with")
         key = (last.number, wanted)
-        if self._compared is None or self._compared[0] != key:
-            self._compared = key, compare(known[wanted].replay, last.replay)
-        return self._compared[1]
+        with self._lock:
+            if self._compared is None or self._compared[0] != key:
+                self._compared = key, compare(known[wanted].replay, last.replay)
+            return self._compared[1]
+
+    def _compared_with(self) -> Comparison:
+        """What is shown against the run that the changes were asked for last, without that against the one before."""
+        if not self.runs or self._replay is not self.runs[-1].replay:
+            raise WorkbenchError("what differs is known when the replay is over", remedy="Wait for it")
+        if len(self.runs) < 2:
+            raise WorkbenchError("there is no run to compare with", remedy="Replay once more: then it shows what is other than before")
+        return self.compare(self._against)
 
     def _summed(self) -> dict[str, int] | None:
         """In how much the last run differs from the one before; here, so that the kernel is not kept from answering later."""
@@ -243,15 +273,18 @@ class RunningView(ReplayView):
                 "words": one.words,
                 "why": list(one.why[:_WORDS_SHOWN]),
                 "filters": [visible(name) for name in one.replay.trace.filters],
-                "outcomes": {kind.name.lower(): n for kind in reversed(Outcome) if (n := one.replay.count(kind.name))},
+                "outcomes": {kind.name.lower(): n for kind in reversed(Outcome) if (n := one.replay.count(kind.name.lower()))},
             }
             for one in reversed(self.runs)
         ]
 
     def _answer_changes(self, question: Mapping[str, Any]) -> Answer:
         """How the last run differs from run `with`: sums, and the first exchanges that do."""
-        number = question.get("with")
-        found = self.compare(None if number is None else int(number))
+        number = None if question.get("with") is None else int(question["with"])
+        found = self.compare(number)
+        if number != self._against and self._replay is self.runs[-1].replay:
+            self._against = number
+            self._rows = FlowRows(self._replay, self._compared_with)  # those that are shown may have been asked what differs
         differences = found.differences
         last = self.runs[-1]
         return {}, {
@@ -261,6 +294,7 @@ class RunningView(ReplayView):
             "both": _common(found),
             "only": [len(one) for one in found.only],
             "parts": Counter(part for one in differences for part in one.parts).most_common(),
+            "words": [(word, found.words[word], PARTS[word]) for word in _PARTS_SHOWN if found.words[word]],
             "rows": [
                 {"index": one.exchange, "outcome": one.outcome, "status": one.status, "parts": one.parts}
                 for one in differences[:_DIFFERENCES_SHOWN]

@@ -77,8 +77,8 @@ export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = n
   const list = h("div.tr-list");
   const bare = h("div.hint", { hidden: true }, "No filter wrote shared data, counted a metric, used a queue or had a tick: only memory is left to show.");
   const sheet = h("div.tr-sheet", list, bare, cursor);
-  const body = h("div.tr-body.scroll", sheet);
-  const axis = h("div.tr-axis", { "aria-hidden": "true" });
+  const body = h("div.tr-body.scroll.chart", sheet);
+  const axis = h("div.tr-axis.chart", { "aria-hidden": "true" });
   const tip = h("div.tr-tip", { hidden: true });
   const root = h("section.tracks", { "aria-label": "State over time" }, bar, body, axis, tip);
   el.append(root);

@@ -31,7 +31,7 @@ export const timingCapture = (model, signal, { select, choose }) => {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const tip = h("div.plot-tip", { hidden: true });
   const legend = h("span.legend");
-  const plot = h("div.capture-plot", { tabindex: 0, role: "slider", "aria-label": "Exchanges over the capture", "aria-valuemin": 0 }, canvas, tip);
+  const plot = h("div.capture-plot.chart", { tabindex: 0, role: "slider", "aria-label": "Exchanges over the capture", "aria-valuemin": 0 }, canvas, tip);
   const root = h("section.timing-part", h("div.section", h("span.strong", "Over the capture"), h("span.muted.cut", "time of each exchange by when it came (UTC)"), h("span.grow"), legend), plot);
   let data = null;
   let places = [];

@@ -26,7 +26,7 @@ const shows = (data, id, baseline) => data.curves[id][0].some((ns) => ns > 0) &&
 
 const ecdf = (data, row, { axis, baseline, say }) =>
   h(
-    "figure.ecdf",
+    "figure.ecdf.chart",
     { "aria-label": `Share of calls within a time. Filter: half within ${say(row.own.p50)}, 99 of 100 within ${say(row.own.p99)}. Host: half within ${say(row.host.p50)}, 99 of 100 within ${say(row.host.p99)}.` },
     h("figcaption", h("span.strong", "Share within"), CURVES.map(([id, label]) => shows(data, id, baseline) && h(`span.curve-key.${id}`, h("i"), label))),
     h(

@@ -13,7 +13,7 @@ export const timingIcicle = (signal) => {
   const heading = h("span.strong");
   const told = h("span.muted.cut.icicle-say");
   const back = h("button.btn", { type: "button", hidden: true, onclick: () => zoom(path.slice(0, -1)) }, "Zoom out");
-  const rows = h("div.icicle-rows", { role: "tree", "aria-label": "Where the time goes" });
+  const rows = h("div.icicle-rows.chart", { role: "tree", "aria-label": "Where the time goes" });
   const root = h("section.timing-part.icicle", h("div.section", heading, told, h("span.grow"), back), rows);
   let tree = null;
   let unit = "time";

@@ -60,6 +60,7 @@ def script(name: str, mount: str) -> str:
         "\nexport default { render({ model, el }) {"
         "\n  const stop = new AbortController();"
         '\n  el.classList.add("fw");'
+        '\n  el.dataset.charts = model.get("charts") ?? "auto";'
         f"\n  {mount}(model, el, stop.signal);"
         "\n  return () => stop.abort();"
         "\n} };\n"
@@ -83,6 +84,7 @@ class View(anywidget.AnyWidget):
     noun = traitlets.Unicode("exchange", help="What one of them is: exchange or connection").tag(sync=True)
     selected = traitlets.Int(-1, help="Index of the selected exchange in the capture, -1 for none").tag(sync=True)
     revision = traitlets.Int(0, help="Goes up when the data behind the view are other ones").tag(sync=True)
+    charts = traitlets.Enum(("auto", "light", "dark"), "auto", help="Theme of what is drawn; auto is the page's").tag(sync=True)
     grown = traitlets.Int(0, help="Goes up when they only became more, while a replay goes on").tag(sync=True)
 
     _answers: ClassVar[tuple[str, ...]] = ()

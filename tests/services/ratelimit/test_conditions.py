@@ -75,6 +75,11 @@ def test_variables_that_are_no_value(text: str) -> None:
         Variable(text).value(DESCRIPTORS, LIMIT)
 
 
+@pytest.mark.parametrize("text", ["[1].all(a, true)", "[1]. // all\n all(a, true)", "[1].all // (\n (a, true)"])
+def test_what_a_macro_binds_is_not_bound(text: str) -> None:
+    assert not Condition(text).holds(DESCRIPTORS, LIMIT)
+
+
 @pytest.mark.parametrize("text", ["descriptors[0].user", "42", "descriptors[7].user == 'x'", "1 / 0 == 1"])
 def test_conditions_that_are_neither_true_nor_false(text: str) -> None:
     with pytest.raises(Unanswerable):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.traffic import START_NS, exchanges, request
+from tests.core.traffic import START_NS, Made, request
 from tests.core.wat import LAST, OUT, Ret, call, pairs, wasm
 from tests.services.ratelimit.asking import S, message
-from tests.services.test_replay import Made
 from workbench.chain import Chain
 from workbench.cli import main
 from workbench.replay import Replay
@@ -34,7 +33,7 @@ def _asks(folder: Path, timeout_ms: int = 20) -> Path:
 
 
 def _each_second(count: int) -> Made:
-    return Made(exchanges(*(request(at_ms=1000 * t) for t in range(count))))
+    return Made(request(at_ms=1000 * t) for t in range(count))
 
 
 def _rows(replay: Replay, event: Event) -> Sequence[Row]:
@@ -105,7 +104,7 @@ def test_sources_are_sources() -> None:
 @pytest.mark.slow
 def test_a_hundred_thousand_requests(tmp_path: Path) -> None:
     """What a callout to Limitador costs beside one that a function answers: under 60 µs of this process's own time."""
-    many = Made(exchanges(*(request(at_ms=t) for t in range(100_000))))
+    many = Made(request(at_ms=t) for t in range(100_000))
     path = _asks(tmp_path)
     answer = RateLimitResponse(overall_code=1).SerializeToString()
 

@@ -17,46 +17,6 @@ export const replay = async (around: Surroundings, captures: string[], filters: 
   }
 };
 
-/** A name that no shell and no file system takes for something else. */
-const PLAIN = /^[A-Za-z0-9][\w-]*(\.[\w-]+)*$/;
-
-/** Record into a folder: mitmdump in a terminal, where it is seen and stopped. */
-export const record = async (around: Surroundings, folder: string): Promise<void> => {
-  const { trans, services, commands } = around;
-  if (!commands.hasCommand("terminal:create-new")) {
-    return showErrorMessage(
-      trans.__("Nothing was recorded"),
-      trans.__(
-        "This server has no terminals. Run this where they are: %1",
-        "mitmdump --listen-host 127.0.0.1 -w recorded.mitm",
-      ),
-    );
-  }
-  const named = await InputDialog.getText({
-    title: trans.__("Record to %1", folder || "/"),
-    label: trans.__("File. Send traffic through the proxy 127.0.0.1:8080; Ctrl-C in the terminal ends the recording."),
-    text: "recorded.mitm",
-    okLabel: trans.__("Record"),
-  });
-  const name = named.button.accept ? named.value?.trim() : null;
-  if (!name) return;
-  const taken = await exists(around, PathExt.join(folder, name));
-  if (!PLAIN.test(name) || taken) {
-    const why = taken
-      ? trans.__("%1 is there already.", name)
-      : trans.__("Letters, digits, dots and dashes make a name.");
-    return showErrorMessage(trans.__("Nothing was recorded"), why);
-  }
-  const terminal = (await commands.execute("terminal:create-new", { cwd: folder })) as {
-    content: { session: { send: (message: { type: "stdin"; content: string[] }) => void } };
-  };
-  await services.terminals.ready;
-  terminal.content.session.send({
-    type: "stdin",
-    content: [`mitmdump --listen-host 127.0.0.1 --listen-port 8080 -w ${name}\r`],
-  });
-};
-
 /** Write a template's files into a new folder and show it. */
 export const newFilter = async (around: Surroundings, folder: string): Promise<void> => {
   const { trans, services, commands } = around;
@@ -88,7 +48,9 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
       await folders(around, PathExt.join(place, PathExt.dirname(path)));
       await contents.save(PathExt.join(place, path), { type: "file", format: "text", content });
     }
-    await commands.execute("docmanager:open", { path: PathExt.join(place, "README.md") });
+    // as a page to read, where there is a view for it
+    const opener = commands.hasCommand("markdownviewer:open") ? "markdownviewer:open" : "docmanager:open";
+    await commands.execute(opener, { path: PathExt.join(place, "README.md") });
   } catch (error) {
     await showErrorMessage(trans.__("The filter was not made whole"), error instanceof Error ? error : String(error));
   }

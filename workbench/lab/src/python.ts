@@ -1,10 +1,7 @@
 // The one call that a kernel is asked for, written so that no name can become code.
 
-/** Settings of the extension, as Python takes them. */
-export interface Settings {
-  memory_limit_mib?: number;
-  failure_policy?: string;
-}
+/** Settings of the extension as its schema has them; Python knows what they mean. */
+export type Settings = Readonly<Record<string, unknown>>;
 
 export interface Request {
   /** A name for the view, so that it is found again after the page was loaded anew. */

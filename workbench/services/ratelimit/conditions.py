@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ...errors import ConfigError
+from ..cel import loops
 
 __all__ = ["Condition", "Descriptors", "Unanswerable", "Variable"]
 
@@ -29,8 +30,6 @@ _NEW_NAMES = ("descriptors", "limit.name", "limit.id", "true", "false", "null")
 _ENTRY = re.compile(r"""descriptors\[0\](?:\.([A-Za-z_]\w*)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])""")
 _PLACE = re.compile(r"<input>:\d+:(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
-_MACRO = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*\w+\s*,")
-_STRING = re.compile(r"""r?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
 
 
 class Unanswerable(Exception):
@@ -121,7 +120,7 @@ def _compile(text: str, bound: tuple[str, ...]) -> tuple[Any, bool]:
         found = _PLACE.search(str(error))
         problem = f"{found[2]} (column {found[1]})" if found else str(error).splitlines()[0]
         raise ConfigError(f"{text!r} is no CEL: {problem}") from None
-    if _MACRO.search(_STRING.sub('""', text)):
+    if loops(text):
         return compiled, True
     try:
         _environment(bound).compile(text)
@@ -135,7 +134,10 @@ def _evaluate(compiled: Any, unbound: bool, descriptors: Descriptors, limit: Map
     """The kind of the value, `MISSING` for none, and the value."""
     if unbound:
         return "MISSING", None
-    result = compiled.eval(data={"descriptors": descriptors, "limit": limit})
+    try:
+        result = compiled.eval(data={"descriptors": descriptors, "limit": limit})
+    except RuntimeError as error:
+        raise Unanswerable(str(error)) from None
     kind = str(result.type()).partition("<")[0]
     if kind == "ERROR":
         text = str(result)
