@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis.redaction import SECRET_HEADERS
-from .analysis.words import visible
-from .errors import ConfigError, WorkbenchError
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .widgets import Workbench
@@ -33,15 +32,9 @@ def show(request: str) -> None:
 
     Raises `WorkbenchError` for what cannot be read, its text with control characters escaped.
     """
-    try:
-        _show(json.loads(request))
-    except WorkbenchError as error:
-        raise type(error)(visible(error.what), where=visible(error.where), remedy=visible(error.remedy)) from None
-
-
-def _show(asked: dict[str, Any]) -> None:
     from IPython.display import display
 
+    asked: dict[str, Any] = json.loads(request)
     if asked["kind"] == "begin":
         # what a page does with widgets needs them to be loaded
         import_module(".widgets.dashboard", __package__)

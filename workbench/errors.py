@@ -12,18 +12,47 @@ WorkbenchError            something the user can mend; the text names the file, 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 __all__ = [
     "CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "QueryError", "ReplayError", "WorkbenchError",
+    "visible",
 ]  # fmt: skip
+
+_SHORT = 256
+"""Characters of a text that is worth remembering."""
+_HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+
+def visible(value: str) -> str:
+    """`value` on one line that cannot fool its reader: control, bidirectional, invisible and unassigned characters as escapes."""
+    if value.isascii() and value.isprintable():
+        return value
+    return _remembered(value) if len(value) <= _SHORT else _escaped(value)
+
+
+def _escaped(value: str) -> str:
+    return "".join(_escape(char) if unicodedata.category(char) in _HIDDEN else char for char in value)
+
+
+_remembered = lru_cache(maxsize=8192)(_escaped)
+
+
+def _escape(char: str) -> str:
+    number = ord(char)
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 class WorkbenchError(Exception):
     """Root of the tree.
 
-    `what` says what is wrong, `where` names the file or place, `remedy` what to do; the text is all three on one line.
+    `what` says what is wrong, `where` names the file or place, `remedy` what to do; the text is all three on one line, `visible`:
+    what is wrong may be captured text, or a file's name.
     """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
@@ -31,7 +60,7 @@ class WorkbenchError(Exception):
         self.where = where
         self.remedy = remedy
         text = f"{where}: {what}" if where else what
-        super().__init__(f"{text}. {remedy}" if remedy else text)
+        super().__init__(visible(f"{text}. {remedy}" if remedy else text))
 
     def _rendered(self) -> list[str]:
         return [f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]

@@ -76,6 +76,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "cryptography": frozenset({"envoy", "host"}),
     "cel_expr_python": frozenset({"host", "services", "config"}),
     "zlib_ng": frozenset({"host"}),
+    "regex": frozenset({"analysis"}),
     "brotli": frozenset({"capture"}),
     "zstandard": frozenset({"capture"}),
     "sample_filters": frozenset({"core", "lab"}),

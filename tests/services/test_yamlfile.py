@@ -63,8 +63,24 @@ def test_what_is_wrong_is_told_with_its_line(text: str, ask: Callable[[Item], An
 def test_few_lines_that_mean_endlessly_many_values() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-    with pytest.raises(ConfigError, match="Use fewer aliases"):
+    with pytest.raises(ConfigError, match="more than 200000 values"):
         _top("\n".join(lines))
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "- " * 200_000, "? " * 200_000, "{a: " * 200_000, "a: 1\nb: " + "[" * 101 + "]" * 101])
+def test_what_is_nested_without_end(text: str) -> None:
+    """The library's C code ends the process for the longer ones."""
+    with pytest.raises(ConfigError, match=r"f\.yaml: line [12]: more than 100 levels. Nest less"):
+        _top(text)
+
+
+def test_what_is_nested_and_may_be() -> None:
+    assert _top("[" * 100 + "]" * 100).items()
+
+
+def test_a_value_too_many() -> None:
+    with pytest.raises(ConfigError, match="line 200000: more than 200000 values"):
+        _top("- 1\n" * 300_000)
 
 
 def test_files(tmp_path: Path) -> None:

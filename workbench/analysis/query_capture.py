@@ -12,10 +12,9 @@ from ..capture.connection import Connection
 from ..capture.content import coding_of, decoded
 from ..capture.exchange import NO_RESPONSE, Exchange, Pairs
 from ..capture.websocket import Opcode, payload
+from .query_pattern import Pattern
 
 __all__ = ["ASKS", "domain", "pretty_url"]
-
-Pattern = re.Pattern[Any]
 
 _READ = 64 << 20
 """Bytes of a body that a search looks at, once its coding is taken off."""
@@ -109,7 +108,7 @@ def _over_http(ask: Callable[[Exchange, Any], object]) -> Callable[[Exchange | C
     return lambda each, value: isinstance(each, Exchange) and bool(ask(each, value))
 
 
-def _any(pattern: Pattern, texts: Iterator[bytes]) -> bool:
+def _any(pattern: Pattern | re.Pattern[bytes], texts: Iterator[bytes]) -> bool:
     return any(pattern.search(each) for each in texts)
 
 

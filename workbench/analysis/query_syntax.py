@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from ..errors import QueryError
+from .query_pattern import Pattern
 from .query_terms import DECISIONS, ELSEWHERE, OUTCOMES, PARTS, TERMS, Argument, Form, nearest
 
 __all__ = ["All", "Either", "Node", "Not", "Term", "parse_query", "terms"]
@@ -45,10 +46,10 @@ _BYTES = ("h", "hq", "hs", "b", "bq", "bs", "t", "tq", "ts", "m")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `value` is a compiled pattern, a number (status, nanoseconds), an outcome's, decision's or part's name, or None."""
+    """One condition. `value` is a pattern, a number (status, nanoseconds), an outcome's, decision's or part's name, or None."""
 
     name: str
-    value: re.Pattern[str] | re.Pattern[bytes] | float | str | None
+    value: Pattern | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +231,10 @@ class _Reader:
             raise self.fail(f"{word} is not {article}", at, self.at, remedy, fits)
         return Term(form.name, word)
 
-    def _compiled(self, name: str, word: str, at: int) -> re.Pattern[str] | re.Pattern[bytes]:
+    def _compiled(self, name: str, word: str, at: int) -> Pattern:
         flags = re.IGNORECASE if name in _ANY_CASE else _FLAGS.get(name, 0)
         try:
-            return re.compile(word.encode(), flags) if name in _BYTES else re.compile(word, flags)
+            return Pattern(word.encode() if name in _BYTES else word, flags, self.text, at, self.at)
         except (re.error, OverflowError, RecursionError, UnicodeEncodeError) as error:
             said = str(error).partition(" at position")[0]
             remedy = "Patterns are regular expressions: put \\ before ( [ * + ? where they stand for themselves"

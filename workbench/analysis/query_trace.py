@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from .changes import mutation
 from .decision import Judges, verdict_calls
 from .facts import Bools, Facts, Ints, Outcome, field_spans, lookup
 from .prints import distinct
+from .query_pattern import Pattern
 from .query_syntax import Term
 
 __all__ = ["MASKS", "mask"]
@@ -53,7 +53,7 @@ def _hostcalls(trace: Trace, names: Iterable[str]) -> Iterator[tuple[int, Record
 class _Matches:
     """Whether a pattern is found in a text, each short text looked at once."""
 
-    def __init__(self, pattern: re.Pattern[str]) -> None:
+    def __init__(self, pattern: Pattern) -> None:
         self._pattern = pattern
         self._known: dict[bytes, bool] = {}
 
@@ -92,7 +92,7 @@ def _decision(trace: Trace, facts: Facts, name: str) -> Bools:
     return np.asarray(~verdicts, bool)
 
 
-def _changed(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+def _changed(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
     matches = _Matches(pattern)
     names = [call.name for call in trace.schema.hostcalls]
     plain = lookup(code for code, name in enumerate(names) if name in _PLAIN)
@@ -124,7 +124,7 @@ def _touched(op: str, part: str, before: tuple[str, ...], after: tuple[str, ...]
     yield from (name for name in {**sides[0], **sides[1]} if sides[0].get(name) != sides[1].get(name))
 
 
-def _filter(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+def _filter(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
     meant = lookup(place for place, name in enumerate(trace.filters) if pattern.search(name))
     answered = (facts.local >= 0) & (facts.local_source == ResponseSource.FILTER)
     found = meant[np.minimum(facts.local_filter, 255)] & answered
@@ -136,7 +136,7 @@ def _filter(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     return np.asarray(found, bool)
 
 
-def _log(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+def _log(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
     matches = _Matches(pattern)
     found = np.zeros(len(facts), bool)
     for first, records, blob, at in _hostcalls(trace, ("proxy_log", "fd_write")):
@@ -147,7 +147,7 @@ def _log(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     return found
 
 
-def _callout(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+def _callout(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
     found = np.zeros(len(facts), bool)
     names = [call.name for call in trace.schema.hostcalls]
     for first, _, _, at in _hostcalls(trace, CALLS):
@@ -160,7 +160,7 @@ def _callout(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
     return found
 
 
-def _limits(trace: Trace, facts: Facts, pattern: re.Pattern[str], first: int, last: int) -> Bools:
+def _limits(trace: Trace, facts: Facts, pattern: Pattern, first: int, last: int) -> Bools:
     """Exchanges with a LIMIT event whose fields from `first` to before `last` say it."""
     found = np.zeros(len(facts), bool)
     for begin, records in trace.segments():
@@ -172,11 +172,11 @@ def _limits(trace: Trace, facts: Facts, pattern: re.Pattern[str], first: int, la
     return found
 
 
-def _limit(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+def _limit(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
     return _limits(trace, facts, pattern, 0, _KEY)
 
 
-def _key(trace: Trace, facts: Facts, pattern: re.Pattern[str]) -> Bools:
+def _key(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
     return _limits(trace, facts, pattern, _KEY, _KEY + 1)
 
 

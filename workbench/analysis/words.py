@@ -5,10 +5,10 @@ Names are those of the Proxy-Wasm specification and of Envoy's header files, let
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ..errors import visible
 from ..trace.numbers import BufferType, LogLevel, MapType, MetricType, Status, StreamType
 from ..trace.records import Effect, FailureKind, Policy
 
@@ -105,29 +105,21 @@ def short_name(name: str) -> str:
     return name.removeprefix("proxy_")
 
 
-@lru_cache(maxsize=8192)
 def text(data: bytes) -> str:
     """Captured bytes as text: UTF-8, or latin-1 where they are not. Nothing is escaped: this is data, see `visible`."""
+    return _remembered(data) if len(data) <= _SHORT else _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _escape(char: str) -> str:
-    number = ord(char)
-    if number < 0x100:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
-@lru_cache(maxsize=8192)
-def visible(value: str) -> str:
-    """`value` on one line that cannot fool its reader: control, bidirectional, invisible and unassigned characters as escapes."""
-    if value.isascii() and value.isprintable():
-        return value
-    hidden = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-    return "".join(_escape(char) if unicodedata.category(char) in hidden else char for char in value)
+_SHORT = 256
+"""Bytes of a text that is worth remembering; longer ones would fill the memory."""
+_remembered = lru_cache(maxsize=8192)(_decoded)
 
 
 def shorten(value: str, width: int) -> str:

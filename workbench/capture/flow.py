@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..errors import visible
 from . import layout
 from .attributes import Ends, attributes, connection_attributes
 from .connection import Connection, Ending, TcpMessage
@@ -232,7 +233,7 @@ def _load(raw: bytes) -> flows.Flow:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except Exception as error:  # a flow may hold anything, so mitmproxy may stumble over anything
-        said = "".join(letter if letter.isprintable() else " " for letter in str(error)[:200])
+        said = visible(str(error)[:200])
         raise ValueError(f"mitmproxy cannot read it ({type(error).__name__}: {said})") from None
     return loaded
 

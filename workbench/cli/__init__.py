@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .. import __version__
-from ..errors import WorkbenchError
+from ..errors import WorkbenchError, visible
 from . import inspect, kuadrant, replay, rls, serve_filter, tour, verify
 from .arguments import Parser
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         _let_go_of_output()
-        return _refuse(f"{error.filename or 'output'}: {error.strerror or error}")
+        return _refuse(visible(f"{error.filename or 'output'}: {error.strerror or error}"))
     except KeyboardInterrupt:
         return 130
 
@@ -54,9 +54,7 @@ def _let_go_of_output() -> None:
 
 
 def _refuse(message: str) -> int:
-    from ..analysis.words import visible
-
-    print(f"workbench: {visible(message)}", file=sys.stderr)
+    print(f"workbench: {message}", file=sys.stderr)
     return 2
 
 

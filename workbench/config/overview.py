@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..errors import visible
 from .gateway_api import Gateway, Match
 from .topology import Applied, Bound
 
@@ -45,5 +46,5 @@ def _limit(applied: Applied) -> Iterator[str]:
 
 def _printable(line: str) -> str:
     """With signs that a terminal would act on written out, and not endless."""
-    text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+    text = visible(line)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

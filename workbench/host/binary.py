@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import FilterLoadError
+from ..errors import FilterLoadError, visible
 
 __all__ = ["Custom", "Export", "FuncType", "Import", "Memory", "Reader", "WasmBinary", "check_header", "shown"]
 
@@ -156,7 +156,7 @@ class WasmBinary:
 def shown(text: str, most: int = 120) -> str:
     """Text from a module as it may stand in a message: bounded, one line, no control characters."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in cut)
+    return visible(cut)
 
 
 def _leb(value: int) -> bytes:

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 
 __all__ = ["Item", "load", "load_all", "parse", "parse_all"]
 
-_MOST_FILE, _MOST_ITEMS, _MOST_SHOWN = 16 << 20, 200_000, 120
+_MOST_FILE, _MOST_ITEMS, _MOST_SHOWN, _DEEPEST = 16 << 20, 200_000, 120, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +137,12 @@ def load_all(path: Path) -> list[Item]:
 
 
 def parse_all(data: bytes | str, file: str) -> list[Item]:
-    """The documents of a text; `file` is what errors call it."""
+    """The documents of a text, at least one; `file` is what errors call it. Raises ConfigError for what is not YAML, or too much of it."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
     try:
+        _check_bounds(data, file)
         nodes = []
         while loader.check_node():
             nodes.append(loader.get_node())
@@ -158,6 +159,28 @@ def parse_all(data: bytes | str, file: str) -> list[Item]:
     return found or [Item(None, 1, file)]
 
 
+def _check_bounds(data: bytes | str, file: str) -> None:
+    """Refuse what is nested so deeply that the library, which calls itself for each level, would end the process, and endless values."""
+    import yaml
+
+    parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
+    depth = count = 0
+    try:
+        while parser.check_event():
+            event = parser.get_event()
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            count += isinstance(event, yaml.NodeEvent)
+            if depth > _DEEPEST or count > 2 * _MOST_ITEMS:  # keys and values
+                what, remedy = (f"more than {_DEEPEST} levels", "Nest less") if depth > _DEEPEST else _too_many()
+                raise ConfigError(what, where=f"{file}: line {event.start_mark.line + 1}", remedy=remedy)
+    finally:
+        parser.dispose()
+
+
+def _too_many() -> tuple[str, str]:
+    return f"more than {_MOST_ITEMS} values", "Use fewer, also by aliases"
+
+
 class _Reader:
     def __init__(self, file: str, loader: Any) -> None:
         self._file = file
@@ -172,7 +195,8 @@ class _Reader:
         self._count += 1
         line = node.start_mark.line + 1
         if self._count > _MOST_ITEMS:
-            raise ConfigError(f"more than {_MOST_ITEMS} values", where=f"{self._file}: line {line}", remedy="Use fewer aliases")
+            what, remedy = _too_many()
+            raise ConfigError(what, where=f"{self._file}: line {line}", remedy=remedy)
         if isinstance(node, yaml.SequenceNode):
             return Item([self.item(each, name) for each in node.value], line, self._file, name)
         if isinstance(node, yaml.MappingNode):

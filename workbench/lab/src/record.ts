@@ -1,9 +1,9 @@
 // Recording into a folder: mitmdump in a terminal, where it is seen and stopped.
 import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
-import { PathExt } from "@jupyterlab/coreutils";
-import type { ServiceManager } from "@jupyterlab/services";
+import type { ServiceManager, Terminal } from "@jupyterlab/services";
 import { Widget } from "@lumino/widgets";
 import type { Surroundings } from "./factory";
+import { namesIn } from "./find";
 import { pythonSpecs } from "./kernel";
 import { type Wanted, commandOf, wrong } from "./mitmdump";
 import { visible } from "./text";
@@ -22,7 +22,7 @@ export const record = async (around: Surroundings, folder: string): Promise<void
     );
   }
   const tool = findTool(services);
-  const form = new RecordForm(around, await freeName(around, folder));
+  const form = new RecordForm(around, freeName(await namesIn(services.contents, folder)));
   const asked = await showDialog({
     title: trans.__("Record to %1", visible(folder) || "/"),
     body: form,
@@ -36,7 +36,7 @@ export const record = async (around: Surroundings, folder: string): Promise<void
     port: trans.__("A port is a number from 1 to 65535."),
     upstream: trans.__("An upstream is written like http://127.0.0.1:9000."),
   };
-  const taken = await exists(around, PathExt.join(folder, wanted.name));
+  const taken = (await namesIn(services.contents, folder)).has(wanted.name);
   const why = said[wrong(wanted) ?? ""] ?? (taken ? trans.__("%1 is there already.", wanted.name) : null);
   if (why) return showErrorMessage(trans.__("Nothing was recorded"), why);
   const found = await tool;
@@ -47,11 +47,26 @@ export const record = async (around: Surroundings, folder: string): Promise<void
     );
   }
   const terminal = (await commands.execute("terminal:create-new", { cwd: folder })) as {
-    content: { session: { send: (message: { type: "stdin"; content: string[] }) => void } };
+    content: { session: Terminal.ITerminalConnection };
   };
-  await services.terminals.ready;
-  terminal.content.session.send({ type: "stdin", content: [`${commandOf(wanted, found ?? "mitmdump")}\r`] });
+  const { session } = terminal.content;
+  await prompt(session);
+  session.send({ type: "stdin", content: [`${commandOf(wanted, found ?? "mitmdump")}\r`] });
 };
+
+const PATIENCE_MS = 3000;
+
+/** Wait until the shell says something: what is typed before its prompt would be seen twice. */
+const prompt = (session: Terminal.ITerminalConnection): Promise<void> =>
+  new Promise((done) => {
+    const heard = () => {
+      clearTimeout(late);
+      session.messageReceived.disconnect(heard);
+      done();
+    };
+    const late = setTimeout(heard, PATIENCE_MS);
+    session.messageReceived.connect(heard);
+  });
 
 class RecordForm extends Widget implements Dialog.IBodyWidget<Wanted> {
   constructor({ trans }: Surroundings, name: string) {
@@ -90,19 +105,11 @@ class RecordForm extends Widget implements Dialog.IBodyWidget<Wanted> {
   private readonly upstream: HTMLInputElement;
 }
 
-const exists = (around: Surroundings, path: string): Promise<boolean> =>
-  around.services.contents.get(path, { content: false }).then(
-    () => true,
-    () => false,
-  );
-
 /** recorded.mitm, or the first recorded-2.mitm, -3 … that is not there. */
-const freeName = async (around: Surroundings, folder: string): Promise<string> => {
-  for (let number = 1; number < 100; number++) {
-    const name = number === 1 ? "recorded.mitm" : `recorded-${number}.mitm`;
-    if (!(await exists(around, PathExt.join(folder, name)))) return name;
-  }
-  return "";
+const freeName = (taken: Set<string>): string => {
+  let name = "recorded.mitm";
+  for (let number = 2; taken.has(name); number++) name = `recorded-${number}.mitm`;
+  return name;
 };
 
 const WHERE = `(lambda o, s, y: s.which("mitmdump", path=o.path.dirname(y.executable)) or s.which("mitmdump") or "")(*map(__import__, ("os", "shutil", "sys")))`;
