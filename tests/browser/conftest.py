@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,14 @@ def browser_path(need: Callable[..., str]) -> str:
 @pytest.fixture(scope="session")
 def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on a free port, with this tree on its kernels' path."""
-    home, root = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab-root")
+    folders = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab-root")
+    with serving(("jupyterlab", "--LabApp.expose_app_in_browser=True"), repo, *folders) as found:
+        yield found
+
+
+@contextmanager
+def serving(application: tuple[str, ...], repo: Path, home: Path, root: Path) -> Iterator[Lab]:
+    """A Jupyter application, a module and its options, on a free port; what it writes goes to `home`, what it shows is `root`."""
     for plugin, schemas in _QUIET.items():
         for name, settings in schemas.items():
             file = home / "settings" / plugin / f"{name}.jupyterlab-settings"
@@ -187,13 +195,8 @@ def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
-        command += [
-            f"--IdentityProvider.token={token}",
-            "--LabApp.expose_app_in_browser=True",
-            "--ServerApp.port_retries=0",
-            "--allow-root",
-        ]
+        command = [sys.executable, "-m", *application, "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"]
+        command += [f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0", "--allow-root"]
         with log.open("w") as out:
             server = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, cwd=root)
         try:
@@ -206,7 +209,7 @@ def lab(browser_path: str, repo: Path, tmp_path_factory: pytest.TempPathFactory)
                 server.wait(20)
             except subprocess.TimeoutExpired:
                 server.kill()
-    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+    pytest.fail(f"{application[0]} did not start: {log.read_text()[-2000:]}")
 
 
 def _answers(server: subprocess.Popen[bytes], url: str) -> bool:

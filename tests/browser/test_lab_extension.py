@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def files(lab: Lab, repo: Path) -> Path:
     folder = lab.root / "toys"
     folder.mkdir()
     shutil.copy(repo / "captures" / "toystore.mitm", folder)
-    for name in ("token_bucket", "add_header"):
+    for name in ("token_bucket", "add_header", "trace_every_call"):
         shutil.copy(repo / "sample_filters" / name / f"{name}.wasm", folder)
     return folder
 
@@ -239,4 +239,44 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
     bar.get_by_text("Replaying toystore.mitm").wait_for()
     bar.get_by_role("button", name="Cancel").click()
     bar.get_by_text("Cancelled").wait_for()
+    _clean(opened)
+
+
+SAVE = "settings => window.jupyterapp.serviceManager.settings.save('filter-workbench:documents', JSON.stringify(settings)).then(() => null)"
+LIGHTNESS = """node => {
+    const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d');
+    context.fillStyle = getComputedStyle(node).backgroundColor;
+    context.fillRect(0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data[0];
+}"""
+
+
+@pytest.fixture
+def settings(opened: Page) -> Iterator[Callable[..., None]]:
+    """Save settings of the extension and load the page anew; they are the defaults again after the test."""
+
+    def save(**values: Any) -> None:
+        opened.page.evaluate(SAVE, values)
+        _load(opened)
+
+    yield save
+    opened.page.evaluate(SAVE, {})
+
+
+def test_settings_redact_limit_and_theme(opened: Page, settings: Callable[..., None]) -> None:
+    """Exchange 28 has credentials, which the filter reads with every other header."""
+    secret = "YWRtaW4zOmFkbWluMw"
+    settings(redact=True, charts="dark", time_limit_s=2)
+    view = _open(opened, filters=["toys/trace_every_call.wasm"])
+    assert view.locator("xpath=ancestor-or-self::*[@data-charts]").first.get_attribute("data-charts") == "dark"
+    query = view.get_by_role("combobox", name="Query")
+    query.fill("~hq authorization")
+    query.press("Enter")
+    view.locator("[data-exchange='28']").click()
+    view.get_by_role("tab", name="Microscope").click()
+    view.locator(".fw-strip").wait_for()
+    view.get_by_text("[redacted ").first.wait_for()
+    assert secret not in view.inner_text()
+    assert view.evaluate(LIGHTNESS) > 200
+    assert view.locator(".fw-strip").evaluate(LIGHTNESS) < 80
     _clean(opened)
