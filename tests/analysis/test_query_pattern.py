@@ -51,10 +51,10 @@ def test_the_same_as_re(text: str, flags: int) -> None:
 def test_a_text_that_is_made_to_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_pattern, "_ONE_S", 0.2)
     pattern, body = Pattern(b"user.*name", re.DOTALL, "~b user.*name", 3, 13), b"user" * 500_000
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(QueryError, match="takes too long on what was captured") as error:
         pattern.search(body)
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
     assert (error.value.query, error.value.at, error.value.end) == ("~b user.*name", 3, 13)
     assert pattern.search(b"user ... name")
 

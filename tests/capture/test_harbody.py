@@ -52,11 +52,11 @@ def test_bytes_that_are_no_text_survive() -> None:
 
 @pytest.mark.parametrize("charset", ["idna", "punycode", "unicode_escape", "rot13", "zlib", "no-such", "utf-8\udcff"])
 def test_charsets_that_are_none_are_utf_8(charset: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     text = "a" * 300_000 + "ä"
     body, _ = response({"text": text, "mimeType": f"text/plain; charset={charset}"})
     assert body == text.encode()
-    assert time.perf_counter() - start < 2, "one of them takes quadratic time"
+    assert time.process_time() - start < 5, "one of them takes quadratic time"
 
 
 def test_what_is_not_there_is_said() -> None:
