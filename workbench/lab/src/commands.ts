@@ -4,7 +4,7 @@ import { ICommandPalette } from "@jupyterlab/apputils";
 import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
 import { ISurroundings, type Surroundings } from "./factory";
-import { captureIcon, filterIcon, workbenchIcon } from "./icons";
+import { captureIcon, filterIcon, recordIcon, workbenchIcon } from "./icons";
 import { Command, NAME, isCapture, isFilter } from "./ids";
 
 export const commands: JupyterFrontEndPlugin<void> = {
@@ -56,8 +56,9 @@ export const commands: JupyterFrontEndPlugin<void> = {
     commands.addCommand(Command.record, {
       label: trans.__("Record to this folder…"),
       caption: trans.__("Record traffic with mitmdump in a terminal"),
+      icon: recordIcon,
       describedBy: { args: NONE },
-      execute: async () => (await actions()).record(around, folder()),
+      execute: async () => (await import("./record")).record(around, folder()),
     });
     commands.addCommand(Command.newFilter, {
       label: trans.__("New filter from template…"),
