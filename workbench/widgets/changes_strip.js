@@ -74,7 +74,7 @@ export const changesStrip = (ask, { onpick, onsearch }) => {
     const rest = data.count - data.rows.length;
     fill(list,
       ...data.rows.map((one) => h("div", { role: "listitem" }, h("button.changed-row", { type: "button", onclick: () => onpick(one.index), "aria-label": `Exchange ${one.index}: ${one.outcome.join(", then ")}, ${one.parts.join(", ")}` }, h("span.mono.num", `#${one.index}`), shown(one)))),
-      rest > 0 ? h("div.changed-rest.muted", { role: "listitem" }, `${int(rest)} more: compare(${asked.with}).table of this workbench has them all`) : "",
+      rest > 0 ? h("div.changed-rest.muted", { role: "listitem" }, `${int(rest)} more: show them in the table`) : "",
     );
     draw(summed.why);
     return open;
