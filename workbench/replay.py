@@ -358,7 +358,8 @@ class Replay(ReplayViews):
         """
         redaction = names if isinstance(names, Redaction) else Redaction(names)
         capture, trace = redaction.capture(self.capture), redaction.trace(self.trace)
-        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters)
+        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters, growing=self._growing)
+        shown._gatherer = redaction.gatherer = redaction.gatherer or shown._gatherer
         shown.profile = self.profile
         return shown
 
