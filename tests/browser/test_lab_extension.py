@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def files(lab: Lab, repo: Path) -> Path:
     folder = lab.root / "toys"
     folder.mkdir()
     shutil.copy(repo / "captures" / "toystore.mitm", folder)
-    for name in ("token_bucket", "add_header"):
+    for name in ("token_bucket", "add_header", "trace_every_call"):
         shutil.copy(repo / "sample_filters" / name / f"{name}.wasm", folder)
     return folder
 
@@ -66,8 +66,8 @@ def _file(page: Page, name: str) -> Any:
 
 def _view(page: Page) -> Any:
     view = page.page.get_by_role("region", name="Filter Workbench", exact=True).locator("visible=true").first
-    view.wait_for(timeout=60_000)
-    view.locator("[data-exchange]").first.wait_for(timeout=30_000)
+    view.wait_for()
+    view.locator("[data-exchange]").first.wait_for()
     return view
 
 
@@ -113,7 +113,7 @@ def test_a_double_click_opens_a_capture_which_stays_where_it_is(opened: Page, fi
 
 def test_a_double_click_opens_a_filter(opened: Page) -> None:
     _file(opened, "token_bucket.wasm").dblclick()
-    opened.page.get_by_text("Would it run there?").wait_for(timeout=60_000)
+    opened.page.get_by_text("Would it run there?").wait_for()
     opened.page.get_by_role("button", name="Try on a capture…").click()
     opened.page.get_by_role("radio", name="toystore.mitm").check()
     opened.page.get_by_role("button", name="Choose", exact=True).click()
@@ -167,7 +167,7 @@ def test_a_restarted_kernel_is_told_and_the_view_opened_again(opened: Page) -> N
     kernel = opened.page.evaluate(NOTEBOOK)
     _open(opened, kernel={"own": False, "id": kernel})
     opened.page.evaluate("() => window.fwNotebook.sessionContext.session.kernel.restart().then(() => null)")
-    opened.page.get_by_role("alert").get_by_text("The kernel died or was restarted").wait_for(timeout=30_000)
+    opened.page.get_by_role("alert").get_by_text("The kernel died or was restarted").wait_for()
     opened.page.get_by_role("button", name="Open again").click()
     _view(opened)
     assert opened.page.get_by_role("alert").count() == 0
@@ -178,7 +178,7 @@ def test_a_dead_kernel_is_told_and_another_takes_over(opened: Page) -> None:
     kernel = opened.page.evaluate(CURRENT)["kernel"]["id"]
     (process,) = [each for each in psutil.process_iter(["cmdline"]) if any(kernel in word for word in each.info["cmdline"] or [])]
     os.kill(process.pid, signal.SIGKILL)
-    opened.page.get_by_role("alert").get_by_text("The kernel died").wait_for(timeout=30_000)
+    opened.page.get_by_role("alert").get_by_text("The kernel died").wait_for()
     opened.page.get_by_role("button", name="Start a new kernel").click()
     _view(opened)
     assert opened.page.evaluate(CURRENT)["kernel"]["id"] != kernel
@@ -192,7 +192,7 @@ def test_a_kernel_without_the_package_is_told(opened: Page) -> None:
     )
     asked = {"path": "toys/toystore.mitm", "kernel": {"own": False, "id": kernel}}
     opened.page.evaluate("args => window.jupyterapp.commands.execute('filter-workbench:open', args).then(() => null)", asked)
-    opened.page.get_by_role("alert").get_by_text("does not have the Filter Workbench").wait_for(timeout=30_000)
+    opened.page.get_by_role("alert").get_by_text("does not have the Filter Workbench").wait_for()
     _clean(opened)
 
 
@@ -222,7 +222,7 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
             f"capture = wb.open_capture({str(opened.lab.root / 'toys/toystore.mitm')!r})",
             f"chain = wb.Chain({str(opened.lab.root / 'toys/add_header.wasm')!r})",
             "@chain.intercept('proxy_replace_header_map_value')",
-            "def slow(call): time.sleep(0.2)",
+            "def slow(call): time.sleep(1)",
             "shown = wb.Workbench(capture, chain)",
             "shown",
         ]
@@ -236,7 +236,47 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
         code,
     )
     bar = opened.page.locator(".filter-workbench-status")
-    bar.get_by_text("Replaying toystore.mitm").wait_for(timeout=60_000)
+    bar.get_by_text("Replaying toystore.mitm").wait_for()
     bar.get_by_role("button", name="Cancel").click()
-    bar.get_by_text("Cancelled").wait_for(timeout=30_000)
+    bar.get_by_text("Cancelled").wait_for()
+    _clean(opened)
+
+
+SAVE = "settings => window.jupyterapp.serviceManager.settings.save('filter-workbench:documents', JSON.stringify(settings)).then(() => null)"
+LIGHTNESS = """node => {
+    const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d');
+    context.fillStyle = getComputedStyle(node).backgroundColor;
+    context.fillRect(0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data[0];
+}"""
+
+
+@pytest.fixture
+def settings(opened: Page) -> Iterator[Callable[..., None]]:
+    """Save settings of the extension and load the page anew; they are the defaults again after the test."""
+
+    def save(**values: Any) -> None:
+        opened.page.evaluate(SAVE, values)
+        _load(opened)
+
+    yield save
+    opened.page.evaluate(SAVE, {})
+
+
+def test_settings_redact_limit_and_theme(opened: Page, settings: Callable[..., None]) -> None:
+    """Exchange 28 has credentials, which the filter reads with every other header."""
+    secret = "YWRtaW4zOmFkbWluMw"
+    settings(redact=True, charts="dark", time_limit_s=2)
+    view = _open(opened, filters=["toys/trace_every_call.wasm"])
+    assert view.locator("xpath=ancestor-or-self::*[@data-charts]").first.get_attribute("data-charts") == "dark"
+    query = view.get_by_role("combobox", name="Query")
+    query.fill("~hq authorization")
+    query.press("Enter")
+    view.locator("[data-exchange='28']").click()
+    view.get_by_role("tab", name="Microscope").click()
+    view.locator(".fw-strip").wait_for()
+    view.get_by_text("[redacted ").first.wait_for()
+    assert secret not in view.inner_text()
+    assert view.evaluate(LIGHTNESS) > 200
+    assert view.locator(".fw-strip").evaluate(LIGHTNESS) < 80
     _clean(opened)
