@@ -5,10 +5,11 @@ use crate::call::{callback, Callback};
 use crate::connection;
 use crate::departure;
 use crate::failure;
+use crate::hostcalls::control::note;
 use crate::idle;
 use crate::local;
 use crate::state::{core, EARLIER, RESTART};
-use crate::stream::{self, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::stream::{self, Pause, Pending, Phase, Stream, Together, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row, NONE};
 
 /// Does one piece of a stream's work. May never return.
@@ -227,6 +228,7 @@ fn after_data(slot: u32, p: Pending, result: u32) {
         }
         half.buffering = false;
         half.pause = Pause::No;
+        half.together = Together::No;
         half.may_add_trailers = false;
         let headers = std::mem::take(&mut half.headers_held);
         let end = std::mem::take(&mut half.held_eos);
@@ -246,7 +248,8 @@ fn after_data(slot: u32, p: Pending, result: u32) {
         return;
     }
     // 1 keeps the body and shows it whole next time; 2 keeps it, shows the next chunk alone; 3 and more let the chunk go
-    if let Some(chunk) = chunk.filter(|_| result <= 2) {
+    let kept = result <= 2 || half.together != Together::No;
+    if let Some(chunk) = chunk.filter(|_| kept) {
         bytes.append(chunk, &s.record);
     }
     half.held = bytes;
@@ -263,9 +266,14 @@ fn after_data(slot: u32, p: Pending, result: u32) {
 fn after_trailers(slot: u32, p: Pending, result: u32) {
     let s = &mut core().streams[slot as usize];
     let half = &mut s.filters[p.filter as usize].half[p.dir];
+    let together = std::mem::take(&mut half.together);
     if result != 0 {
         half.pause = Pause::Trailers;
         return paused(slot, p, 2, result);
+    }
+    if together == Together::Came {
+        half.together = Together::Again;
+        return s.advance(Work::Trailers { dir: p.dir, pos: p.pos });
     }
     half.trailers_open = false;
     half.pause = Pause::No;
@@ -275,10 +283,13 @@ fn after_trailers(slot: u32, p: Pending, result: u32) {
     if headers {
         s.advance(Work::Headers { dir, pos, eos: false });
     }
-    if bytes.len() > 0 {
+    if together == Together::Again {
+        let text = "held the body again that had come with the trailers, and let the trailers go: the body is lost, a fault in Envoy";
+        note(slot, p.filter, NONE, text);
+    } else if bytes.len() > 0 {
         s.advance(Work::Data { dir, pos, bytes, eos: false });
     }
-    s.advance(Work::Trailers { dir, pos });
+    core().streams[slot as usize].advance(Work::Trailers { dir, pos });
 }
 
 fn paused(slot: u32, p: Pending, phase: u32, value: u32) {
@@ -341,6 +352,9 @@ fn release(s: &mut Stream, filter: u32, dir: usize, before: Pause, to: u32, head
     let headers = std::mem::take(&mut half.headers_held);
     let headers_end = std::mem::take(&mut half.headers_end);
     let trailers = std::mem::take(&mut half.trailers_waiting) || before == Pause::Trailers || end && s.trailers_added[dir];
+    if before == Pause::All && bytes.len() > 0 && trailers {
+        half.together = Together::Came;
+    }
     if headers {
         s.advance(Work::Headers { dir, pos: headers_to, eos: headers_end });
     }
