@@ -30,6 +30,7 @@ export const record = async (around: Surroundings, folder: string): Promise<void
         "This server has no terminals. Run this where they are: %1",
         "mitmdump --listen-host 127.0.0.1 -w recorded.mitm",
       ),
+      [closing(around)],
     );
   }
   const named = await InputDialog.getText({
@@ -37,6 +38,7 @@ export const record = async (around: Surroundings, folder: string): Promise<void
     label: trans.__("File. Send traffic through the proxy 127.0.0.1:8080; Ctrl-C in the terminal ends the recording."),
     text: "recorded.mitm",
     okLabel: trans.__("Record"),
+    cancelLabel: trans.__("Cancel"),
   });
   const name = named.button.accept ? named.value?.trim() : null;
   if (!name) return;
@@ -45,7 +47,7 @@ export const record = async (around: Surroundings, folder: string): Promise<void
     const why = taken
       ? trans.__("%1 is there already.", name)
       : trans.__("Letters, digits, dots and dashes make a name.");
-    return showErrorMessage(trans.__("Nothing was recorded"), why);
+    return showErrorMessage(trans.__("Nothing was recorded"), why, [closing(around)]);
   }
   const terminal = (await commands.execute("terminal:create-new", { cwd: folder })) as {
     content: { session: { send: (message: { type: "stdin"; content: string[] }) => void } };
@@ -63,8 +65,9 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
   const kind = await InputDialog.getItem({
     title: trans.__("New filter"),
     label: trans.__("Written in"),
-    items: TEMPLATES.map((each) => each.title),
+    items: TEMPLATES.map((each) => each.title(trans)),
     okLabel: trans.__("Next"),
+    cancelLabel: trans.__("Cancel"),
   });
   if (!kind.button.accept) return;
   const named = await InputDialog.getText({
@@ -72,6 +75,7 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
     label: trans.__("Name: small letters, digits and _"),
     text: "my_filter",
     okLabel: trans.__("Create"),
+    cancelLabel: trans.__("Cancel"),
   });
   const name = named.button.accept ? named.value?.trim() : null;
   if (!name) return;
@@ -79,18 +83,19 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
   const taken = await exists(around, place);
   if (!/^[a-z][a-z0-9_]*$/.test(name) || taken) {
     const why = taken ? trans.__("%1 is there already.", name) : trans.__("Small letters, digits and _ make a name.");
-    return showErrorMessage(trans.__("No filter was made"), why);
+    return showErrorMessage(trans.__("No filter was made"), why, [closing(around)]);
   }
   const { contents } = services;
   try {
-    const template = TEMPLATES.find((each) => each.title === kind.value) ?? TEMPLATES[0];
+    const template = TEMPLATES.find((each) => each.title(trans) === kind.value) ?? TEMPLATES[0];
     for (const [path, content] of filesOf(template, name)) {
       await folders(around, PathExt.join(place, PathExt.dirname(path)));
       await contents.save(PathExt.join(place, path), { type: "file", format: "text", content });
     }
     await commands.execute("docmanager:open", { path: PathExt.join(place, "README.md") });
   } catch (error) {
-    await showErrorMessage(trans.__("The filter was not made whole"), error instanceof Error ? error : String(error));
+    const why = error instanceof Error ? error : String(error);
+    await showErrorMessage(trans.__("The filter was not made whole"), why, [closing(around)]);
   }
 };
 
@@ -105,7 +110,7 @@ export const lessons = async (around: Surroundings): Promise<void> => {
   await showDialog({
     title: trans.__("The lessons are not here"),
     body: trans.__("They lie in the folder notebooks of the project. Start JupyterLab there, or run: make run"),
-    buttons: [Dialog.okButton()],
+    buttons: [closing(around)],
   });
 };
 
@@ -114,6 +119,9 @@ const exists = (around: Surroundings, path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** Lab labels the buttons of these dialogs in English by itself. */
+const closing = ({ trans }: Surroundings): Dialog.IButton => Dialog.okButton({ label: trans.__("Close") });
 
 /** Make a folder and those above it. */
 const folders = async (around: Surroundings, path: string): Promise<void> => {
