@@ -5,7 +5,7 @@ import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import { ISurroundings, type Surroundings } from "./factory";
-import { captureIcon, filterIcon, workbenchIcon } from "./icons";
+import { captureIcon, filterIcon, recordIcon, workbenchIcon } from "./icons";
 import { Command, NAME, isCapture, isFilter } from "./ids";
 
 export const commands: JupyterFrontEndPlugin<void> = {
@@ -58,6 +58,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
     commands.addCommand(Command.record, {
       label: trans.__("Record to this folder…"),
       caption: trans.__("Record traffic with mitmdump in a terminal"),
+      icon: recordIcon,
       describedBy: { args: NONE },
       execute: async () => (await actions()).record(around, folder()),
     });

@@ -14,6 +14,10 @@ const icon = (name: string, path: string): LabIcon =>
 export const captureIcon = icon("capture", "M2.5 3.5h11v9h-11zM2.5 6.5h11M2.5 9.5h11M5.5 3.5v9");
 export const filterIcon = icon("filter", "M2.5 3h11L9.4 8v4.4L6.6 14V8z");
 export const chainIcon = icon("chain", "M2 5.5h4v5H2zM10 5.5h4v5h-4zM6 8h4");
+export const recordIcon = icon(
+  "record",
+  "M8 2.2a5.8 5.8 0 1 0 0 11.6a5.8 5.8 0 1 0 0-11.6zM8 5.8a2.2 2.2 0 1 0 0 4.4a2.2 2.2 0 1 0 0-4.4z",
+);
 export const workbenchIcon = icon(
   "workbench",
   "M1.8 4.2h3.4v3.2H1.8zM10.8 4.2h3.4v3.2h-3.4zM5.2 5.8h5.6M2 12.2h8.6M8.4 10l2.2 2.2-2.2 2.2",
