@@ -23,7 +23,6 @@ export const record = async (around: Surroundings, folder: string): Promise<void
       ),
     );
   }
-  const tool = findTool(services);
   const form = new RecordForm(around, freeName(await namesIn(services.contents, folder)));
   const asked = await showDialog({
     title: trans.__("Record to %1", visible(folder) || "/"),
@@ -41,7 +40,7 @@ export const record = async (around: Surroundings, folder: string): Promise<void
   const taken = (await namesIn(services.contents, folder)).has(wanted.name);
   const why = said[wrong(wanted) ?? ""] ?? (taken ? trans.__("%1 is there already.", wanted.name) : null);
   if (why) return refuse(around, trans.__("Nothing was recorded"), why);
-  const found = await tool;
+  const found = await findTool(services);
   if (found === "") {
     return refuse(
       around,
