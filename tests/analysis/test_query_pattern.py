@@ -79,11 +79,11 @@ def test_short_texts_are_bounded_too(text: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(query_pattern, "_ONE_S", 0.2)
     pattern = Pattern(text, 0, "", 0, 1)
     for size in (10, 20, 40, 80, 500, 1000):
-        begun = time.perf_counter()
+        begun = time.process_time()
         with contextlib.suppress(QueryError):
             pattern.search("a" * size + "c")
             pattern.search("x" * size)
-        assert time.perf_counter() - begun < 5
+        assert time.process_time() - begun < 10
 
 
 def test_equal_patterns_are_one() -> None:
