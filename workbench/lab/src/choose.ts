@@ -82,7 +82,7 @@ export const chooseCaptures = ({ trans, ...rest }: Surroundings): Promise<string
   choose(
     { trans, ...rest },
     trans.__("Replay which capture?"),
-    trans.__("There is no capture in the folders here: .mitm, .flow, .flows."),
+    trans.__("There is no capture in the folders here: .mitm, .flow, .flows, .har."),
     false,
     isCapture,
   );
