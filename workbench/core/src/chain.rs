@@ -9,7 +9,7 @@ use crate::hostcalls::control::note;
 use crate::idle;
 use crate::local;
 use crate::state::{core, EARLIER, RESTART};
-use crate::stream::{self, Pause, Pending, Phase, Stream, Together, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Together, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row, NONE};
 
 /// Does one piece of a stream's work. May never return.
@@ -332,13 +332,38 @@ pub fn resume(slot: u32, filter: u32, dir: usize) -> bool {
         half.headers_open = false;
         half.trailers_open = false;
     }
-    let held = half.held.len() as u32;
+    let borrowed = before == Pause::All && take_from_earlier(s, filter, dir);
+    let held = s.filters[filter as usize].half[dir].held.len() as u32;
     // after a headers pause the body still comes to this filter; after a later one it goes to the next
     release(s, filter, dir, before, if before == Pause::All { pos } else { pos + 1 }, pos + 1);
     let row = Row { filter: filter as u8, exchange: s.exchange, args: [dir as u32, held, 0, 0], ..Row::event(Event::Resume, c.now) };
     c.trace.push(row, |_| {});
     c.ready.push_back(slot);
+    if borrowed {
+        note(slot, filter, NONE, "let go of a body that a filter before it still holds: filters share one buffer in Envoy");
+    }
     true
+}
+
+/// Envoy has one buffer for all filters of a direction: who goes on after a pause in the headers takes along what those before it hold.
+fn take_from_earlier(s: &mut Stream, filter: u32, dir: usize) -> bool {
+    let (mut taken, mut end, mut trailers) = (Bytes::default(), false, false);
+    for pos in (0..turned(dir, filter)).rev() {
+        let half = &mut s.filters[turned(dir, pos) as usize].half[dir];
+        if matches!(half.pause, Pause::Body | Pause::Trailers) && (half.held.len() > 0 || half.pause == Pause::Trailers) {
+            taken.append(std::mem::take(&mut half.held), &s.record);
+            end |= std::mem::take(&mut half.held_eos);
+            trailers |= half.pause == Pause::Trailers;
+            // it still waits, but what it waited with has gone
+            half.pause = Pause::Body;
+        }
+    }
+    let half = &mut s.filters[filter as usize].half[dir];
+    let any = taken.len() > 0 || trailers;
+    half.held.append(taken, &s.record);
+    half.held_eos |= end;
+    half.trailers_waiting |= trailers;
+    any
 }
 
 /// What a filter held back goes to the places given: body and trailers, and headers.
