@@ -87,7 +87,6 @@ class Redaction:
             raise ConfigError(f"{wrong!r} is no header's name", where="redaction", remedy="Give names such as authorization, cookie")
         self.names = tuple(given)
         self._names = frozenset(name.lower().encode() for name in given)
-        self._mention = re.compile(b"|".join(map(re.escape, sorted(self._names))) or b"(?!)", re.IGNORECASE)
         self._words: set[bytes] = set()
         self._hidden_rows: set[int] = set()
         self._done = 0
@@ -126,7 +125,7 @@ class Redaction:
         data = bytearray(blob)
         rows = _Rows(schema, first, records, data)
         # most rows name no such header and cost nothing
-        for at in rows.at(match.start() for match in self._mention.finditer(blob)):
+        for at in rows.at(self._mentions(data.lower())):
             for begin, end, name in self._values(rows, at):
                 value = bytes(data[begin:end])
                 data[begin:end] = placeholder(value)
@@ -137,6 +136,16 @@ class Redaction:
             for match in _WORD.finditer(bytes(data)):
                 self._repeated(rows, data, match)
         return bytes(data)
+
+    def _mentions(self, lowered: bytearray) -> list[int]:
+        """Where one of the names stands, in order: one search a name is quicker than one pattern of all."""
+        found = []
+        for name in self._names:
+            at = lowered.find(name)
+            while at >= 0:
+                found.append(at)
+                at = lowered.find(name, at + 1)
+        return sorted(found)
 
     def _values(self, rows: _Rows, at: int) -> Iterator[tuple[int, int, bytes]]:
         """Where values of these headers stand in a row, each with its header's name in lower case."""

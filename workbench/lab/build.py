@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sample_filters.sources import sources_hash
 
+from .catalogue import CATALOGUE, catalogue
+
 __all__ = ["BUILT", "STAMP", "expected_stamp", "main"]
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +50,8 @@ def main() -> int:
             print(f"{' '.join(step)} ended with {done}", file=sys.stderr)
             return 2
     shutil.copy(HERE / "install.json", BUILT)
+    CATALOGUE.parent.mkdir(exist_ok=True)
+    CATALOGUE.write_text(catalogue(), encoding="utf-8")
     STAMP.write_text(expected_stamp() + "\n", encoding="ascii")
     size = sum(path.stat().st_size for path in BUILT.rglob("*") if path.is_file())
     print(f"{BUILT.relative_to(ROOT)}: {size} bytes")

@@ -1,10 +1,11 @@
 // What the commands do: they ask, then open something.
-import { Dialog, InputDialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import { InputDialog, showDialog } from "@jupyterlab/apputils";
 import { PathExt } from "@jupyterlab/coreutils";
 import { chooseCaptures, chooseFilters } from "./choose";
 import type { Surroundings } from "./factory";
 import { namesIn } from "./find";
 import { Command } from "./ids";
+import { closing, refuse } from "./refusal";
 import { TEMPLATES, filesOf } from "./templates";
 
 /** Replay captures through filters; what is not selected is asked for. Without an answer nothing is opened. */
@@ -26,8 +27,9 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
   const kind = await InputDialog.getItem({
     title: trans.__("New filter"),
     label: trans.__("Written in"),
-    items: TEMPLATES.map((each) => each.title),
+    items: TEMPLATES.map((each) => each.title(trans)),
     okLabel: trans.__("Next"),
+    cancelLabel: trans.__("Cancel"),
   });
   if (!kind.button.accept) return;
   const named = await InputDialog.getText({
@@ -35,6 +37,7 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
     label: trans.__("Name: small letters, digits and _"),
     text: "my_filter",
     okLabel: trans.__("Create"),
+    cancelLabel: trans.__("Cancel"),
   });
   const name = named.button.accept ? named.value?.trim() : null;
   if (!name) return;
@@ -42,11 +45,11 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
   const taken = (await namesIn(services.contents, folder)).has(name);
   if (!/^[a-z][a-z0-9_]*$/.test(name) || taken) {
     const why = taken ? trans.__("%1 is there already.", name) : trans.__("Small letters, digits and _ make a name.");
-    return showErrorMessage(trans.__("No filter was made"), why);
+    return refuse(around, trans.__("No filter was made"), why);
   }
   const { contents } = services;
   try {
-    const template = TEMPLATES.find((each) => each.title === kind.value) ?? TEMPLATES[0];
+    const template = TEMPLATES.find((each) => each.title(trans) === kind.value) ?? TEMPLATES[0];
     await contents.save(place, { type: "directory" });
     const made = new Set([""]);
     for (const [path, content] of filesOf(template, name)) {
@@ -60,7 +63,8 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
     const opener = commands.hasCommand("markdownviewer:open") ? "markdownviewer:open" : "docmanager:open";
     await commands.execute(opener, { path: PathExt.join(place, "README.md") });
   } catch (error) {
-    await showErrorMessage(trans.__("The filter was not made whole"), error instanceof Error ? error : String(error));
+    const why = error instanceof Error ? error : String(error);
+    await refuse(around, trans.__("The filter was not made whole"), why);
   }
 };
 
@@ -76,6 +80,6 @@ export const lessons = async (around: Surroundings): Promise<void> => {
   await showDialog({
     title: trans.__("The lessons are not here"),
     body: trans.__("They lie in the folder notebooks of the project. Start JupyterLab there, or run: make run"),
-    buttons: [Dialog.okButton()],
+    buttons: [closing(around)],
   });
 };

@@ -3,6 +3,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/applica
 import { ICommandPalette } from "@jupyterlab/apputils";
 import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
+import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import { ISurroundings, type Surroundings } from "./factory";
 import { captureIcon, filterIcon, recordIcon, workbenchIcon } from "./icons";
 import { Command, NAME, isCapture, isFilter } from "./ids";
@@ -12,13 +13,14 @@ export const commands: JupyterFrontEndPlugin<void> = {
   description: "Commands of the Filter Workbench: replay, inspect, record, new filter",
   autoStart: true,
   requires: [ISurroundings],
-  optional: [IFileBrowserFactory, ICommandPalette, ILauncher],
+  optional: [IFileBrowserFactory, ICommandPalette, ILauncher, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     around: Surroundings,
     browsers: IFileBrowserFactory | null,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
+    translator: ITranslator | null,
   ) => {
     const { commands } = app;
     const { trans } = around;
@@ -83,7 +85,9 @@ export const commands: JupyterFrontEndPlugin<void> = {
     for (const command of [Command.workbench, Command.replay, Command.record, Command.newFilter, Command.lessons]) {
       palette?.addItem({ command, category });
     }
-    launcher?.add({ command: Command.workbench, category: trans.__("Other"), rank: 1 });
+    // The section is Lab's own, and goes by the name that Lab's translation gives it.
+    const lab = (translator ?? nullTranslator).load("jupyterlab");
+    launcher?.add({ command: Command.workbench, category: lab.__("Other"), rank: 1 });
   },
 };
 

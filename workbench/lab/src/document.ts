@@ -88,7 +88,7 @@ export class DocumentView {
     this.say({ busy: true, what: choice.id ? trans.__("Connecting to the kernel…") : trans.__("Starting a kernel…") });
     this.kernelName.set(choice.id ? trans.__("Connecting") : trans.__("Starting"));
     try {
-      const link = await KernelLink.open(services, this.context.localPath, choice);
+      const link = await KernelLink.open(services, this.context.localPath, choice, trans);
       if (this.host.isDisposed || asked !== this.asked) return link.dispose();
       this.link = link;
     } catch (error) {

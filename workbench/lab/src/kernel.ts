@@ -1,5 +1,6 @@
 // The kernel behind a view: one of its own, which ends with it, or a running one, which is none of its business to end.
 import type { Kernel, ServiceManager } from "@jupyterlab/services";
+import type { TranslationBundle } from "@jupyterlab/translation";
 import { UUID } from "@lumino/coreutils";
 import type { IDisposable } from "@lumino/disposable";
 import { type ISignal, Signal } from "@lumino/signaling";
@@ -32,10 +33,15 @@ export class KernelLink implements IDisposable {
   }
 
   /** Connect to a running kernel, or start one in the folder of `path`. Throws where there is no such kernel. */
-  static async open(services: ServiceManager.IManager, path: string, choice: KernelChoice): Promise<KernelLink> {
+  static async open(
+    services: ServiceManager.IManager,
+    path: string,
+    choice: KernelChoice,
+    trans: TranslationBundle,
+  ): Promise<KernelLink> {
     if (choice.id) {
       const model = await services.kernels.findById(choice.id);
-      if (!model) throw new Error("that kernel is not running");
+      if (!model) throw new Error(trans.__("that kernel is not running"));
       const session = [...services.sessions.running()].find((each) => each.kernel?.id === choice.id);
       const own = choice.own && session?.type === TYPE;
       const kernel = services.kernels.connectTo({ model, handleComms: true });
@@ -43,7 +49,7 @@ export class KernelLink implements IDisposable {
     }
     await services.kernelspecs.ready;
     const spec = choice.spec ?? pythonSpecs(services)[0]?.name;
-    if (!spec) throw new Error("no Python kernel is installed");
+    if (!spec) throw new Error(trans.__("no Python kernel is installed"));
     const session = await services.sessions.startNew(
       {
         path: ownPath(path, UUID.uuid4().slice(0, 8)),
@@ -54,7 +60,7 @@ export class KernelLink implements IDisposable {
       { kernelConnectionOptions: { handleComms: true } },
     );
     const { id, kernel } = session;
-    if (!kernel) throw new Error("the kernel did not start");
+    if (!kernel) throw new Error(trans.__("the kernel did not start"));
     return new KernelLink(kernel, { own: true, id: kernel.id, spec }, id, services);
   }
 

@@ -1,11 +1,12 @@
 // Recording into a folder: mitmdump in a terminal, where it is seen and stopped.
-import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import { Dialog, showDialog } from "@jupyterlab/apputils";
 import type { ServiceManager, Terminal } from "@jupyterlab/services";
 import { Widget } from "@lumino/widgets";
 import type { Surroundings } from "./factory";
 import { namesIn } from "./find";
 import { pythonSpecs } from "./kernel";
 import { type Wanted, commandOf, wrong } from "./mitmdump";
+import { refuse } from "./refusal";
 import { visible } from "./text";
 import "../style/choose.css";
 
@@ -13,7 +14,8 @@ import "../style/choose.css";
 export const record = async (around: Surroundings, folder: string): Promise<void> => {
   const { trans, services, commands } = around;
   if (!commands.hasCommand("terminal:create-new")) {
-    return showErrorMessage(
+    return refuse(
+      around,
       trans.__("Nothing was recorded"),
       trans.__(
         "This server has no terminals. Run this where they are: %1",
@@ -38,10 +40,11 @@ export const record = async (around: Surroundings, folder: string): Promise<void
   };
   const taken = (await namesIn(services.contents, folder)).has(wanted.name);
   const why = said[wrong(wanted) ?? ""] ?? (taken ? trans.__("%1 is there already.", wanted.name) : null);
-  if (why) return showErrorMessage(trans.__("Nothing was recorded"), why);
+  if (why) return refuse(around, trans.__("Nothing was recorded"), why);
   const found = await tool;
   if (found === "") {
-    return showErrorMessage(
+    return refuse(
+      around,
       trans.__("Nothing was recorded"),
       trans.__("mitmdump is not installed beside the kernels' Python: pip install mitmproxy"),
     );

@@ -1,13 +1,14 @@
 // The beginnings of a filter: small, whole, and built with one line that their README says.
+import type { TranslationBundle } from "@jupyterlab/translation";
 
 export interface Template {
-  title: string;
+  title: (trans: TranslationBundle) => string;
   /** Path to content; `NAME` stands for the filter's name. */
   files: Record<string, string>;
 }
 
 const RUST: Template = {
-  title: "Rust",
+  title: () => "Rust",
   files: {
     "Cargo.toml": `[package]
 name = "NAME"
@@ -72,7 +73,7 @@ const notebook = (source: string): string =>
   });
 
 const WAT: Template = {
-  title: "WebAssembly text, built without a toolchain",
+  title: (trans) => trans.__("WebAssembly text, built without a toolchain"),
   files: {
     "NAME.wat": `(module
   (import "env" "proxy_add_header_map_value"
