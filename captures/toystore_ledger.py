@@ -7,8 +7,9 @@ behind a line with their number), `PUSH count` (lines at their own pace), `QUIT`
 from __future__ import annotations
 
 import socketserver
-import threading
 import time
+
+from toystore_loopback import Loopback
 
 __all__ = ["Ledger"]
 
@@ -16,22 +17,11 @@ _STOCK = {1: ("Teddy bear", 12), 2: ("Kite", 40), 3: ("Yo-yo", 150), 4: ("Marble
 _MOST = 1 << 16
 
 
-class Ledger:
+class Ledger(Loopback):
     """The service while the `with` lasts; `port` is where it listens."""
 
     def __init__(self) -> None:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> Ledger:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Server(("127.0.0.1", 0), _Handler))
 
 
 class _Server(socketserver.ThreadingTCPServer):

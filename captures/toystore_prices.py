@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
-import threading
 
+from toystore_loopback import Loopback
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, RejectConnection, Request, TextMessage
 from wsproto.utilities import LocalProtocolError
@@ -17,22 +17,11 @@ from wsproto.utilities import LocalProtocolError
 __all__ = ["Prices", "visit"]
 
 
-class Prices:
+class Prices(Loopback):
     """The service while the `with` lasts; `port` is where it listens."""
 
     def __init__(self) -> None:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> Prices:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Server(("127.0.0.1", 0), _Handler))
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import brotli
+from toystore_loopback import Loopback
 
 __all__ = ["Toystore"]
 
@@ -29,22 +30,11 @@ _CODINGS = {"br": brotli.compress, "gzip": lambda data: gzip.compress(data, mtim
 _ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
-class Toystore:
+class Toystore(Loopback):
     """The service while the `with` lasts; `port` is where it listens."""
 
     def __init__(self, port: int = 0) -> None:
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    def __enter__(self) -> Toystore:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Server(("127.0.0.1", port), _Handler))
 
 
 class _Server(ThreadingHTTPServer):

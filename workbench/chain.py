@@ -277,7 +277,7 @@ class Chain:
         progress          called with exchanges done and their number, at most ten times a second
         cancel            set it from another thread to stop; an interrupt (SIGINT) does the same. What was done is kept
         seed              of the random bytes that filters get; same capture, chain and seed give the same trace
-        callback_limit_s  seconds that one call into a filter may take
+        callback_limit_s  seconds of processor time that one call into a filter may take, looked at each hundredth of a second
         chunk_size        bytes in which bodies arrive, 0 for a body in one piece
         buffer_limit      bytes that a filter may hold back of one body, as Envoy's per_connection_buffer_limit_bytes
         log_level         the lowest level that filters log at, 0 trace to 5 critical
@@ -295,8 +295,8 @@ class Chain:
         profile           sample what filters execute, by function, each millisecond or so many seconds (`Replay.profile`)
         partial           called with a replay of what is done so far, before `progress`; it costs nothing until it is read
 
-        Raises `FilterLoadError` for a filter that cannot be loaded, does not start or refuses its configuration, and
-        `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
+        Raises `ConfigError` for a setting that cannot be, `FilterLoadError` for a filter that cannot be loaded, does not start or refuses
+        its configuration, and `InterceptError`, with the replay up to there, for a function of `intercept` that raises.
         """
         from .host.driver import Settings, replay
         from .host.profiler import Profiler

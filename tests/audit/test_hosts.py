@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import tomllib
 from pathlib import Path
 
@@ -12,25 +11,14 @@ import pytest
 from tests.audit.modules import FRAME, LOADED, REFUSED, assembled
 from workbench.audit import inspect_module
 from workbench.audit.hosts import hosts
-from workbench.envoy import find_envoy
 from workbench.envoy.config import FilterSpec, bootstrap
 from workbench.envoy.process import EnvoyProcess
-from workbench.errors import EnvoyError, FilterLoadError
+from workbench.errors import FilterLoadError
 from workbench.host.abi import Abi
 from workbench.host.compose import core_interface
 from workbench.host.features import FEATURES
 
 TABLE = Path(__file__).resolve().parents[2] / "workbench" / "audit" / "hosts.toml"
-
-
-@pytest.fixture(scope="module")
-def envoy_binary() -> Path:
-    try:
-        return find_envoy()
-    except EnvoyError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{error}; with CI=true a missing tool is a failure", pytrace=False)
-        pytest.skip(str(error))
 
 
 def started(path: Path) -> bool:

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.capture import Exchange, open_capture
+from workbench.capture import Batch, Exchange, open_capture
 from workbench.capture.packing import pack
 
-__all__ = ["Packed", "packed", "wrk_script"]
-
-
-@dataclass(frozen=True)
-class Packed:
-    """A batch as the driver takes it."""
-
-    data: bytes
-    count: int
-    start_ns: int
+__all__ = ["packed", "wrk_script"]
 
 
 def _later(exchange: Exchange, shift_ns: int, index: int) -> Exchange:
@@ -29,16 +19,16 @@ def _later(exchange: Exchange, shift_ns: int, index: int) -> Exchange:
     return dataclasses.replace(exchange, request=moved(exchange.request), response=moved(exchange.response), index=index)
 
 
-def packed(capture: Path, at_least: int) -> list[Packed]:
+def packed(capture: Path, at_least: int) -> list[Batch]:
     """The capture over and over, each round after the one before, until there are `at_least` exchanges."""
     exchanges = sorted(open_capture(capture), key=lambda exchange: exchange.request.start_ns)
     ends = [(exchange.response or exchange.request).end_ns for exchange in exchanges]
     span = max(ends) - exchanges[0].request.start_ns + 1_000_000
-    batches: list[Packed] = []
+    batches: list[Batch] = []
     for round_ in range(-(-at_least // len(exchanges))):
         first = round_ * len(exchanges)
         part = [_later(exchange, round_ * span, first + i) for i, exchange in enumerate(exchanges)]
-        batches.append(Packed(pack(part), len(part), part[0].request.start_ns))
+        batches.append(Batch(pack(part), len(part), part[0].request.start_ns))
     return batches
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from tests.benchmarks.load import Packed, packed
+from tests.benchmarks.load import packed
+from workbench.capture import Batch
 from workbench.chain import Filter
 from workbench.host.driver import replay
 from workbench.host.hook import Hook
@@ -25,7 +26,7 @@ LEAST_SHARE = 0.8
 """Of the speed without hooks, with one open for another hostcall: the rest is the noise of a shared machine."""
 
 
-def _speed(wasm: Path, batches: list[Packed], hooks: tuple[Hook, ...]) -> Callable[[], float]:
+def _speed(wasm: Path, batches: list[Batch], hooks: tuple[Hook, ...]) -> Callable[[], float]:
     count = sum(batch.count for batch in batches)
 
     def run() -> float:

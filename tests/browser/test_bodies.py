@@ -70,7 +70,7 @@ chain = wb.Chain(
 chain.replay(wb.open_capture("bodies.mitm"))[{index}].diff()"""
     page.run(lab.notebook(f"bodies-{secrets.token_hex(3)}.ipynb", cell))
     view = page.page.get_by_role("region", name="Exchange details")
-    view.get_by_text(f"#{index}", exact=True).wait_for(timeout=60_000)
+    view.get_by_text(f"#{index}", exact=True).wait_for()
     return view
 
 

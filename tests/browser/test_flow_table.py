@@ -25,7 +25,7 @@ replay = tour_chain(Path({str(repo)!r})).replay(wb.open_capture({str(repo / "cap
 replay.table()"""
     page.run(lab.notebook(f"table-{secrets.token_hex(3)}.ipynb", cell))  # Lab keeps what a name had before
     view = page.page.locator(".fw-flows")
-    view.locator("[data-exchange]").first.wait_for(timeout=60_000)
+    view.locator("[data-exchange]").first.wait_for()
     yield page, view
     assert page.errors == []
     assert page.strangers == []

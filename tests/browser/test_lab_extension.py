@@ -66,8 +66,8 @@ def _file(page: Page, name: str) -> Any:
 
 def _view(page: Page) -> Any:
     view = page.page.get_by_role("region", name="Filter Workbench", exact=True).locator("visible=true").first
-    view.wait_for(timeout=60_000)
-    view.locator("[data-exchange]").first.wait_for(timeout=30_000)
+    view.wait_for()
+    view.locator("[data-exchange]").first.wait_for()
     return view
 
 
@@ -113,7 +113,7 @@ def test_a_double_click_opens_a_capture_which_stays_where_it_is(opened: Page, fi
 
 def test_a_double_click_opens_a_filter(opened: Page) -> None:
     _file(opened, "token_bucket.wasm").dblclick()
-    opened.page.get_by_text("Would it run there?").wait_for(timeout=60_000)
+    opened.page.get_by_text("Would it run there?").wait_for()
     opened.page.get_by_role("button", name="Try on a capture…").click()
     opened.page.get_by_role("radio", name="toystore.mitm").check()
     opened.page.get_by_role("button", name="Choose", exact=True).click()
@@ -167,7 +167,7 @@ def test_a_restarted_kernel_is_told_and_the_view_opened_again(opened: Page) -> N
     kernel = opened.page.evaluate(NOTEBOOK)
     _open(opened, kernel={"own": False, "id": kernel})
     opened.page.evaluate("() => window.fwNotebook.sessionContext.session.kernel.restart().then(() => null)")
-    opened.page.get_by_role("alert").get_by_text("The kernel died or was restarted").wait_for(timeout=30_000)
+    opened.page.get_by_role("alert").get_by_text("The kernel died or was restarted").wait_for()
     opened.page.get_by_role("button", name="Open again").click()
     _view(opened)
     assert opened.page.get_by_role("alert").count() == 0
@@ -178,7 +178,7 @@ def test_a_dead_kernel_is_told_and_another_takes_over(opened: Page) -> None:
     kernel = opened.page.evaluate(CURRENT)["kernel"]["id"]
     (process,) = [each for each in psutil.process_iter(["cmdline"]) if any(kernel in word for word in each.info["cmdline"] or [])]
     os.kill(process.pid, signal.SIGKILL)
-    opened.page.get_by_role("alert").get_by_text("The kernel died").wait_for(timeout=30_000)
+    opened.page.get_by_role("alert").get_by_text("The kernel died").wait_for()
     opened.page.get_by_role("button", name="Start a new kernel").click()
     _view(opened)
     assert opened.page.evaluate(CURRENT)["kernel"]["id"] != kernel
@@ -192,7 +192,7 @@ def test_a_kernel_without_the_package_is_told(opened: Page) -> None:
     )
     asked = {"path": "toys/toystore.mitm", "kernel": {"own": False, "id": kernel}}
     opened.page.evaluate("args => window.jupyterapp.commands.execute('filter-workbench:open', args).then(() => null)", asked)
-    opened.page.get_by_role("alert").get_by_text("does not have the Filter Workbench").wait_for(timeout=30_000)
+    opened.page.get_by_role("alert").get_by_text("does not have the Filter Workbench").wait_for()
     _clean(opened)
 
 
@@ -222,7 +222,7 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
             f"capture = wb.open_capture({str(opened.lab.root / 'toys/toystore.mitm')!r})",
             f"chain = wb.Chain({str(opened.lab.root / 'toys/add_header.wasm')!r})",
             "@chain.intercept('proxy_replace_header_map_value')",
-            "def slow(call): time.sleep(0.2)",
+            "def slow(call): time.sleep(1)",
             "shown = wb.Workbench(capture, chain)",
             "shown",
         ]
@@ -236,9 +236,9 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
         code,
     )
     bar = opened.page.locator(".filter-workbench-status")
-    bar.get_by_text("Replaying toystore.mitm").wait_for(timeout=60_000)
+    bar.get_by_text("Replaying toystore.mitm").wait_for()
     bar.get_by_role("button", name="Cancel").click()
-    bar.get_by_text("Cancelled").wait_for(timeout=30_000)
+    bar.get_by_text("Cancelled").wait_for()
     _clean(opened)
 
 

@@ -53,7 +53,7 @@ def story(lab: Lab, chromium: Any, notebook: str) -> Iterator[tuple[Page, Any]]:
     page = Page(context.new_page(), lab)
     page.run(lab.notebook(notebook, STORY))
     view = page.page.get_by_role("region", name="Filter Workbench").first
-    view.locator("[data-exchange]").first.wait_for(timeout=60_000)
+    view.locator("[data-exchange]").first.wait_for()
     yield page, view
     page.stop_kernel()
     context.close()
@@ -285,7 +285,7 @@ view""",
     )
     page.run(name)
     scope = page.page.get_by_role("region", name="Microscope").first
-    scope.locator("[data-step]").first.wait_for(timeout=60_000)
+    scope.locator("[data-step]").first.wait_for()
     hidden = "view => /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\ufeff\\u00ad\\u0007\\u001b\\u{e0000}-\\u{e007f}]/u.test(view.textContent)"
     # some of them alone in a cell; test_every_pane.py walks through them all
     for number in range(0, len(HOSTILE), 8):

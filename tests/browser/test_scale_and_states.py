@@ -38,7 +38,7 @@ def test_a_million_rows_scroll_from_end_to_end(lab: Lab, page: Page) -> None:
     """A browser gives up on elements that tall, so the position is scaled; and only what is in sight is in the document."""
     page.run(lab.notebook("many.ipynb", MANY))
     grid = page.page.get_by_role("grid", name="Exchanges")
-    grid.get_by_text("/row/0", exact=True).wait_for(timeout=60_000)
+    grid.get_by_text("/row/0", exact=True).wait_for()
     assert grid.get_attribute("aria-rowcount") == "1000001"
     for key, row in (("End", 999_999), ("ArrowUp", 999_998), ("Home", 0), ("ArrowDown", 1)):
         grid.focus()
@@ -107,7 +107,7 @@ def test_nothing_to_show_says_what_to_do(lab: Lab, page: Page, code: str, words:
     write_hostile_capture(lab.root / "hostile.mitm")
     page.run(lab.notebook("nothing.ipynb", f"import workbench as wb\n{code}"))
     view: Any = page.page.get_by_role("region", name="Filter Workbench")
-    view.get_by_text(words).wait_for(timeout=60_000)
+    view.get_by_text(words).wait_for()
     button = view.get_by_role("button", name="Replay")
     assert (button.get_attribute("aria-disabled") == "true") == ("Chain" not in code)
     assert page.errors == []

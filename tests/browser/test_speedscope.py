@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=2)]
 
 VERSION = "1.25.0"
 
@@ -18,7 +18,7 @@ VERSION = "1.25.0"
 @pytest.fixture
 def speedscope(need: Callable[..., str], tmp_path: Path) -> Path:
     npm = need("npm")
-    done = subprocess.run([npm, "install", f"speedscope@{VERSION}"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([npm, "install", f"speedscope@{VERSION}"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
     page = tmp_path / "node_modules" / "speedscope" / "dist" / "release" / "index.html"
     if not page.exists():
         reason = f"npm does not bring speedscope: {done.stderr[-200:]}"
@@ -39,9 +39,9 @@ def test_speedscope_opens_the_profile(speedscope: Path, chromium: Any, repo: Pat
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(speedscope.as_uri())
     page.locator("input[type=file]").first.set_input_files(profile)
-    page.get_by_text("Sum of traffic").first.wait_for(timeout=20_000)
+    page.get_by_text("Sum of traffic").first.wait_for()
     page.keyboard.press("3")  # the table of frames
-    page.get_by_text("get_header_map_value").first.wait_for(timeout=10_000)
+    page.get_by_text("get_header_map_value").first.wait_for()
     page.get_by_text("on_request_headers").first.wait_for()
     page.screenshot(path=tmp_path / "sandwich.png")
     page.keyboard.press("2")

@@ -141,7 +141,7 @@ file.write_bytes(wasm(configure=[*metrics, *queues], request_headers=[*writes, R
 wb.Chain(wb.Filter(file, name=str(texts[1], "ascii"))).replay(wb.open_capture("hostile.mitm")).tracks()"""
     page.run(lab.notebook("hostile_tracks.ipynb", code))
     tracks = page.page.get_by_role("region", name="State over time").first
-    tracks.get_by_role("listitem").first.wait_for(timeout=60_000)
+    tracks.get_by_role("listitem").first.wait_for()
     hidden = "view => /[\\u202a-\\u202e\\u2066-\\u2069\\u200b\\ufeff\\u00ad\\u0007\\u001b\\u{e0000}-\\u{e007f}]/u.test(view.textContent)"
     assert not tracks.evaluate(hidden)
     row = tracks.get_by_role("listitem").first

@@ -31,7 +31,7 @@ def timing(lab: Lab, page: Page, repo: Path) -> Any:
             (here / folder).symlink_to(repo / folder)
     page.run(lab.notebook("timing/timing.ipynb", CODE))
     view = page.page.get_by_role("region", name="Timing of a replay")
-    view.get_by_role("treegrid", name="Time per callback").get_by_text("on_request_headers").first.wait_for(timeout=30_000)
+    view.get_by_role("treegrid", name="Time per callback").get_by_text("on_request_headers").first.wait_for()
     view.get_by_role("slider", name="Exchanges over the capture").wait_for()
     # all of it on one picture
     view.evaluate("view => { view.style.maxHeight = 'none'; view.style.height = view.firstChild.scrollHeight + 800 + 'px'; }")

@@ -39,7 +39,7 @@ def test_differences_their_causes_and_the_exchange(lab: Lab, page: Page, repo: P
     code = CODE.replace("{filters}", str(repo / "sample_filters")).replace("{captures}", str(repo / "captures"))
     page.run(lab.notebook("verification.ipynb", code))
     view = page.page.get_by_role("region", name="Beside Envoy").first
-    view.wait_for(timeout=60_000)
+    view.wait_for()
     rows = view.get_by_role("table", name="Differences from Envoy").get_by_role("row")
     rows.nth(1).wait_for()
     first = rows.nth(1).inner_text()

@@ -36,10 +36,10 @@ from workbench.errors import EnvoyError
 __all__ = ["CaseRunner"]
 
 T = TypeVar("T")
-_PATIENCE_S = 20.0
-_LEFT_OPEN_S = 0.5
+_PATIENCE_S = 60.0
+_LEFT_OPEN_S = 1.5
 """How long a client stays whose exchange never ends."""
-_PACE_S = 0.02
+_PACE_S = 0.05
 """Between two messages of a connection."""
 _RAW = "raw"
 """The cluster of an upstream that speaks no HTTP of its own."""

@@ -88,7 +88,7 @@ def test_replay_reads_the_module_again(capture: Capture, sample_filter: Callable
     before = workbench.revision
     workbench.start()
     assert workbench.wait(60).count("changed") > 0
-    assert workbench.revision == before + 1
+    assert workbench.revision > before
 
 
 def test_cancel_keeps_what_was_done(sample_capture: Path, sample_filter: Callable[[str], Path], ask: Callable[[Any], Any]) -> None:

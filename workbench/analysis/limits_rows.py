@@ -26,6 +26,7 @@ class LimitRows:
         self.rows: list[tuple[int, ...]] = []
 
     def place(self, limit: Limit) -> int:
+        """The number of a limit, which is a new one where it has none yet."""
         return self.limits.setdefault(limit, len(self.limits))
 
     def add(self, row: int, exchange: int, time: int, filter_: int, limit: int, over: bool, quota: Quota, hits: int, source: int) -> None:
@@ -38,6 +39,7 @@ class LimitRows:
         self.rows.append((row, exchange, time, filter_, limit, verdict, maximum, counter, left, hits, quota.window_s, start, end, source))
 
     def close(self) -> Limits:
+        """The rows as columns, in the order of the trace."""
         if self.rows:
             self.parts.append(np.array(self.rows, np.int64))
         table = np.concatenate(self.parts) if self.parts else np.empty((0, len(_COLUMNS)), np.int64)
@@ -67,6 +69,7 @@ def calls(
 def fields_of(
     first: int, rows: Records, blob: memoryview, at: Ints, places: list[int], count: int
 ) -> Iterator[tuple[int, int, int, list[bytes]]]:
+    """Row, exchange, filter and the fields at `places` of each row at `at` of a block; each row's blob has `count` fields."""
     found = field_spans(np.frombuffer(blob, np.uint8), rows, at, count)
     pairs = [(found[place][0].tolist(), (found[place][0] + found[place][1]).tolist()) for place in places]
     cells = zip(*([bytes(blob[start:end]) for start, end in zip(*pair, strict=True)] for pair in pairs), strict=True)

@@ -54,16 +54,22 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """Holds where `inner` does not."""
+
     inner: Node
 
 
 @dataclass(frozen=True, slots=True)
 class All:
+    """Holds where each of `parts` does."""
+
     parts: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
+    """Holds where any of `parts` does."""
+
     parts: tuple[Node, ...]
 
 

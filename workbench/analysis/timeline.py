@@ -182,7 +182,7 @@ def _event_text(row: Row) -> str:
         case Event.REQUEST:
             return f"request arrives, body {words.size(row.a)}"
         case Event.RESPONSE:
-            return f"{'the proxy answers' if row.c else 'upstream answers'} {row.result}, body {words.size(row.a)}"
+            return f"upstream answers {row.result}, body {words.size(row.a)}"
         case Event.MAP:
             return f"{words.enumerated(words.MAPS, row.a)} changed"
         case Event.BODY:

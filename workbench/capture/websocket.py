@@ -20,6 +20,8 @@ _FINAL, _MASKED = 0x80, 0x80
 
 
 class Opcode(IntEnum):
+    """What a frame holds (RFC 6455, 5.2)."""
+
     TEXT = 1
     BINARY = 2
     CLOSE = 8

@@ -21,8 +21,10 @@ _POLICIES = ("closed", "open", "reload", "restart")
 
 
 class Parser(argparse.ArgumentParser):
+    """Tells of a wrong command line as of any other input that cannot be used: ConfigError, one line."""
+
     def error(self, message: str) -> NoReturn:
-        """One line, as for any other input that cannot be used."""
+        """Raise it."""
         raise ConfigError(message, remedy=f"See `{self.prog} --help`")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

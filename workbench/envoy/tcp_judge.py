@@ -176,6 +176,7 @@ class RawUpstream:
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
+        """Open until the end of `with`."""
         await self.open()
         try:
             yield
@@ -183,6 +184,7 @@ class RawUpstream:
             self.close()
 
     async def open(self) -> None:
+        """Accept connections, on the port that it had before."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -192,6 +194,7 @@ class RawUpstream:
             self._server.close()
 
     def expect(self) -> End:
+        """The end that the next connection becomes."""
         self._expected = End()
         return self._expected
 

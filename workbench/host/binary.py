@@ -174,18 +174,22 @@ class Reader:
         self.data, self.at, self.end, self.where = data, at, end, where
 
     def broken(self, what: str) -> FilterLoadError:
+        """An error at this byte."""
         return FilterLoadError(f"broken module at byte {self.at}: {what}", where=self.where, remedy="Build or copy it again")
 
     def byte(self) -> int:
+        """The next byte."""
         if self.at >= self.end:
             raise self.broken("the section ends too early")
         self.at += 1
         return self.data[self.at - 1]
 
     def u32(self) -> int:
+        """An unsigned LEB128 number of at most 32 bits."""
         return self._leb(32)
 
     def u64(self) -> int:
+        """The same of at most 64 bits."""
         return self._leb(64)
 
     def _leb(self, bits: int) -> int:
@@ -209,6 +213,7 @@ class Reader:
         return count
 
     def name(self) -> str:
+        """A name: its size and UTF-8."""
         size = self.u32()
         if size > self.end - self.at:
             raise self.broken("a name runs past its section")
@@ -220,6 +225,7 @@ class Reader:
             raise self.broken("a name is not UTF-8") from None
 
     def value_type(self) -> str:
+        """A value type in words; all references are `ref`."""
         code = self.byte()
         if code in (0x63, 0x64):
             self._leb(33)
@@ -229,6 +235,7 @@ class Reader:
         return _VALUES[code]
 
     def limits(self) -> Memory:
+        """The limits of a memory or table."""
         flags = self.byte()
         if flags > 0x0F:
             raise self.broken(f"unknown limits 0x{flags:02x}")

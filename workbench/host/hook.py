@@ -157,6 +157,7 @@ class Act:
     outcome: Outcome | None = None
 
     def proceed(self) -> Result:
+        """Let the call through, to the hooks that came before and to the host, once; RuntimeError for a second time."""
         if self.outcome is not None:
             raise RuntimeError(f"{self.call.function.name} was let through already")
         self.outcome = self.asker.inside(self.others, self.call)

@@ -50,7 +50,8 @@ class FilterModule:
     def load(cls, path: str | os.PathLike[str], interface: HostInterface, memory_limit: int = DEFAULT_MEMORY_LIMIT) -> FilterModule:
         """Read and check the file at `path`; `memory_limit` in bytes, whole pages of 64 KiB.
 
-        Raises `FilterLoadError` naming every unknown import, every wrong type and whatever is missing, all at once.
+        Raises `FilterLoadError` naming every unknown import, every wrong type and whatever is missing, all at once, and `ConfigError` for
+        a limit that no memory can have.
         """
         where = os.fspath(path)
         if not PAGE <= memory_limit <= 1 << 32 or memory_limit % PAGE:

@@ -42,7 +42,7 @@ class Recorded:
         return True
 
     def begin(self, capture: Exchanges | None) -> _Replaying:
-        """A service for a replay of `capture`."""
+        """A service for a replay of `capture`; ConfigError where there is none to answer from."""
         source = self.capture if self.capture is not None else capture
         if source is None:
             raise ConfigError("a cluster is to be answered by the capture, and there is none")

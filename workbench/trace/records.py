@@ -65,6 +65,8 @@ assert RECORD.itemsize == 64
 
 
 class Kind(IntEnum):
+    """`kind` of a row."""
+
     CALLBACK = 1
     HOSTCALL = 2
     EVENT = 3
@@ -146,6 +148,8 @@ class Event(IntEnum):
 
 
 class FailureKind(IntEnum):
+    """In which way a filter failed; EARLIER: it suffers from an earlier failure of its VM."""
+
     TRAP = 1
     TIMEOUT = 2
     MEMORY = 3
@@ -166,6 +170,8 @@ class Policy(IntEnum):
 
 
 class Effect(IntEnum):
+    """What a filter's failure did to the exchange."""
+
     FAILED = 1
     """The exchange was answered with 503 or reset."""
     PASSED = 2
@@ -173,6 +179,8 @@ class Effect(IntEnum):
 
 
 class ResponseSource(IntEnum):
+    """Who made a local response: a filter, the host for one that failed, or the proxy for want of a captured one."""
+
     FILTER = 0
     FAILURE = 1
     PROXY = 2
@@ -187,6 +195,8 @@ class CalloutKind(IntEnum):
 
 
 class CalloutEnd(IntEnum):
+    """How a callout ended."""
+
     ANSWERED = 0
     TIMEOUT = 1
     FAILED = 2

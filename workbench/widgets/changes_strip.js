@@ -36,7 +36,9 @@ export const changesStrip = (ask, { onpick, onsearch }) => {
     );
     // which run they differ from is what was asked last
     const show = () => ask("changes", { with: other }).then((answer) => answer.error || onsearch("~differs any"));
+    const focused = head.firstChild?.contains(head.getRootNode().activeElement);
     fill(head, toggle, same ? null : h("button.btn.quiet", { type: "button", title: "Query ~differs any", onclick: show }, icon("search", 14), h("span.wide", "Show in the table")), h("button.icon-btn", { type: "button", "aria-label": "Hide the changes", title: "Hide", onclick: () => (root.hidden = true) }, icon("close", 14)));
+    if (focused) toggle.focus();
     list.hidden = parts.hidden = !open || same;
     root.hidden = false;
   };
@@ -57,7 +59,7 @@ export const changesStrip = (ask, { onpick, onsearch }) => {
     summed = { ...asked, count: data.count, both: data.both, why: data.why.join("; ") };
     fill(parts,
       h("span.muted", { "aria-hidden": "true" }, "Show in the table"),
-      ...data.words.map(([word, n, help]) => h("button.part", { type: "button", title: `${help}: ~differs ${word}`, onclick: () => onsearch(`~differs ${word}`) }, h("span", word === "any" ? "all" : word.replace("_", " ")), h("span.n", int(n)))),
+      ...data.words.map(([word, n, help]) => h("button.differs", { type: "button", title: `${help}: ~differs ${word}`, onclick: () => onsearch(`~differs ${word}`) }, h("span", word === "any" ? "all" : word.replace("_", " ")), h("span.n", int(n)))),
     );
     const rest = data.count - data.rows.length;
     fill(list,

@@ -11,7 +11,7 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 3e4,
 const NAMES = ["allowed", "limited", "shadow", "denied", "error let through", "error refused"];
 
 /** Draws into `el` when first shown; gives {shown, show, reload}. `select(index)` makes a selection, `open(index)` shows the exchange. */
-export const decisionTimeline = (model, el, signal, { select, open }) => {
+const decisionTimeline = (model, el, signal, { select, open }) => {
   const ask = channel(model, signal, (words) => blank(h("span", words)));
   const view = { query: "", sort: "", first: 0, from: 0, to: 0, lane: null };
   let facts = null;

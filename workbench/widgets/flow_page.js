@@ -1,5 +1,5 @@
 // A page of rows from its two buffers: columns one behind the other, then the texts as offsets and UTF-8 (LAYOUT in rows.py).
-export const OUTCOME_NAMES = ["passed", "changed", "local", "denied", "limited", "error"];
+const OUTCOME_NAMES = ["passed", "changed", "local", "denied", "limited", "error"];
 const FLOATS = ["time", "filter_ns", "host_ns"];
 const INTS = ["index", "up", "down", "outcome", "hostcalls", "callbacks", "logs", "path_cut", "del", "add", "chg", "more"];
 const TEXTS = ["method", "host", "path", "reason", "name0", "name1", "name2"];

@@ -67,7 +67,7 @@ const figure = (track, head, width) => {
 };
 
 /** Draws into `el`; gives {show, shown, reload}. `onselect(index)` for a click on an event, `onopen(row)` to look at its call. */
-export const stateTracks = (model, el, signal, { onselect = () => {}, onopen = null } = {}) => {
+const stateTracks = (model, el, signal, { onselect = () => {}, onopen = null } = {}) => {
   const ask = channel(model, signal, (words) => body.replaceChildren(h("div.void", h("span", words))));
   const field = h("input", { type: "search", role: "searchbox", placeholder: "Find a track", "aria-label": "Find a track", spellcheck: "false", autocomplete: "off" });
   const tally = h("span.muted", { role: "status" });

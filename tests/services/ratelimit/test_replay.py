@@ -103,7 +103,7 @@ def test_sources_are_sources() -> None:
 
 @pytest.mark.slow
 def test_a_hundred_thousand_requests(tmp_path: Path) -> None:
-    """What a callout to Limitador costs beside one that a function answers: under 60 µs of this process's own time."""
+    """A callout to Limitador, decision and all, costs less than as much again as one that a function answers; a fifth is usual."""
     many = Made(request(at_ms=t) for t in range(100_000))
     path = _asks(tmp_path)
     answer = RateLimitResponse(overall_code=1).SerializeToString()
@@ -117,4 +117,4 @@ def test_a_hundred_thousand_requests(tmp_path: Path) -> None:
         replay = Chain(path, clusters={"rls": source}).replay(many)  # type: ignore[arg-type, dict-item]
         seconds.append(time.process_time() - began)
         assert len(replay) == 100_000
-    assert (seconds[1] - seconds[0]) / 100_000 < 60e-6, f"{seconds} s"
+    assert seconds[1] < 2 * seconds[0], f"{seconds} s"

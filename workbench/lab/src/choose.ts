@@ -19,6 +19,9 @@ const element = <Tag extends keyof HTMLElementTagNameMap>(
   return node;
 };
 
+/** Lab labels the buttons of its dialogs in English by itself. */
+export const closing = ({ trans }: Surroundings): Dialog.IButton => Dialog.okButton({ label: trans.__("Close") });
+
 /** Ask for some of the server's files; they are given in the order in which they were chosen. */
 const choose = async (
   around: Surroundings,
@@ -82,7 +85,7 @@ export const chooseCaptures = ({ trans, ...rest }: Surroundings): Promise<string
   choose(
     { trans, ...rest },
     trans.__("Replay which capture?"),
-    trans.__("There is no capture in the folders here: .mitm, .flow, .flows."),
+    trans.__("There is no capture in the folders here: .mitm, .flow, .flows, .har."),
     false,
     isCapture,
   );

@@ -60,7 +60,7 @@ export const commands: JupyterFrontEndPlugin<void> = {
       caption: trans.__("Record traffic with mitmdump in a terminal"),
       icon: recordIcon,
       describedBy: { args: NONE },
-      execute: async () => (await actions()).record(around, folder()),
+      execute: async () => (await import("./record")).record(around, folder()),
     });
     commands.addCommand(Command.newFilter, {
       label: trans.__("New filter from template…"),

@@ -29,3 +29,9 @@ export const find = async (contents: Folders, from: string, fits: (path: string)
   }
   return [...found];
 };
+
+/** What a folder holds, by name. Asking for a file that is not there would be an error in the browser's console. */
+export const namesIn = async (contents: Folders, folder: string): Promise<Set<string>> => {
+  const model = await contents.get(folder, { type: "directory", content: true });
+  return new Set((model.content as Contents.IModel[]).map((each) => each.name));
+};

@@ -50,10 +50,9 @@ export class KernelLink implements IDisposable {
     await services.kernelspecs.ready;
     const spec = choice.spec ?? pythonSpecs(services)[0]?.name;
     if (!spec) throw new Error(trans.__("no Python kernel is installed"));
-    // Two views of one file have a kernel each, and the server knows a session by its path.
     const session = await services.sessions.startNew(
       {
-        path: `${path}-${UUID.uuid4().slice(0, 8)}`,
+        path: ownPath(path, UUID.uuid4().slice(0, 8)),
         name: path.split("/").pop() ?? path,
         type: TYPE,
         kernel: { name: spec },
@@ -106,6 +105,15 @@ export class KernelLink implements IDisposable {
 }
 
 const TYPE = "filter-workbench";
+
+/**
+ * A path that is of one view only, and still leads to the file: two views of a file have a kernel each, the server knows a session by
+ * its path, and Lab's list of running kernels opens that path.
+ */
+const ownPath = (path: string, id: string): string => {
+  const at = path.lastIndexOf("/") + 1;
+  return `${path.slice(0, at)}.${id}/../${path.slice(at)}`;
+};
 
 /** The kinds of Python kernels, the default one first. */
 export const pythonSpecs = (services: ServiceManager.IManager): { name: string; title: string }[] => {

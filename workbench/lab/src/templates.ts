@@ -56,6 +56,22 @@ The filter is \`target/wasm32-wasip1/release/NAME.wasm\`. Double-click it to loo
   },
 };
 
+const BUILD = `from pathlib import Path
+
+import wasmtime
+import workbench as wb
+
+Path("NAME.wasm").write_bytes(wasmtime.wat2wasm(Path("NAME.wat").read_text()))
+wb.Filter("NAME.wasm").inspect()`;
+
+const notebook = (source: string): string =>
+  JSON.stringify({
+    cells: [{ cell_type: "code", execution_count: null, id: "build", metadata: {}, outputs: [], source }],
+    metadata: { kernelspec: { display_name: "Python 3", language: "python", name: "python3" } },
+    nbformat: 4,
+    nbformat_minor: 5,
+  });
+
 const WAT: Template = {
   title: (trans) => trans.__("WebAssembly text, built without a toolchain"),
   files: {
@@ -83,15 +99,12 @@ const WAT: Template = {
     (drop (call $add (i32.const 0) (i32.const 16) (i32.const 8) (i32.const 32) (i32.const LENGTH)))
     (i32.const 0)))
 `,
+    "build.ipynb": notebook(BUILD),
     "README.md": `# NAME
 
 A Proxy-Wasm filter in WebAssembly text: it adds the header \`x-filter\` to each request.
 
-Build it in this folder, in a notebook or console:
-
-    from pathlib import Path
-    import wasmtime
-    Path("NAME.wasm").write_bytes(wasmtime.wat2wasm(Path("NAME.wat").read_text()))
+Run \`build.ipynb\`: it makes \`NAME.wasm\` of \`NAME.wat\` and shows what is in it. Run it again when you have changed the text.
 
 Then double-click \`NAME.wasm\` to look into it, and press "Try on a capture…".
 `,

@@ -28,6 +28,7 @@ _OLD = re.compile(rf"\s*(?:({_NAME})\s*(==|!=)\s*({_TEXT})|({_TEXT})\s*(==|!=)\s
 _OLD_VARIABLE = re.compile(rf"\s*({_NAME})\s*")
 _NEW_NAMES = ("descriptors", "limit.name", "limit.id", "true", "false", "null")
 _ENTRY = re.compile(r"""descriptors\[0\](?:\.([A-Za-z_]\w*)|\[\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\])""")
+_MOST_SHOWN = 400
 _PLACE = re.compile(r"<input>:\d+:(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
 
@@ -119,7 +120,7 @@ def _compile(text: str, bound: tuple[str, ...]) -> tuple[Any, bool]:
     except RuntimeError as error:
         found = _PLACE.search(str(error))
         problem = f"{found[2]} (column {found[1]})" if found else str(error).splitlines()[0]
-        raise ConfigError(f"{text!r} is no CEL: {problem}") from None
+        raise ConfigError(f"{text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + '…'!r} is no CEL: {problem}") from None
     if loops(text):
         return compiled, True
     try:

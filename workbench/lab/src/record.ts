@@ -1,0 +1,147 @@
+// Recording into a folder: mitmdump in a terminal, where it is seen and stopped.
+import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import type { ServiceManager, Terminal } from "@jupyterlab/services";
+import { Widget } from "@lumino/widgets";
+import { closing } from "./choose";
+import type { Surroundings } from "./factory";
+import { namesIn } from "./find";
+import { pythonSpecs } from "./kernel";
+import { type Wanted, commandOf, wrong } from "./mitmdump";
+import { visible } from "./text";
+import "../style/choose.css";
+
+/** Ask what to record, and begin. */
+export const record = async (around: Surroundings, folder: string): Promise<void> => {
+  const { trans, services, commands } = around;
+  if (!commands.hasCommand("terminal:create-new")) {
+    return showErrorMessage(
+      trans.__("Nothing was recorded"),
+      trans.__(
+        "This server has no terminals. Run this where they are: %1",
+        "mitmdump --listen-host 127.0.0.1 -w recorded.mitm",
+      ),
+      [closing(around)],
+    );
+  }
+  const tool = findTool(services);
+  const form = new RecordForm(around, freeName(await namesIn(services.contents, folder)));
+  const asked = await showDialog({
+    title: trans.__("Record to %1", visible(folder) || "/"),
+    body: form,
+    focusNodeSelector: "input",
+    buttons: [Dialog.cancelButton({ label: trans.__("Cancel") }), Dialog.okButton({ label: trans.__("Record") })],
+  });
+  const wanted = asked.button.accept ? asked.value : null;
+  if (!wanted) return;
+  const said: Record<string, string> = {
+    name: trans.__("Letters, digits, dots and dashes make a name."),
+    port: trans.__("A port is a number from 1 to 65535."),
+    upstream: trans.__("An upstream is written like http://127.0.0.1:9000."),
+  };
+  const taken = (await namesIn(services.contents, folder)).has(wanted.name);
+  const why = said[wrong(wanted) ?? ""] ?? (taken ? trans.__("%1 is there already.", wanted.name) : null);
+  if (why) return showErrorMessage(trans.__("Nothing was recorded"), why, [closing(around)]);
+  const found = await tool;
+  if (found === "") {
+    return showErrorMessage(
+      trans.__("Nothing was recorded"),
+      trans.__("mitmdump is not installed beside the kernels' Python: pip install mitmproxy"),
+      [closing(around)],
+    );
+  }
+  const terminal = (await commands.execute("terminal:create-new", { cwd: folder })) as {
+    content: { session: Terminal.ITerminalConnection };
+  };
+  const { session } = terminal.content;
+  await prompt(session);
+  session.send({ type: "stdin", content: [`${commandOf(wanted, found ?? "mitmdump")}\r`] });
+};
+
+const PATIENCE_MS = 3000;
+
+/** Wait until the shell says something: what is typed before its prompt would be seen twice. */
+const prompt = (session: Terminal.ITerminalConnection): Promise<void> =>
+  new Promise((done) => {
+    const heard = () => {
+      clearTimeout(late);
+      session.messageReceived.disconnect(heard);
+      done();
+    };
+    const late = setTimeout(heard, PATIENCE_MS);
+    session.messageReceived.connect(heard);
+  });
+
+class RecordForm extends Widget implements Dialog.IBodyWidget<Wanted> {
+  constructor({ trans }: Surroundings, name: string) {
+    super();
+    this.addClass("filter-workbench-form");
+    this.name = this.field(trans.__("File"), name);
+    this.port = this.field(trans.__("Port on 127.0.0.1"), "8080");
+    this.upstream = this.field(trans.__("Upstream"), "", trans.__("none: a proxy for any"));
+    const note = document.createElement("p");
+    note.className = "filter-workbench-form-note";
+    note.textContent = trans.__(
+      "Send requests to the port: with an upstream as if it were that service, else with the port set as proxy. Ctrl-C in the terminal ends the recording.",
+    );
+    this.node.append(note);
+  }
+
+  getValue(): Wanted {
+    return { name: this.name.value.trim(), port: this.port.value.trim(), upstream: this.upstream.value.trim() };
+  }
+
+  private field(label: string, value: string, hint = ""): HTMLInputElement {
+    const row = document.createElement("label");
+    const words = document.createElement("span");
+    words.textContent = label;
+    const input = document.createElement("input");
+    input.className = "jp-mod-styled";
+    input.value = value;
+    input.placeholder = hint;
+    input.spellcheck = false;
+    row.append(words, input);
+    this.node.append(row);
+    return input;
+  }
+  private readonly name: HTMLInputElement;
+  private readonly port: HTMLInputElement;
+  private readonly upstream: HTMLInputElement;
+}
+
+/** recorded.mitm, or the first recorded-2.mitm, -3 … that is not there. */
+const freeName = (taken: Set<string>): string => {
+  let name = "recorded.mitm";
+  for (let number = 2; taken.has(name); number++) name = `recorded-${number}.mitm`;
+  return name;
+};
+
+const WHERE = `(lambda o, s, y: s.which("mitmdump", path=o.path.dirname(y.executable)) or s.which("mitmdump") or "")(*map(__import__, ("os", "shutil", "sys")))`;
+
+/** Where mitmdump is: a terminal's shell often does not look where the kernels' Python is. Empty for nowhere, null where no kernel tells. */
+const findTool = async (services: ServiceManager.IManager): Promise<string | null> => {
+  try {
+    await services.kernelspecs.ready;
+    const spec = pythonSpecs(services)[0]?.name;
+    if (!spec) return null;
+    const kernel = await services.kernels.startNew({ name: spec });
+    try {
+      const future = kernel.requestExecute({
+        code: "",
+        silent: true,
+        store_history: false,
+        user_expressions: { tool: `__import__("json").dumps(${WHERE})` },
+      });
+      const content = (await future.done).content as {
+        user_expressions?: { tool?: { data?: Record<string, string> } };
+      };
+      // what is shown is Python's way to write a JSON text that holds no quotes of its own kind
+      const shown = content.user_expressions?.tool?.data?.["text/plain"] ?? "";
+      return JSON.parse(shown.slice(1, -1).replaceAll("\\\\", "\\")) as string;
+    } finally {
+      await kernel.shutdown().catch(() => undefined);
+      kernel.dispose();
+    }
+  } catch {
+    return null;
+  }
+};
