@@ -55,6 +55,8 @@ def _settings(schema: Mapping[str, Any]) -> Iterator[Entry]:
         yield "settings", label
     for each in schema["properties"].values():
         yield from (("settings", each[name]) for name in ("title", "description"))
+        if item := each.get("items", {}).get("title"):
+            yield "settings", item
 
 
 def _entry(context: str, text: str, where: list[str]) -> str:

@@ -30,8 +30,8 @@ const decisionTimeline = (model, el, signal, { select, open }) => {
   const on = h("button.icon-btn", { type: "button", "aria-label": "Lanes after", onclick: () => turn(1) }, icon("right"));
   const whole = h("button.btn", { type: "button", hidden: true, onclick: () => look(0, facts.span_ms) }, "Whole capture");
   const bar = h("div.dl-bar", h("label.dl-box", icon("search", 14), query), sort, h("span.grow"), legend, whole, h("span.dl-pages", place, back, on));
-  const strip = h("div.dl-strip.chart", { tabindex: 0, role: "group", "aria-label": "Part of the capture that is shown. Left and right move it, plus and minus change it, 0 shows all" });
-  const overview = h("div.dl-overview", h("div.dl-head", h("div.strong.cut", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
+  const strip = h("div.dl-strip", { tabindex: 0, role: "group", "aria-label": "Part of the capture that is shown. Left and right move it, plus and minus change it, 0 shows all" });
+  const overview = h("div.dl-overview.chart", h("div.dl-head", h("div.strong.cut", "Whole capture"), h("div.muted.cut.dl-length")), h("div"), strip);
   const list = h("div.dl-lanes.chart", { role: "presentation" });
   const axis = h("div.dl-axis.chart", { "aria-hidden": "true" });
   const bubble = h("div.dl-bubble", { hidden: true, role: "presentation" });
