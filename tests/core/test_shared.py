@@ -183,6 +183,16 @@ def test_ticks_do_not_fill_the_years_of_a_capture(play: Play) -> None:
     assert len(played.of("proxy_on_tick")) < 110_000 and "left out" in played.notes()[0]
 
 
+@pytest.mark.parametrize("paused", [False, True], ids=["flowing", "held"])
+def test_ticks_do_not_fill_the_years_an_answer_takes(play: Play, paused: bool) -> None:
+    """A captured time may be damaged. What a filter holds ends with Envoy's idle timeout, 300 s."""
+    script = {"configure": [call("tick", 100)], "request_headers": [Ret(1 if paused else 0)]}
+    played = play([script], [(request(), response(after_ms=10 * 365 * 86_400_000))])
+    assert played.status(0) == (504 if paused else 200)
+    ticks = len(played.of("proxy_on_tick"))
+    assert ticks < 3_010 if paused else 100_000 < ticks < 100_010 and "left out" in played.notes()[0]
+
+
 def test_context_ids_in_one_vm(play: Play) -> None:
     """Roots first, then streams as they come; parents are the roots."""
     same = {"vm_id": "v"}
