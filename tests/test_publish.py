@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.core.traffic import exchanges, request, response
-from workbench.envoy import find_envoy
 from workbench.envoy.client import fetch
 from workbench.envoy.config import PLAIN, Cluster, FilterSpec, bootstrap
 from workbench.envoy.process import EnvoyProcess
 from workbench.envoy.upstream import Upstream
-from workbench.errors import ConfigError, EnvoyError, FilterLoadError
+from workbench.errors import ConfigError, FilterLoadError
 from workbench.publish import serve_filter
 
 ADD_HEADER = Path(__file__).resolve().parents[1] / "sample_filters/add_header/add_header.wasm"
@@ -43,10 +42,31 @@ def test_a_module_and_its_hash(tmp_path: Path) -> None:
         assert served.sha256 == digest and headers["ETag"] == f'"{digest}"' and digest in repr(served)
         assert got(f"{served.url}.sha256")[2] == f"{digest}  my filter.wasm\n".encode()
         assert got(served.url, **{"If-None-Match": headers["ETag"]})[0] == 304
-        path.write_bytes(b"\0asm new build")
-        assert got(served.url)[2] == b"\0asm new build" and served.sha256 == sha256(b"\0asm new build").hexdigest()
+        path.write_bytes(b"\0asm\1\0\0\0new build")
+        assert got(served.url)[2] == b"\0asm\1\0\0\0new build" and served.sha256 == sha256(b"\0asm\1\0\0\0new build").hexdigest()
+        path.write_bytes(b"a secret")
+        assert got(served.url)[0] == got(f"{served.url}.sha256")[0] == 404
         path.unlink()
         assert got(served.url)[0] == 404
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"odd\xff\n.wasm")
+    path.write_bytes(ADD_HEADER.read_bytes())
+    with serve_filter(path) as served:
+        assert served.url.endswith("/odd%FF%0A.wasm")
+        assert got(served.url)[2] == path.read_bytes()
+        assert got(f"{served.url}.sha256")[2].endswith(b"  odd\xff\n.wasm\n")
+        assert got(f"{served.address}/other")[2] == b"Served are: odd%FF%0A.wasm\n"
+
+
+def test_a_file_that_grows_beyond_a_module(tmp_path: Path) -> None:
+    path = tmp_path / "f.wasm"
+    path.write_bytes(ADD_HEADER.read_bytes())
+    with serve_filter(path) as served:
+        os.truncate(path, 1 << 40)
+        status, _, body = got(served.url)
+        assert status == 404 and body.startswith(b"larger than")
 
 
 @pytest.mark.parametrize("place", ["", "/", "/../secret", "/%2e%2e/secret", "/sub/add_header.wasm", "/add_header.wasm/", "/add_header"])
@@ -86,14 +106,9 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.envoy
+@pytest.mark.usefixtures("envoy_binary")
 def test_a_real_envoy_fetches_it() -> None:
     """With the hash that it is served with; with another one it has no filter to put traffic through."""
-    try:
-        find_envoy()
-    except EnvoyError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{error}; with CI=true a missing tool is a failure", pytrace=False)
-        pytest.skip(str(error))
     (exchange,) = exchanges((request("GET", "/"), response(body=b"ok")))
 
     async def served_by(url: str, port: int, digest: str) -> tuple[int, list[str]]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, unquote, urlsplit
 
-from .errors import ConfigError
+from .errors import ConfigError, FilterLoadError
 from .host.binary import check_header
 from .host.module import read_file
 
@@ -46,7 +46,7 @@ class ServedFilters:
     @property
     def urls(self) -> dict[str, str]:
         """The address of each file by its name; with `.sha256` behind it that of its hash, in the form of `sha256sum`."""
-        return {name: f"{self.address}/{quote(name)}" for name in self._paths}
+        return {name: f"{self.address}/{quote(os.fsencode(name))}" for name in self._paths}
 
     @property
     def url(self) -> str:
@@ -79,7 +79,7 @@ class ServedFilters:
         return "\n".join(f"{url}\nsha256 {_hash(read_file(self._paths[name]))}" for name, url in self.urls.items())
 
 
-def serve_filter(*paths: str | PathLike[str], host: str = "127.0.0.1", port: int = 0, seen: Seen | None = None) -> ServedFilters:
+def serve_filter(*paths: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0, seen: Seen | None = None) -> ServedFilters:
     """Serve `.wasm` files over HTTP, each at `/NAME` and its hash at `/NAME.sha256`, on loopback unless told otherwise.
 
     port  0 takes a free one
@@ -118,19 +118,21 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
-        name = unquote(urlsplit(self.path).path).removeprefix("/")
+        name = unquote(urlsplit(self.path).path, errors="surrogateescape").removeprefix("/")
         path = self._paths.get(name.removesuffix(_SUM))
         if path is None:
-            self._send(HTTPStatus.NOT_FOUND, "text/plain", f"Served are: {', '.join(self._paths)}\n".encode(), body)
+            names = ", ".join(quote(os.fsencode(each)) for each in self._paths)
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", f"Served are: {names}\n".encode(), body)
             return
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            self._send(HTTPStatus.NOT_FOUND, "text/plain", f"cannot be read: {error.strerror}\n".encode(), body)
+            data = read_file(path)
+            check_header(data, path.name)
+        except FilterLoadError as error:
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", f"{error.what}\n".encode(), body)
             return
         digest = _hash(data)
         if name.endswith(_SUM):
-            self._send(HTTPStatus.OK, "text/plain", f"{digest}  {path.name}\n".encode(), body)
+            self._send(HTTPStatus.OK, "text/plain", f"{digest}  ".encode() + os.fsencode(path.name) + b"\n", body)
         elif self.headers.get("if-none-match") == f'"{digest}"':
             self._send(HTTPStatus.NOT_MODIFIED, None, b"", False, digest)
         else:

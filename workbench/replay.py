@@ -108,8 +108,8 @@ class Replay(ReplayViews):
 
         Queries are mitmproxy's filter expressions on what was captured (`~u /toys`, `~hq authorization`, `~c 404`, `!`, `&`, `|`, a word
         alone is a URL), and in the same form terms on what filters did: `~outcome`, `~decision`, `~changed HEADER`, `~filter NAME`,
-        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`, and with a replay `against` which this
-        one is held, `~differs status`. QueryError says where a query is wrong.
+        `~log TEXT`, `~callout NAME`, `~got STATUS`, `~over 20us`; and held `against` another replay what
+        differs from it, `~differs status`. QueryError says where a query is wrong.
         """
         searcher = self.searcher if against is None else self.searching(lambda: compare(against, self))
         search = searcher.search(query)
@@ -358,7 +358,8 @@ class Replay(ReplayViews):
         """
         redaction = names if isinstance(names, Redaction) else Redaction(names)
         capture, trace = redaction.capture(self.capture), redaction.trace(self.trace)
-        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters)
+        shown = Replay(capture, self.chain, trace, self.settings, self.notes, self.clusters, growing=self._growing)
+        shown._gatherer = redaction.gatherer = redaction.gatherer or shown._gatherer
         shown.profile = self.profile
         return shown
 

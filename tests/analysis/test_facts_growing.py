@@ -9,8 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.widgets.held import HeldCapture
 from workbench.analysis.changes import mutation
 from workbench.analysis.facts import MUTATORS, Facts, FactsGatherer, Outcome, gather_facts, outcome_of_local
+from workbench.analysis.redaction import Redaction
+from workbench.replay import Replay
 from workbench.trace.records import NO_FILTER, NONE, Event, Kind
 from workbench.trace.trace import Records, Trace
 
@@ -186,9 +189,16 @@ def test_reading_on_gives_what_reading_all_gives(seed: int) -> None:
         trace.append(records, blob)
         if chance.random() < 0.7:
             given.append((trace.snapshot(), gatherer.facts(trace.snapshot())))
+            if chance.random() < 0.7:
+                given[-1][0].span(0)  # some are asked early, some when the trace has gone on
     given.append((trace, gatherer.facts(trace, last=chance.random() < 0.5)))
     for part, facts in given:  # the earlier ones are as they were
         assert same(facts, gather_facts(part))
+        anew = Trace(SCHEMA, w.filters)
+        for _, rows, data in part.blocks():
+            anew.append(rows.tobytes(), bytes(data))
+        assert [part.span(index) for index in (*range(130), NONE)] == [anew.span(index) for index in (*range(130), NONE)]
+        assert part.exchanges.tolist() == facts.exchange.tolist()
     assert {name: getattr(facts, name).tolist() for name in NAMES} == by_rows(w.take())
     early = given[0][0]
     assert same(gatherer.facts(early), gather_facts(early)), "one that was left behind is read anew"
@@ -242,3 +252,26 @@ def test_an_interrupt_leaves_nothing_counted_twice(monkeypatch: pytest.MonkeyPat
     with pytest.raises(KeyboardInterrupt):
         gatherer.facts(trace)
     assert same(gatherer.facts(trace), gather_facts(trace))
+
+
+def test_a_redacted_replay_reads_on_too(replayed: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.host.driver._PROGRESS_S", 0)
+    redaction = Redaction(("x-user",))
+    read: list[int] = []
+    given: list[Replay] = []
+    add = FactsGatherer._add
+
+    def noted(self: FactsGatherer, first: int, records: Records, blob: memoryview) -> None:
+        read.append(first)
+        add(self, first, records, blob)
+
+    def partial(replay: Replay) -> None:
+        given.append(replay.redacted(redaction))
+        assert len(given[-1].facts)
+
+    capture = HeldCapture(replayed.capture, 10)
+    capture.release()
+    monkeypatch.setattr(FactsGatherer, "_add", noted)
+    given.append(replayed.chain.replay(capture, partial=partial).redacted(redaction))
+    assert len(given[-1].facts) == 93 and len(read) == len(set(read)) > 2, "no row twice"
+    assert all(same(each.facts, gather_facts(each.trace)) for each in given)

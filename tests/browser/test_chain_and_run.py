@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.flaky(reruns=1)
 CODE = """import time
 import workbench as wb
 chain = wb.Chain("mine.wasm", wb.Filter("sample_filters/token_bucket/token_bucket.wasm", config={"rate": 5, "per_s": 10}), "slow.wasm")
-chain.intercept("proxy_add_header_map_value", lambda call: time.sleep(0.25), filter="slow")
+chain.intercept("proxy_add_header_map_value", filter="slow")(lambda call: time.sleep(0.25))
 view = wb.Workbench(wb.open_capture("captures/edge.mitm"), chain)
 view"""
 

@@ -175,8 +175,7 @@ def test_the_call_is_shared_with_python(microscope: tuple[Page, Any]) -> None:
     page, scope = microscope
     go_to(page, scope, "replace_header_map_value")
     wanted = "next(m.seq for m in replay[1].mutations if m.name == 'cookie')"
-    page.page.wait_for_timeout(600)
-    assert kernel(page, f"view.call == {wanted}") == "True"
+    page.until(lambda: kernel(page, f"view.call == {wanted}") == "True")
     view = page.page.get_by_role("region", name="Filter Workbench").first
     view.get_by_role("tab", name="Exchanges").click()
     run(page, "view.call = next(m.seq for m in replay[2].mutations if m.name == 'x-user')")

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from workbench.envoy import find_envoy
-from workbench.errors import EnvoyError
-
 from .conftest import Lab, Page
 from .test_workbench import CONTRAST, OVERFLOW
 
@@ -31,11 +28,8 @@ view = VerificationView(replay.verify_with_envoy())
 view"""
 
 
+@pytest.mark.usefixtures("envoy_binary")
 def test_differences_their_causes_and_the_exchange(lab: Lab, page: Page, repo: Path, tmp_path: Path) -> None:
-    try:
-        find_envoy()
-    except EnvoyError as error:
-        pytest.skip(str(error))
     code = CODE.replace("{filters}", str(repo / "sample_filters")).replace("{captures}", str(repo / "captures"))
     page.run(lab.notebook("verification.ipynb", code))
     view = page.page.get_by_role("region", name="Beside Envoy").first

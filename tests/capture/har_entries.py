@@ -13,7 +13,7 @@ __all__ = ["entry", "exported", "har"]
 def exported(mitmdump: str, capture: Path, to: Path) -> Path:
     """A capture as mitmdump itself writes it as HAR."""
     command = [mitmdump, "--no-server", "--quiet", "--rfile", str(capture), "--set", f"hardump={to}"]
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
     return to
 
 

@@ -136,6 +136,13 @@ def test_urls(url: str, scheme: bytes, authority: bytes, path: bytes, host: byte
     assert (request.scheme, request.authority, request.path, request.host) == (scheme, authority, path, host)
 
 
+def test_what_a_browser_had_kept_was_not_on_the_wire() -> None:
+    kept = {"content": {"size": 4, "text": "kept"}, "headers": fields(("ETag", "x"), ("Content-Length", "4"))}
+    for of in (entry(response={"status": 304, **kept}), entry(request={"method": "HEAD"}, response=kept)):
+        response = exchange(of).response
+        assert response is not None and (response.body, response.headers[1]) == (b"", (b"Content-Length", b"4"))
+
+
 def test_what_is_known_of_the_connections() -> None:
     of = entry(
         request={"url": "https://a.example/"}, serverIPAddress="[2001:db8::1]", _serverPort=8443, _securityDetails={"protocol": "TLS 1.3"}

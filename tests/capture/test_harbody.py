@@ -52,11 +52,11 @@ def test_bytes_that_are_no_text_survive() -> None:
 
 @pytest.mark.parametrize("charset", ["idna", "punycode", "unicode_escape", "rot13", "zlib", "no-such", "utf-8\udcff"])
 def test_charsets_that_are_none_are_utf_8(charset: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     text = "a" * 300_000 + "ä"
     body, _ = response({"text": text, "mimeType": f"text/plain; charset={charset}"})
     assert body == text.encode()
-    assert time.perf_counter() - start < 2, "one of them takes quadratic time"
+    assert time.process_time() - start < 5, "one of them takes quadratic time"
 
 
 def test_what_is_not_there_is_said() -> None:
@@ -64,7 +64,8 @@ def test_what_is_not_there_is_said() -> None:
     assert response({"size": 10}) == (b"", (gone,))
     assert response({}, ((b"Content-Length", b"10"),)) == (b"", (gone,))
     assert response({"text": ""}) == response({}) == (b"", ())
-    assert response_body({"size": 10}, (), 10, False, bodiless=True) == (b"", ())
+    for content in ({"size": 10}, {"size": 4, "text": "kept"}):
+        assert response_body(content, (), 10, False, bodiless=True) == (b"", ())
     assert response({"text": "abc", "encoding": "base64"}) == (b"", ("the response's body is no base64 in the file and was left out",))
     unknown = "the response's body has an encoding in the file that is not known and was left out"
     assert response({"text": "a", "encoding": "rot13"}) == (b"", (unknown,))

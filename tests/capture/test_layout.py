@@ -28,6 +28,13 @@ def test_it_reads_every_sample_as_mitmproxy_does(sample: Path) -> None:
         assert _quick_times(data) == _times(data, 0, len(data))
 
 
+def test_a_flow_made_at_a_whole_second_is_read_too(burst: Path) -> None:
+    for created in (946681200, 1_800_000_000, 1_800_000_000.0):
+        data = raw({**states(burst)[0], "timestamp_created": created})
+        assert locate(data) is not None
+        assert decode(data, 0, 3, 5) == decode_by_mitmproxy(data, 0, 3, 5)
+
+
 HOSTILE = [
     b"",
     b"a,9:authority;0:,",

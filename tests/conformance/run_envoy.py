@@ -23,10 +23,10 @@ from tests.conformance.case import Case
 from tests.conformance.lines import HOSTCALL_ARGS, Message, callback_line, connection_lines, hostcall_line, message_lines, request_head
 from tests.conformance.run_here import chain_of
 from tests.conformance.services import there
+from tests.envoy.calllog import LOG_FORMAT, LogCall, Section, read_calls, vms_left
 from workbench.capture.connection import Connection
 from workbench.capture.exchange import Exchange
 from workbench.envoy import EnvoyProcess, FilterSpec, Observed
-from workbench.envoy.calllog import LOG_FORMAT, LogCall, Section, read_calls, vms_left
 from workbench.envoy.config import PLAIN, UPSTREAM, Cluster, bootstrap, tcp_bootstrap
 from workbench.envoy.judge import Seen, observe
 from workbench.envoy.tcp_judge import ObservedConnection, RawUpstream, as_connection, play_connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.envoy.calllog import LogCall, read_calls, vms_left
+from tests.envoy.calllog import LogCall, read_calls, vms_left
 
 _LOG = b"""\
 [debug][1] Base Wasm created 1 now active

@@ -13,11 +13,11 @@ import pytest
 
 from tests.core.traffic import Made
 from tests.core.wat import OUT, If, Ret, call, show, wasm
+from tests.envoy.calllog import LOG_FORMAT, read_calls
 from workbench.capture import Batch, Exchange
 from workbench.capture.packing import pack
 from workbench.chain import Chain, Filter
 from workbench.envoy import EnvoyProcess, FilterSpec
-from workbench.envoy.calllog import LOG_FORMAT, read_calls
 from workbench.envoy.config import bootstrap
 from workbench.envoy.judge import observe
 from workbench.envoy.upstream import Upstream

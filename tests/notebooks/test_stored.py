@@ -45,5 +45,5 @@ def test_each_is_executed_by_a_test() -> None:
 
 
 def test_the_readme_names_them_all(repo: Path) -> None:
-    named = re.findall(r"`notebooks/([\w.]+\.ipynb)`", (repo / "README.md").read_text(encoding="utf-8"))
+    named = re.findall(r"\(notebooks/([\w.]+\.ipynb)\)", (repo / "README.md").read_text(encoding="utf-8"))
     assert named == ALL

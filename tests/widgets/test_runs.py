@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from workbench.chain import Chain, Filter
 from workbench.errors import FilterLoadError, WorkbenchError
 from workbench.widgets import Workbench
 from workbench.widgets.runs import MOST_RUNS
+from workbench.widgets.watcher import Watcher
 
 Sample = Callable[[str], Path]
 
@@ -192,6 +194,23 @@ def test_a_module_that_changes_is_replayed_again(
     watching.join(60)
     assert not watching.is_alive(), "nobody is left to replay"
     assert workbench.wait(60) is workbench.runs[2].replay
+
+
+def test_what_is_about_to_be_replayed_is_no_news(opened: Any, capture: Capture, tags: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread may come late on a busy machine, and the watcher look before it."""
+    begins = Event()
+
+    class Late(Thread):
+        def run(self) -> None:
+            begins.wait(60)
+            super().run()
+
+    monkeypatch.setattr("workbench.widgets.runs.Thread", Late)
+    workbench = opened(capture, Chain(tags))
+    watcher = Watcher(workbench._modules, lambda path: workbench._used.get(path, ""), lambda _: True, lambda _: None)
+    assert [watcher.look(seconds) for seconds in (0, 1, 5)] == [[], [], []]
+    begins.set()
+    assert len(workbench.wait(60)) == 93
 
 
 def test_a_change_ends_the_replay_that_goes_on(opened: Any, held: HeldCapture, at: list[float], tags: Path) -> None:

@@ -1,4 +1,4 @@
-"""Results as JSON lines: one object an exchange, in capture order."""
+"""Results as JSON lines: one object an exchange, in capture order. RESULTS.md beside this file tells the fields."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def limits_table(trace: Trace, limits: Limits) -> pd.DataFrame:
         return pd.arrays.IntegerArray(np.maximum(values, 0), values < 0)
 
     def moment(values: Ints) -> Any:
-        return pd.DatetimeIndex(np.where(values < 0, np.datetime64("NaT"), values.astype("datetime64[ns]"))).tz_localize("UTC")
+        return pd.DatetimeIndex(np.where(values < 0, np.datetime64("NaT", "ns"), values.astype("datetime64[ns]"))).tz_localize("UTC")
 
     place = np.array([names.index(name) for name in trace.filters] + [-1], np.int64)
     columns: dict[str, Any] = {

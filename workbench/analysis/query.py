@@ -30,7 +30,7 @@ __all__ = ["Search", "Searcher"]
 _KEPT_MASKS = 24
 _DIFFERS = re.compile(r"~differs\b(?:\s+\w+)?")
 _KEPT_BYTES = 16 << 20
-_CHUNKS = (1 << 22, 1 << 12, 1 << 8)
+_CHUNKS = (1 << 22, 1 << 14, 1 << 8)
 """Exchanges that are looked at in one go, by what the query needs: the trace's columns, its heads, the capture."""
 
 

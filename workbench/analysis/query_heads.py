@@ -40,8 +40,9 @@ def _by_url(pattern: Any, trace: Trace, facts: Facts, places: Ints) -> Verdicts:
         # an empty path is shown as /
         usual = (octets[np.where(size > 1, start, 0)] == ord("/")) & (size > 1) & (spans["authority"][1] > 0)
         authorities, which = distinct(octets, *spans["authority"])
-        data, owner = octets.tobytes(), which.tolist()
-        paths = [data[begin:end] for begin, end in zip(start.tolist(), (start + size).tolist(), strict=True)]
+        end, owner = start + size, which.tolist()
+        data, low = octets[start.min() : end.max()].tobytes(), start.min()
+        paths = [data[a:b] for a, b in zip((start - low).tolist(), (end - low).tolist(), strict=True)]
         one, other = (lines.found([begin[by] + path for by, path in zip(owner, paths, strict=True)]) for begin in _begins(authorities))
         found[here] = _known(one, usual & (one == other))
     return found

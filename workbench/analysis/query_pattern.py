@@ -22,6 +22,9 @@ _BYTES_A_SECOND = 10_000_000
 """Less than is searched in a second where nothing is tried twice."""
 _FAST_S = 0.001
 _REPEATS = re.compile(r"[*+?{]")
+_GROUP_REPEATED = re.compile(r"\)[*+?{]")
+_MOST_STEPS = 1 << 18
+"""What `re` may be left to do: where no group is repeated, a text of n characters takes n to the number of repeats and one, at the most."""
 _MORE = re.compile(r"\\.|\{(?!\d+(?:,\d*)?\}|,\d*\})|\[:", re.DOTALL)
 """What regex would take for more than `re` does: a brace that is no number of times (fuzzy matching), `[:` (classes by name); and, to be
 passed over, what a backslash stands before."""
@@ -43,9 +46,10 @@ class Pattern:
         plain = re.compile(self.pattern, self.flags)
         text = self.pattern if isinstance(self.pattern, str) else self.pattern.decode()
         # without repeats the text is gone through once, and `re` is the quicker of the two
-        object.__setattr__(self, "search", self._ending(text, plain) if _REPEATS.search(text) else plain.search)
+        repeats = len(_REPEATS.findall(text))
+        object.__setattr__(self, "search", self._ending(text, plain, repeats) if repeats else plain.search)
 
-    def _ending(self, text: str, plain: re.Pattern[Any]) -> Callable[[Any], object]:
+    def _ending(self, text: str, plain: re.Pattern[Any], repeats: int) -> Callable[[Any], object]:
         import regex
 
         try:
@@ -53,10 +57,14 @@ class Pattern:
             compiled = regex.compile(meant if isinstance(self.pattern, str) else meant.encode(), plain.flags & ~re.DEBUG | regex.VERSION0)
         except regex.error:
             return plain.search  # taken by `re` alone
+        loose = plain.flags & re.VERBOSE  # what repeats a group may stand far from it
+        harmless = 0 if loose or _GROUP_REPEATED.search(text) else int(_MOST_STEPS ** (1 / (repeats + 1)))
         spent = 0.0
 
         def search(text: str | bytes) -> object:
             nonlocal spent
+            if len(text) <= harmless:
+                return plain.search(text)
             usual, begun = len(text) / _BYTES_A_SECOND, time.perf_counter()
             try:
                 found = compiled.search(text, timeout=_ONE_S + usual)

@@ -23,6 +23,7 @@ from ..capture.exchange import Exchange, Pairs
 from ..errors import ConfigError
 from ..trace.records import Event, Kind, Schema
 from ..trace.trace import Trace
+from .facts import FactsGatherer
 
 __all__ = ["SECRET_HEADERS", "RedactedCapture", "Redaction", "placeholder"]
 
@@ -90,6 +91,8 @@ class Redaction:
         self._hidden_rows: set[int] = set()
         self._done = 0
         self._trace: Trace | None = None
+        self.gatherer: FactsGatherer | None = None
+        """Of the facts of that trace."""
 
     def exchange(self, exchange: Exchange) -> Exchange:
         """An exchange with those values hidden."""

@@ -28,7 +28,7 @@ _CONTENT = re.compile(rb"[\]~]7:content;(\d{1,12}):")
 _HEADERS = re.compile(rb"[,~]7:headers;(\d{1,9}):")
 _VERSION = re.compile(rb"\]12:http_version;8:(HTTP/\d\.\d),\}")
 _SERVER = re.compile(
-    rb"6:backup;0:~17:timestamp_created;\d\d:[\d.]+\^7:comment;0:;8:metadata;0:\}6:marked;0:;"
+    rb"6:backup;0:~17:timestamp_created;(?:\d\d:[\d.]+\^|\d\d?:\d+#)7:comment;0:;8:metadata;0:\}6:marked;0:;"
     rb"9:is_replay;0:~11:intercepted;5:false!11:server_conn;(\d{1,9}):"
 )
 _CLIENT = re.compile(rb"\}11:client_conn;(\d{1,9}):")

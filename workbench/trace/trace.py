@@ -42,6 +42,17 @@ class _Segment:
             self.mapped.madvise(_DROP)
 
 
+Rows = npt.NDArray[np.int64]
+_NOWHERE: Rows = np.full(1, -1, np.int64)
+
+
+def _longer(rows: Rows, size: int) -> Rows:
+    """A copy with room for more exchanges; the last place is for rows of none."""
+    found = np.full(max(size, len(rows)), -1, np.int64)
+    found[: len(rows) - 1], found[-1] = rows[:-1], rows[-1]
+    return found
+
+
 class Row(NamedTuple):
     """One row of a trace as plain numbers, its blob's fields split. `seq` is its number in the trace."""
 
@@ -86,6 +97,8 @@ class Trace:
     _rows: int = 0
     _bytes: int = 0
     _file: IO[bytes] | None = None
+    _spanned: list[tuple[int, Rows, Rows]] = field(default_factory=lambda: [(0, _NOWHERE, _NOWHERE)])
+    """How many rows were looked at last for `_spans`, and what it was: shared with snapshots, which need look at the further ones only."""
 
     def append(self, records: Bytes, blob: Bytes) -> None:
         """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
@@ -166,17 +179,23 @@ class Trace:
         return np.array([segment.first for segment in self._segments], np.int64)
 
     @cached_property
-    def _spans(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _spans(self) -> tuple[Rows, Rows]:
         """First and last row of each exchange, by its index, -1 where there is none; the last place is for rows of no exchange."""
-        columns = [np.ascontiguousarray(rows["exchange"]) for _, rows in self.segments()]
-        size = 1 + max((int(used.max()) + 1 for column in columns if len(used := column[column != NONE])), default=0)
-        first, last = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
-        for segment, column in zip(self._segments, columns, strict=True):
-            number = np.arange(segment.first, segment.first + len(column))
-            last[np.minimum(column, size - 1)] = number  # of several the last one stays
-        for segment, column in zip(reversed(self._segments), reversed(columns), strict=True):
-            number = np.arange(segment.first, segment.first + len(column))
-            first[np.minimum(column, size - 1)[::-1]] = number[::-1]
+        known, *before = self._spanned[0]
+        if known > self._rows:
+            known, before = 0, [_NOWHERE, _NOWHERE]
+        columns = [(begin, np.ascontiguousarray(rows["exchange"])) for begin, rows, _ in self.blocks(known)]
+        size = 1 + max((int(used.max()) + 1 for _, column in columns if len(used := column[column != NONE])), default=0)
+        # those that others may hold stay as they are
+        first, last = (_longer(each, size) for each in before)
+        size = len(first)
+        for begin, column in columns:
+            last[np.minimum(column, size - 1)] = np.arange(begin, begin + len(column))  # of several the last one stays
+        new = np.full(size, -1, np.int64)
+        for begin, column in reversed(columns):
+            new[np.minimum(column, size - 1)[::-1]] = np.arange(begin, begin + len(column))[::-1]
+        first = np.where(first < 0, new, first)
+        self._spanned[0] = self._rows, first, last
         return first, last
 
     @property

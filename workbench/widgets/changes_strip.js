@@ -20,7 +20,15 @@ export const changesStrip = (ask, { onpick, onsearch }) => {
   const parts = h("div.changed-parts", { role: "group", "aria-label": "Show in the table", hidden: true });
   root.append(head, parts, list);
   let open = false;
+  let inTable = false;
   let summed = null;
+
+  // in the table they need not stand here too
+  const search = (word) => {
+    inTable = true;
+    list.hidden = true;
+    onsearch(`~differs ${word}`);
+  };
 
   const draw = (why = "") => {
     const { number, count, both } = summed;
@@ -35,11 +43,12 @@ export const changesStrip = (ask, { onpick, onsearch }) => {
       !same && h("span.arrow", icon(open ? "up" : "down", 14, "muted")),
     );
     // which run they differ from is what was asked last
-    const show = () => ask("changes", { with: other }).then((answer) => answer.error || onsearch("~differs any"));
+    const show = () => fetch().then((found) => found && search("any"));
     const focused = head.firstChild?.contains(head.getRootNode().activeElement);
-    fill(head, toggle, same ? null : h("button.btn.quiet", { type: "button", title: "Query ~differs any", onclick: show }, icon("search", 14), h("span.wide", "Show in the table")), h("button.icon-btn", { type: "button", "aria-label": "Hide the changes", title: "Hide", onclick: () => (root.hidden = true) }, icon("close", 14)));
+    fill(head, toggle, same ? null : h("button.btn.quiet", { type: "button", title: "Query ~differs any", "aria-label": "Show in the table", onclick: show }, icon("search", 14), h("span.wide", "Show in the table")), h("button.icon-btn", { type: "button", "aria-label": "Hide the changes", title: "Hide", onclick: () => (root.hidden = true) }, icon("close", 14)));
     if (focused) toggle.focus();
-    list.hidden = parts.hidden = !open || same;
+    parts.hidden = !open || same;
+    list.hidden = parts.hidden || inTable;
     root.hidden = false;
   };
   const close = () => {
@@ -49,24 +58,26 @@ export const changesStrip = (ask, { onpick, onsearch }) => {
   const fetch = async () => {
     const asked = summed;
     const answer = await ask("changes", { with: asked.with });
-    if (asked !== summed) return;
+    if (asked !== summed) return false;
     if (answer.error) {
       fill(head, h("span.muted", text(answer.error)));
-      return;
+      return false;
     }
     const { data } = answer;
     open = data.count > 0;
+    inTable = false;
     summed = { ...asked, count: data.count, both: data.both, why: data.why.join("; ") };
     fill(parts,
       h("span.muted", { "aria-hidden": "true" }, "Show in the table"),
-      ...data.words.map(([word, n, help]) => h("button.differs", { type: "button", title: `${help}: ~differs ${word}`, onclick: () => onsearch(`~differs ${word}`) }, h("span", word === "any" ? "all" : word.replace("_", " ")), h("span.n", int(n)))),
+      ...data.words.map(([word, n, help]) => h("button.differs", { type: "button", title: `${help}: ~differs ${word}`, onclick: () => search(word) }, h("span", word === "any" ? "all" : word.replace("_", " ")), h("span.n", int(n)))),
     );
     const rest = data.count - data.rows.length;
     fill(list,
       ...data.rows.map((one) => h("div", { role: "listitem" }, h("button.changed-row", { type: "button", onclick: () => onpick(one.index), "aria-label": `Exchange ${one.index}: ${one.outcome.join(", then ")}, ${one.parts.join(", ")}` }, h("span.mono.num", `#${one.index}`), shown(one)))),
-      rest > 0 ? h("div.changed-rest.muted", { role: "listitem" }, `${int(rest)} more: compare(${asked.with}).table of this workbench has them all`) : "",
+      rest > 0 ? h("div.changed-rest.muted", { role: "listitem" }, `${int(rest)} more: show them in the table`) : "",
     );
     draw(summed.why);
+    return open;
   };
 
   return {

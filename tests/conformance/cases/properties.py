@@ -257,12 +257,19 @@ CASES = [
     ),
     case(
         "properties/no such name",
-        "NotFound, of a known object too (Envoy)",
+        "NotFound, of a known object too; so is a path of one empty segment (Envoy)",
         plugin(
-            request_headers=[prop("nothing"), prop("request", "nothing"), prop("request", "path", "more"), prop("nothing", "at", "all")]
+            request_headers=[
+                prop("nothing"),
+                prop("request", "nothing"),
+                prop("request", "path", "more"),
+                prop("nothing", "at", "all"),
+                prop("", ""),
+            ]
         ),
         """
         proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_get_property() -> NotFound
           proxy_get_property() -> NotFound
           proxy_get_property() -> NotFound
           proxy_get_property() -> NotFound

@@ -5,10 +5,11 @@ use crate::call::{callback, Callback};
 use crate::connection;
 use crate::departure;
 use crate::failure;
+use crate::hostcalls::control::note;
 use crate::idle;
 use crate::local;
 use crate::state::{core, EARLIER, RESTART};
-use crate::stream::{self, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Together, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row, NONE};
 
 /// Does one piece of a stream's work. May never return.
@@ -227,6 +228,7 @@ fn after_data(slot: u32, p: Pending, result: u32) {
         }
         half.buffering = false;
         half.pause = Pause::No;
+        half.together = Together::No;
         half.may_add_trailers = false;
         let headers = std::mem::take(&mut half.headers_held);
         let end = std::mem::take(&mut half.held_eos);
@@ -246,7 +248,8 @@ fn after_data(slot: u32, p: Pending, result: u32) {
         return;
     }
     // 1 keeps the body and shows it whole next time; 2 keeps it, shows the next chunk alone; 3 and more let the chunk go
-    if let Some(chunk) = chunk.filter(|_| result <= 2) {
+    let kept = result <= 2 || half.together != Together::No;
+    if let Some(chunk) = chunk.filter(|_| kept) {
         bytes.append(chunk, &s.record);
     }
     half.held = bytes;
@@ -263,9 +266,14 @@ fn after_data(slot: u32, p: Pending, result: u32) {
 fn after_trailers(slot: u32, p: Pending, result: u32) {
     let s = &mut core().streams[slot as usize];
     let half = &mut s.filters[p.filter as usize].half[p.dir];
+    let together = std::mem::take(&mut half.together);
     if result != 0 {
         half.pause = Pause::Trailers;
         return paused(slot, p, 2, result);
+    }
+    if together == Together::Came {
+        half.together = Together::Again;
+        return s.advance(Work::Trailers { dir: p.dir, pos: p.pos });
     }
     half.trailers_open = false;
     half.pause = Pause::No;
@@ -275,10 +283,13 @@ fn after_trailers(slot: u32, p: Pending, result: u32) {
     if headers {
         s.advance(Work::Headers { dir, pos, eos: false });
     }
-    if bytes.len() > 0 {
+    if together == Together::Again {
+        let text = "held the body again that had come with the trailers, and let the trailers go: the body is lost, a fault in Envoy";
+        note(slot, p.filter, NONE, text);
+    } else if bytes.len() > 0 {
         s.advance(Work::Data { dir, pos, bytes, eos: false });
     }
-    s.advance(Work::Trailers { dir, pos });
+    core().streams[slot as usize].advance(Work::Trailers { dir, pos });
 }
 
 fn paused(slot: u32, p: Pending, phase: u32, value: u32) {
@@ -321,13 +332,38 @@ pub fn resume(slot: u32, filter: u32, dir: usize) -> bool {
         half.headers_open = false;
         half.trailers_open = false;
     }
-    let held = half.held.len() as u32;
+    let borrowed = before == Pause::All && take_from_earlier(s, filter, dir);
+    let held = s.filters[filter as usize].half[dir].held.len() as u32;
     // after a headers pause the body still comes to this filter; after a later one it goes to the next
     release(s, filter, dir, before, if before == Pause::All { pos } else { pos + 1 }, pos + 1);
     let row = Row { filter: filter as u8, exchange: s.exchange, args: [dir as u32, held, 0, 0], ..Row::event(Event::Resume, c.now) };
     c.trace.push(row, |_| {});
     c.ready.push_back(slot);
+    if borrowed {
+        note(slot, filter, NONE, "let go of a body that a filter before it still holds: filters share one buffer in Envoy");
+    }
     true
+}
+
+/// Envoy has one buffer for all filters of a direction: who goes on after a pause in the headers takes along what those before it hold.
+fn take_from_earlier(s: &mut Stream, filter: u32, dir: usize) -> bool {
+    let (mut taken, mut end, mut trailers) = (Bytes::default(), false, false);
+    for pos in (0..turned(dir, filter)).rev() {
+        let half = &mut s.filters[turned(dir, pos) as usize].half[dir];
+        if matches!(half.pause, Pause::Body | Pause::Trailers) && (half.held.len() > 0 || half.pause == Pause::Trailers) {
+            taken.append(std::mem::take(&mut half.held), &s.record);
+            end |= std::mem::take(&mut half.held_eos);
+            trailers |= half.pause == Pause::Trailers;
+            // it still waits, but what it waited with has gone
+            half.pause = Pause::Body;
+        }
+    }
+    let half = &mut s.filters[filter as usize].half[dir];
+    let any = taken.len() > 0 || trailers;
+    half.held.append(taken, &s.record);
+    half.held_eos |= end;
+    half.trailers_waiting |= trailers;
+    any
 }
 
 /// What a filter held back goes to the places given: body and trailers, and headers.
@@ -341,6 +377,9 @@ fn release(s: &mut Stream, filter: u32, dir: usize, before: Pause, to: u32, head
     let headers = std::mem::take(&mut half.headers_held);
     let headers_end = std::mem::take(&mut half.headers_end);
     let trailers = std::mem::take(&mut half.trailers_waiting) || before == Pause::Trailers || end && s.trailers_added[dir];
+    if before == Pause::All && bytes.len() > 0 && trailers {
+        half.together = Together::Came;
+    }
     if headers {
         s.advance(Work::Headers { dir, pos: headers_to, eos: headers_end });
     }

@@ -44,6 +44,11 @@ impl Events {
         self.heap.peek().map(|Reverse((time, ..))| *time)
     }
 
+    /// When the next that belongs to an exchange is due; looks at all of them.
+    pub fn next_work(&self) -> Option<u64> {
+        self.heap.iter().filter(|Reverse((.., event))| is_work(*event)).map(|Reverse((time, ..))| *time).min()
+    }
+
     /// The thread, and what happens there.
     pub fn pop(&mut self) -> Option<(u32, Event)> {
         let Reverse((_, _, worker, event)) = self.heap.pop()?;
@@ -52,6 +57,6 @@ impl Events {
     }
 }
 
-fn is_work(event: Event) -> bool {
+pub fn is_work(event: Event) -> bool {
     matches!(event, Event::Body { .. } | Event::Response { .. } | Event::Piece { .. })
 }

@@ -357,6 +357,9 @@ fn next_event() -> bool {
     }
     let Some((worker, event)) = c.events.pop() else { return false };
     worker::enter(worker);
+    if events::is_work(event) {
+        core().idle_ticks = 0;
+    }
     match event {
         Event::Body { slot, life, dir, from } if current(slot, life) => arrival::deliver_body(slot, dir as usize, from, false),
         Event::Response { slot, life } if current(slot, life) => arrival::respond(slot),

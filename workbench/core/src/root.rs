@@ -6,7 +6,7 @@ use crate::shared::Owner;
 use crate::state::{core, Ctx};
 use crate::trace::{Event, Row, NONE};
 
-/// Ticks in a row with no exchange between them before a replay skips to the next exchange.
+/// Ticks in a row with nothing of an exchange between them before a replay skips to what comes next of one.
 const MOST_IDLE_TICKS: u32 = 100_000;
 /// How far a notice made by a notice moves in time, so that time goes on while a filter feeds its own queue.
 const NOTICE_NS: u64 = 1_000_000;
@@ -74,7 +74,8 @@ pub fn tick(filter: u32, generation: u32) {
     if c.now < due {
         return plan_tick(filter, due);
     }
-    c.idle_ticks = if c.open > 0 { 0 } else { c.idle_ticks + 1 };
+    // an exchange that a filter holds may wait for any of them, and not for long
+    c.idle_ticks = if crate::idle::next_time(c).is_some() { 0 } else { c.idle_ticks + 1 };
     // armed again first: a trap in the callback must not matter, and ticks do not pile up
     plan_tick(filter, (c.now + period).max(after_idle_ticks()));
     let c = core();
@@ -84,16 +85,17 @@ pub fn tick(filter: u32, generation: u32) {
     }
 }
 
-/// Where ticks go on after too many with nothing between them: a capture may leap over years.
+/// Where ticks go on after too many with nothing between them: a capture may leap over years, and an answer may take as long.
 fn after_idle_ticks() -> u64 {
     let c = core();
-    if c.idle_ticks <= MOST_IDLE_TICKS || c.open > 0 {
+    if c.idle_ticks <= MOST_IDLE_TICKS {
         return 0;
     }
-    let next = crate::next_arrival().unwrap_or(if c.horizon == NEVER { 0 } else { c.horizon });
+    let known = crate::next_arrival().into_iter().chain(c.events.next_work()).min();
+    let next = known.unwrap_or(if c.horizon == NEVER { 0 } else { c.horizon });
     if c.idle_ticks == MOST_IDLE_TICKS + 1 && next > c.now {
         c.trace.push(Row::event(Event::Note, c.now), |f| {
-            f.bytes(format!("{MOST_IDLE_TICKS} ticks with no exchange between them: those up to the next exchange are left out").as_bytes());
+            f.bytes(format!("{MOST_IDLE_TICKS} ticks with nothing of an exchange between them: those up to the next are left out").as_bytes());
         });
     }
     next

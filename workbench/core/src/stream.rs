@@ -124,6 +124,17 @@ pub enum Pause {
     Trailers,
 }
 
+/// Body and trailers that a pause in the headers held back, once the filter has let them come. One that holds the body again and lets the
+/// trailers go is told of the trailers twice, and the body is lost: so it is in Envoy, whose buffer comes to itself there.
+#[derive(Default, PartialEq, Clone, Copy)]
+pub enum Together {
+    #[default]
+    No,
+    Came,
+    /// The trailers have come a second time.
+    Again,
+}
+
 /// One filter's view of one direction.
 #[derive(Default)]
 pub struct Half {
@@ -138,6 +149,7 @@ pub struct Half {
     /// The end of the message came here and has not gone on: with what is held, or with the running callback.
     pub held_eos: bool,
     pub trailers_waiting: bool,
+    pub together: Together,
     /// The next body callback shows all that is held.
     pub buffering: bool,
     /// The chunk of the running body callback, as far as it is not part of `held`.

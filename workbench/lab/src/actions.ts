@@ -1,10 +1,11 @@
 // What the commands do: they ask, then open something.
-import { InputDialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import { InputDialog, showDialog } from "@jupyterlab/apputils";
 import { PathExt } from "@jupyterlab/coreutils";
-import { chooseCaptures, chooseFilters, closing } from "./choose";
+import { chooseCaptures, chooseFilters } from "./choose";
 import type { Surroundings } from "./factory";
 import { namesIn } from "./find";
 import { Command } from "./ids";
+import { closing, refuse } from "./refusal";
 import { TEMPLATES, filesOf } from "./templates";
 
 /** Replay captures through filters; what is not selected is asked for. Without an answer nothing is opened. */
@@ -44,7 +45,7 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
   const taken = (await namesIn(services.contents, folder)).has(name);
   if (!/^[a-z][a-z0-9_]*$/.test(name) || taken) {
     const why = taken ? trans.__("%1 is there already.", name) : trans.__("Small letters, digits and _ make a name.");
-    return showErrorMessage(trans.__("No filter was made"), why, [closing(around)]);
+    return refuse(around, trans.__("No filter was made"), why);
   }
   const { contents } = services;
   try {
@@ -63,7 +64,7 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
     await commands.execute(opener, { path: PathExt.join(place, "README.md") });
   } catch (error) {
     const why = error instanceof Error ? error : String(error);
-    await showErrorMessage(trans.__("The filter was not made whole"), why, [closing(around)]);
+    await refuse(around, trans.__("The filter was not made whole"), why);
   }
 };
 

@@ -19,9 +19,6 @@ const element = <Tag extends keyof HTMLElementTagNameMap>(
   return node;
 };
 
-/** Lab labels the buttons of its dialogs in English by itself. */
-export const closing = ({ trans }: Surroundings): Dialog.IButton => Dialog.okButton({ label: trans.__("Close") });
-
 /** Ask for some of the server's files; they are given in the order in which they were chosen. */
 const choose = async (
   around: Surroundings,

@@ -1,12 +1,12 @@
 // Recording into a folder: mitmdump in a terminal, where it is seen and stopped.
-import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import { Dialog, showDialog } from "@jupyterlab/apputils";
 import type { ServiceManager, Terminal } from "@jupyterlab/services";
 import { Widget } from "@lumino/widgets";
-import { closing } from "./choose";
 import type { Surroundings } from "./factory";
 import { namesIn } from "./find";
 import { pythonSpecs } from "./kernel";
 import { type Wanted, commandOf, wrong } from "./mitmdump";
+import { refuse } from "./refusal";
 import { visible } from "./text";
 import "../style/choose.css";
 
@@ -14,16 +14,15 @@ import "../style/choose.css";
 export const record = async (around: Surroundings, folder: string): Promise<void> => {
   const { trans, services, commands } = around;
   if (!commands.hasCommand("terminal:create-new")) {
-    return showErrorMessage(
+    return refuse(
+      around,
       trans.__("Nothing was recorded"),
       trans.__(
         "This server has no terminals. Run this where they are: %1",
         "mitmdump --listen-host 127.0.0.1 -w recorded.mitm",
       ),
-      [closing(around)],
     );
   }
-  const tool = findTool(services);
   const form = new RecordForm(around, freeName(await namesIn(services.contents, folder)));
   const asked = await showDialog({
     title: trans.__("Record to %1", visible(folder) || "/"),
@@ -40,13 +39,13 @@ export const record = async (around: Surroundings, folder: string): Promise<void
   };
   const taken = (await namesIn(services.contents, folder)).has(wanted.name);
   const why = said[wrong(wanted) ?? ""] ?? (taken ? trans.__("%1 is there already.", wanted.name) : null);
-  if (why) return showErrorMessage(trans.__("Nothing was recorded"), why, [closing(around)]);
-  const found = await tool;
+  if (why) return refuse(around, trans.__("Nothing was recorded"), why);
+  const found = await findTool(services);
   if (found === "") {
-    return showErrorMessage(
+    return refuse(
+      around,
       trans.__("Nothing was recorded"),
       trans.__("mitmdump is not installed beside the kernels' Python: pip install mitmproxy"),
-      [closing(around)],
     );
   }
   const terminal = (await commands.execute("terminal:create-new", { cwd: folder })) as {

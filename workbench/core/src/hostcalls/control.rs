@@ -73,7 +73,8 @@ fn alive(slot: u32, life: u32) -> bool {
     s.live && s.life == life && !s.ending
 }
 
-fn note(slot: u32, filter: u32, parent: u32, text: &str) {
+/// Says in the trace what a filter should know of.
+pub fn note(slot: u32, filter: u32, parent: u32, text: &str) {
     let c = core();
     let exchange = c.streams[slot as usize].exchange;
     c.trace.push(Row { filter: filter as u8, exchange, parent, ..Row::event(Event::Note, c.now) }, |f| {

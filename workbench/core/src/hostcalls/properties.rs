@@ -144,10 +144,10 @@ fn mesh(s: &Stream, name: &[u8]) -> Option<Vec<u8>> {
 
 /// What a path names for the current context. Err: SerializationFailure for a whole object, NotFound for all that is not there.
 pub fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
-    let path = path.strip_suffix(b"\0").unwrap_or(path);
     if path.is_empty() {
         return Err(SERIALIZATION_FAILURE);
     }
+    let path = path.strip_suffix(b"\0").unwrap_or(path);
     let segments: Vec<&[u8]> = path.split(|&b| b == 0).collect();
     let c = core();
     if let (Some(filter), [name]) = (h.filter(), &segments[..]) {
