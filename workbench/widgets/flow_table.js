@@ -7,9 +7,12 @@ import { queryBox } from "./query_box.js";
 
 const HEADS = 26;
 const PAGE = 50;
-const KEPT_PAGES = 80;
+const KEPT_PAGES = 120;
 const OVERSCAN = 6;
-const AHEAD = 3;
+// Pages fetched before they are in sight: those of the next moments, and so many at most.
+const AHEAD = 12;
+const AHEAD_MS = 600;
+const TOGETHER = 3;
 const CALM = 250;
 // Browsers give up on taller elements; beyond this the scroll position is scaled.
 const TALLEST = 8_000_000;
@@ -158,7 +161,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
 
   let near = 0;
   let calm = 0;
-  let before = 0;
+  let [before, beforeAt] = [0, 0];
   const draw = (columnsToo = false) => {
     if (columnsToo) {
       columns.draw(view.sort, view.descending);
@@ -168,8 +171,8 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     const first = firstInSight();
     const from = Math.floor(first);
     const to = Math.min(matched, Math.ceil(first) + inSight() + 1);
-    const moved = from - before;
-    before = from;
+    const [moved, passed] = [from - before, performance.now() - beforeAt];
+    [before, beforeAt] = [from, beforeAt + passed];
     // Asked before anything is drawn, so that the answer is made meanwhile.
     if (to > from) fetchPages(Math.floor(from / PAGE), Math.floor((to - 1) / PAGE));
     cancelAnimationFrame(near);
@@ -178,13 +181,18 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
     // What is near comes a frame later: first what is looked at.
     near = requestAnimationFrame(() => place(Math.max(0, from - OVERSCAN), Math.min(matched, to + OVERSCAN)));
     // Who scrolls on finds the next pages there; after a jump they wait until the hand rests, since another jump may follow.
-    if (moved && Math.abs(moved) < PAGE) fetchAhead(from, to, moved > 0);
-    else calm = setTimeout(() => [true, false].forEach((down) => fetchAhead(from, to, down)), CALM);
+    if (moved && Math.abs(moved) < AHEAD * PAGE) fetchAhead(from, to, moved > 0, Math.ceil((AHEAD_MS * Math.abs(moved)) / Math.max(passed, 10) / PAGE));
+    else calm = setTimeout(() => [true, false].forEach((down) => fetchAhead(from, to, down, 1)), CALM);
   };
-  const fetchAhead = (from, to, down) => {
-    const [above, below] = [Math.floor(from / PAGE) - 1, Math.floor((to - 1) / PAGE) + 1];
-    if (down) fetchPages(below, Math.min(Math.floor((matched - 1) / PAGE), below + AHEAD - 1));
-    else fetchPages(Math.max(0, above - AHEAD + 1), above);
+  /** The next `soon` pages are what will be scrolled to in a moment; a few at a time, so that the nearest are there first. */
+  const fetchAhead = (from, to, down, soon) => {
+    const last = Math.floor((matched - 1) / PAGE);
+    const first = down ? Math.floor((to - 1) / PAGE) + 1 : Math.floor(from / PAGE) - 1;
+    for (let step = 0; step < Math.min(soon, AHEAD); step += 1) {
+      const page = down ? first + step : first - step;
+      if (page < 0 || page > last) return;
+      if (wanted(page)) down ? fetchPages(page, Math.min(last, page + TOGETHER - 1)) : fetchPages(Math.max(0, page - TOGETHER + 1), page);
+    }
   };
   const place = (from, to) => {
     const whole = layer.show(from, to, matched, scroller.scrollTop - firstInSight() * ROW, rowAt, chosen);
