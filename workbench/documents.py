@@ -104,8 +104,10 @@ def _close(view: str) -> None:
     _, workbench = _views.pop(view, (None, None))
     if workbench is not None:
         workbench.cancel()
-        if workbench.comm is not None:
-            # silently: a kernel's other clients never met this widget, and Lab logs the end of a stranger as an error
-            workbench.comm.on_msg(None)
-            workbench.comm._closed = True
+        # silently: a kernel's other clients never met these widgets, and Lab logs the end of a stranger as an error
+        for widget in (workbench, workbench.layout):
+            if widget.comm is not None:
+                widget.comm.on_msg(None)
+                widget.comm._closed = True
+        workbench.layout.close()
         workbench.close()

@@ -190,7 +190,7 @@ def test_a_filter_from_the_template_is_built_and_tried(opened: Page, folder: Pat
     _refresh(opened)
     _file(opened, "toy_filter.wasm").dblclick()
     opened.page.get_by_role("button", name="Try on a capture…").click()
-    opened.page.get_by_role("radio", name="burst.mitm").check()
+    opened.page.get_by_role("radio", name="burst.mitm made/").check()
     opened.page.get_by_role("button", name="Choose", exact=True).click()
     view = _view(opened)
     view.locator("[data-exchange]").first.click()
