@@ -8,7 +8,7 @@ import { pythonSpecs } from "./kernel";
 import { type Wanted, commandOf, wrong } from "./mitmdump";
 import { refuse } from "./refusal";
 import { visible } from "./text";
-import "../style/choose.css";
+import "../style/record.css";
 
 /** Ask what to record, and begin. */
 export const record = async (around: Surroundings, folder: string): Promise<void> => {

@@ -1,4 +1,4 @@
-"use strict";(self.rspackChunkfilter_workbench=self.rspackChunkfilter_workbench||[]).push([[777],{824(e,t,a){a.r(t),a.d(t,{lessons:()=>m,newFilter:()=>h,replay:()=>p});var o=a(2),i=a(901),r=a(60),n=a(186),l=a(631),s=a(909);let c=[{title:()=>"Rust",files:{"Cargo.toml":`[package]
+"use strict";(self.rspackChunkfilter_workbench=self.rspackChunkfilter_workbench||[]).push([[777],{824(e,t,a){a.r(t),a.d(t,{lessons:()=>m,newFilter:()=>h,replay:()=>p});var o=a(2),i=a(901),r=a(358),n=a(186),l=a(631),s=a(909);let c=[{title:()=>"Rust",files:{"Cargo.toml":`[package]
 name = "NAME"
 version = "0.1.0"
 edition = "2021"
