@@ -76,7 +76,7 @@ export class KernelLink implements IDisposable {
     if (this.isDisposed) return;
     this.isDisposed = true;
     Signal.clearData(this);
-    if (this.session) this.services.sessions.shutdown(this.session).catch(() => undefined);
+    if (this.session && this.current !== "gone") this.services.sessions.shutdown(this.session).catch(() => undefined);
     this.kernel.dispose();
   }
 
