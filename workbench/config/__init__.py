@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import kuadrant
+from . import envoy, kuadrant
 
-__all__ = ["kuadrant"]
+__all__ = ["envoy", "kuadrant"]
