@@ -24,6 +24,9 @@ from workbench.config.scalars import as_json, in_envoy, in_kubernetes
         ("0o10", "0o10", 8),
         ("08", "08", 8.0),
         ("0x1F", 31, 31),
+        ("0X1f", 31, 31),
+        ("1e400", "1e400", "1e400"),
+        ("_1", "_1", "_1"),
         ("0b11", "0b11", 3),
         ("1_000", "1_000", 1000),
         ("2147483647", 2147483647, 2147483647),
@@ -41,6 +44,7 @@ from workbench.config.scalars import as_json, in_envoy, in_kubernetes
     ],
 )
 def test_a_text_without_quotes(text: str, envoy: Any, kubernetes: Any) -> None:
+    """The values on the right are those of sigs.k8s.io/yaml 1.6; what Envoy makes of them is tried with Envoy in `test_envoy_real`."""
     for found, wanted in ((in_envoy(text), envoy), (in_kubernetes(text), kubernetes)):
         assert found == wanted and type(found) is type(wanted)
 

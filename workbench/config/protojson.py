@@ -12,12 +12,13 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..services.yamlfile import Item, load_all, parse_all, read
 from .documents import choice, fault, listed, mapping, string
 from .scalars import as_json, in_envoy
 
-__all__ = ["STRUCT", "any_bytes", "data", "flag", "message", "messages", "option", "pairs", "read_file", "typed"]
+__all__ = ["STRUCT", "any_bytes", "data", "flag", "message", "messages", "option", "pairs", "read_file", "typed", "written"]
 
 STRUCT = "google.protobuf.Struct"
 
@@ -33,6 +34,17 @@ def read_file(path: Path) -> list[Item]:
         return load_all(path, in_envoy)
     # YAML is JSON but for characters beyond 16 bits, which JSON writes as two escapes
     return parse_all(_PAIR.sub(_character, read(path)), str(path), as_json)
+
+
+def written(value: Any, place: Item, name: str = "") -> Item:
+    """A value of Python's as if it stood in place of another; Items in it keep theirs."""
+    if isinstance(value, Item):
+        return value
+    if isinstance(value, Mapping):
+        value = {key: written(each, place, key) for key, each in value.items()}
+    elif isinstance(value, (list, tuple)):
+        value = [written(each, place, name) for each in value]
+    return Item(value, place.line, place.file, name)
 
 
 def _character(found: re.Match[bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import Any
 
 __all__ = ["as_json", "in_envoy", "in_kubernetes"]
@@ -14,7 +15,7 @@ _BOOLS = {
     form: value for words, value in ((_TRUE, True), (_FALSE, False)) for word in words for form in (word, word.upper(), word.capitalize())
 }
 _ENVOY_INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_GO_INTEGER = re.compile(r"[+-]?(0b[01]+|0x[0-9a-fA-F]+|0o?[0-7]*|[1-9][0-9]*)")
+_GO_INTEGER = re.compile(r"[+-]?(0b[01]+|0[xX][0-9a-fA-F]+|0o?[0-7]*|[1-9][0-9]*)")
 _GO_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _ENDLESS = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _DIGITS = 400
@@ -51,9 +52,10 @@ def in_kubernetes(text: str) -> Any:
     plain = text.replace("_", "") if text[:1] in "+-.0123456789" else ""
     if not plain or len(plain) > _DIGITS:
         return text
-    if _GO_INTEGER.fullmatch(plain) and -(1 << 63) <= (number := _integer(plain)) < 1 << 64:
-        return number
-    return float(plain) if _GO_FLOAT.fullmatch(plain) else text
+    if _GO_INTEGER.fullmatch(plain) and -(1 << 63) <= (whole := _integer(plain)) < 1 << 64:
+        return whole
+    # what is beyond a double stays text
+    return number if _GO_FLOAT.fullmatch(plain) and isfinite(number := float(plain)) else text
 
 
 def _integer(text: str) -> int:
