@@ -24,8 +24,8 @@ from ..trace.trace import Row, Trace
 from . import words
 from .callorder import spread
 from .calls import shown
-from .facts import lookup
 from .perfetto_slices import LONGEST, Slice, Slices
+from .rowfields import lookup
 from .state import State
 from .vms import all_vms, thread_name
 from .writing import Report
