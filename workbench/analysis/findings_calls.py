@@ -11,8 +11,10 @@ import numpy as np
 from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
 from ..trace.trace import Trace
 from . import words
-from .facts import MUTATORS, Facts, Ints, lookup
+from .facts import Facts
+from .facts_changed import MUTATORS
 from .findings import Block, Detector, Finding, Hits, Language, Plugin, made
+from .rowfields import Ints, lookup
 
 __all__ = ["detectors"]
 
