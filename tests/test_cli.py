@@ -52,6 +52,14 @@ def test_replay_prints_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+def test_replay_shows_chosen_exchanges(capsys: pytest.CaptureFixture[str], refused: Refused) -> None:
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--exchange", "2", "--exchange", "-1"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("#")] == ["#2", "#14"]
+    assert out.count("\nCalls\n") == 2 and "on_response_headers(" in out and err == ""
+    assert "is not in a capture of 15. Give" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--exchange", "15")
+
+
 def test_a_har_file_is_replayed_with_the_same_verdicts(need: Callable[..., str], tmp_path: Path) -> None:
     capture = exported(need("mitmdump"), REPO / "captures" / "toystore.mitm", tmp_path / "toystore.har")
     found = []
