@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
 Paint: TypeAlias = Callable[[str, str], str]
 
+_OF_ONE, _NAMED = re.compile(r"Exchange (\d+): (.+)", re.DOTALL), 5
 FIRST, INTERESTING, GROUPS = 8, 12, 12
 """Exchanges shown from the beginning, exchanges shown for what became of them, and lines of any other table."""
 
@@ -108,10 +110,23 @@ def summarise(
         _vms(trace),
         _callouts(trace),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
-        Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
+        _problems(problems),
     ]
     shown = tuple((outcome.name.lower(), counts[outcome]) for outcome in Outcome if counts[outcome])
     return Summary(head, " · ".join(line), shown, tuple(section for section in sections if section.rows), tuple(findings))
+
+
+def _problems(problems: Sequence[str]) -> Section:
+    """What was lost of the capture; a loss that several exchanges share is told once, with the first of them."""
+    of: dict[str, list[str]] = {}
+    for text in problems:
+        found = _OF_ONE.fullmatch(text)
+        of.setdefault(found[2] if found else text, []).extend([found[1]] if found else ())
+    told = []
+    for what, numbers in of.items():
+        first = ", ".join(numbers[:_NAMED]) + (" and others" if len(numbers) > _NAMED else "")
+        told.append(f"Exchange{'s' * (len(numbers) > 1)} {first}: {what}" if numbers else what)
+    return Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in told[:GROUPS]), more=_rest(told))
 
 
 def _plural(n: int, noun: str) -> str:
