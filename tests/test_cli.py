@@ -380,3 +380,14 @@ def _own_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_an_interrupt_while_results_are_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.replay.write_jsonl", interrupted)
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--jsonl", str(tmp_path / "out.jsonl")]) == 130
+    assert capsys.readouterr().err == "workbench: interrupted; files that were being written are not whole\n"
