@@ -110,7 +110,7 @@ class Comparison:
         a, b = self.a.trace.row(left), self.b.trace.row(right)
         if a.code == Event.CONNECTION_END:
             return _closes(a, b, cast(Connections, self.a.capture))
-        parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
+        parts = [f"{name} {what}" for at, what in ((0, "headers"), (1, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
         if a.a != b.a or (not (a.c and b.c) and body_of(a, self.a.capture) != body_of(b, self.b.capture)):
             parts.append(f"{name} body")
         return parts
