@@ -50,7 +50,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` gives: exchanges that differ, those in one replay only, and real times of both."""
+    """What `compare` gives: exchanges that differ, those in one replay only, and real times of both.
+
+    `print` it for what differs, `table` for every exchange that does; `differing("status")` gives the numbers of some.
+    """
 
     a: Side
     b: Side
@@ -144,6 +147,11 @@ class Comparison:
         )
         names = f"{words.visible(self.a.name)} against {words.visible(self.b.name)}"
         return f"<Comparison of {names}: {len(self.differences)} of {both} exchanges differ{extra}; {median}>"
+
+    def __str__(self) -> str:
+        from .compare_text import compare_text
+
+        return compare_text(self)
 
 
 _MESSAGES = (

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ReplayError
 from .records import NONE, RECORD, Event, Kind, Schema, split_fields
 
 __all__ = ["Row", "Trace"]
@@ -101,7 +102,10 @@ class Trace:
     """How many rows were looked at last for `_spans`, and what it was: shared with snapshots, which need look at the further ones only."""
 
     def append(self, records: Bytes, blob: Bytes) -> None:
-        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
+        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards.
+
+        ReplayError where it should go to a temporary file, and there is no room for one.
+        """
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
             segment = self._spill(records, blob)
@@ -113,12 +117,19 @@ class Trace:
             self.__dict__.pop(name, None)
 
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
-        at = self._file.seek(0, 2)
-        self._file.write(records)
-        self._file.write(blob)
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
+            at = self._file.seek(0, 2)
+            self._file.write(records)
+            self._file.write(blob)
+            self._file.flush()
+        except OSError as error:
+            raise ReplayError(
+                f"the trace, {self._bytes >> 20} MiB by now, cannot be kept there: {error.strerror or error}",
+                where=tempfile.gettempdir(),
+                remedy="Make room, or set TMPDIR to a folder that has some",
+            ) from error
         begin = at % ALLOCATIONGRANULARITY
         mapped = mmap(self._file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
         rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
