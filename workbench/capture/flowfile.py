@@ -12,7 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -242,12 +242,14 @@ class FlowFile:
             self._numbers = None
 
     def _times(self, first: int, stop: int) -> Iterator[_Times]:
-        many = stop - first >= _MANY
+        if stop - first < _MANY:
+            yield from map(self._times_of, range(first, stop))
+            return
         for at in range(first, stop, _AT_ONCE):
             some = range(at, min(at + _AT_ONCE, stop))
-            places = (_numpy(each)[at : some.stop] for each in (self._offsets, self._sizes))
-            for place, known in zip(some, self._scanner.times(*places) if many else repeat(None)):
-                yield known or self._times_of(place)
+            known = self._scanner.times(*(_numpy(each)[at : some.stop] for each in (self._offsets, self._sizes)))
+            for place, times in zip(some, known, strict=True):
+                yield times or self._times_of(place)
 
     def _times_of(self, place: int) -> _Times:
         offset, size = self._offsets[place], self._sizes[place]

@@ -63,54 +63,56 @@ class Scanner:
 
     def index(self, block: bytes, at: int) -> list[tuple[int, int]]:
         """Place and size of the flows that follow each other in `block` from `at` on, whole and of the current format."""
-        found: list[tuple[int, int]] = np.frombuffer(self._call("index", block, at), _LINE).tolist()
+        found: list[tuple[int, int]] = np.frombuffer(self._call("index", (block,), at), _LINE).tolist()
         return found
 
     def times(self, offsets: Ints, sizes: Ints) -> Iterator[Times | None]:
         """What an index keeps of each flow; None where Python has to look."""
         for part in _parts(sizes):
-            flows, lines = self._read(offsets[part], sizes[part], _LINE)
-            found = np.frombuffer(self._call("times", lines.tobytes() + flows, len(lines)), _TIMES)
-            places = found["place"].astype(np.int64) - lines.nbytes
-            for start, end, place, size in zip(*(each.tolist() for each in (found["start"], found["end"], places, found["size"])), strict=True):
-                yield (start, end, flows[place : place + size]) if size else None
+            lines, pieces = self._read(offsets[part], sizes[part], _LINE)
+            made = self._call("times", (lines.tobytes(), *pieces), len(lines))
+            for start, end, place, size in np.frombuffer(made, _TIMES, len(lines)).tolist():
+                yield (start, end, made[place : place + size]) if size else None
 
     def records(self, offsets: Ints, sizes: Ints, indexes: Ints, connections: Ints, starts: Ints) -> Iterator[bytes | None]:
         """The packed record of each flow; None where Python has to make it."""
         for part in _parts(sizes):
-            flows, lines = self._read(offsets[part], sizes[part], _LONG_LINE)
+            lines, pieces = self._read(offsets[part], sizes[part], _LONG_LINE)
             lines["index"], lines["connection"], lines["start"] = indexes[part], connections[part], starts[part]
-            made = self._call("pack", lines.tobytes() + flows, len(lines), _MAPPED_IS_DOTTED)
+            made = self._call("pack", (lines.tobytes(), *pieces), len(lines), _MAPPED_IS_DOTTED)
             at = 4 * len(lines)
             for size in np.frombuffer(made, "<u4", len(lines)).tolist():
                 yield made[at : at + size] if size else None
                 at += size
 
-    def _read(self, offsets: Ints, sizes: Ints, line: np.dtype[Any]) -> tuple[bytes, npt.NDArray[Any]]:
-        """The bytes of these flows, and a table that says where behind it each of them is. Neighbours are read at once."""
+    def _read(self, offsets: Ints, sizes: Ints, line: np.dtype[Any]) -> tuple[npt.NDArray[Any], list[bytes]]:
+        """A table that says where behind it each flow is, and what comes there. Neighbours in the file are read at once."""
         lines = np.zeros(len(offsets), line)
         (order,) = np.nonzero(sizes <= _MOST)
         order = order[np.argsort(offsets[order])]
         if not len(order):
-            return b"", lines
+            return lines, []
         begins, ends = offsets[order], offsets[order] + sizes[order]
         apart = begins[1:] - ends[:-1] > _GAP
         firsts, lasts = begins[np.append(True, apart)], ends[np.append(apart, True)]
         wanted = lasts - firsts
-        # of a file that was cut since, what is left stays in its place
-        pieces = [self._data.read(at, size).ljust(size, b"\0") for at, size in zip(firsts.tolist(), wanted.tolist(), strict=True)]
         shift = np.cumsum(wanted) - wanted - firsts + lines.nbytes
         lines["place"][order] = begins + shift[np.append(0, np.cumsum(apart))]
         lines["size"][order] = sizes[order]
-        return b"".join(pieces), lines
+        # of a file that was cut since, what is left stays in its place
+        return lines, [self._data.read(at, size).ljust(size, b"\0") for at, size in zip(firsts.tolist(), wanted.tolist(), strict=True)]
 
-    def _call(self, name: str, data: bytes, *numbers: int) -> bytes:
+    def _call(self, name: str, pieces: tuple[bytes, ...], *numbers: int) -> bytes:
         with self._lock:
             exports, store = self._exports, self._store
-            if data is not self._held:
-                at = exports["input"](store, len(data))
-                ctypes.memmove(self._address() + at, data, len(data))
-                self._held = data
+            if pieces[0] is not self._held:
+                self._held = None  # an interrupt can come in between
+                at = exports["input"](store, sum(map(len, pieces)))
+                at += self._address()
+                for piece in pieces:
+                    ctypes.memmove(at, piece, len(piece))
+                    at += len(piece)
+                self._held = pieces[0]
             size = exports[name](store, *numbers)
             return ctypes.string_at(self._address() + exports["output"](store), size)
 

@@ -11,7 +11,7 @@ from workbench.core.build import ROOT, Crate
 
 __all__ = ["SCAN"]
 
-SCAN = Crate(Path(__file__).resolve().parent, ROOT / "workbench" / "capture" / "scan.wasm", "-C target-feature=+bulk-memory")
+SCAN = Crate(Path(__file__).resolve().parent, ROOT / "workbench" / "capture" / "scan.wasm", "-C target-feature=-bulk-memory")
 
 if __name__ == "__main__":
     raise SystemExit(SCAN.build())

@@ -1,15 +1,12 @@
 //! What a flow says of its two connections, as Envoy's attributes: what `capture/attributes.py` makes, or None for Python to make it.
 
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::cursor::{Cursor, Span};
 use crate::flow::number;
 use crate::pack::Pairs;
 
-const KEYS: [&[u8]; 6] = [b"peername", b"sockname", b"certificate_list", b"sni", b"tls", b"tls_version"];
-
-/// The values of `KEYS` with their type bytes.
+/// What is known of a connection: peername, sockname, certificate_list, sni, tls and tls_version, each with its type byte.
 type Known<'a> = [(Span<'a>, u8); 6];
 
 pub fn push(pairs: &mut Pairs, client: Span, server: Span, connection: u32, version: Span, dotted: bool) -> Option<()> {
@@ -19,19 +16,14 @@ pub fn push(pairs: &mut Pairs, client: Span, server: Span, connection: u32, vers
     for text in [server_name, tls_version.0, upstream_tls_version.0] {
         std::str::from_utf8(text).ok()?;
     }
-    both(pairs, b"source", address(peer, dotted)?);
-    both(pairs, b"destination", address(sock, dotted)?);
-    both(pairs, b"upstream", address(upstream, dotted)?);
-    if let Some((text, _)) = address(upstream_local, dotted)? {
-        pairs.push(b"upstream\0local_address", &text);
-    }
+    address(pairs, b"source\0address", b"source\0port", peer, dotted)?;
+    address(pairs, b"destination\0address", b"destination\0port", sock, dotted)?;
+    address(pairs, b"upstream\0address", b"upstream\0port", upstream, dotted)?;
+    address(pairs, b"upstream\0local_address", b"", upstream_local, dotted)?;
     pairs.push(b"connection\0mtls", &[u8::from(!certificates.0.is_empty())]);
     pairs.push(b"connection\0requested_server_name", server_name);
-    for (name, version) in [(&b"connection\0tls_version"[..], tls_version.0), (b"upstream\0tls_version", upstream_tls_version.0)] {
-        if !version.is_empty() {
-            pairs.push(name, if version == b"QUICv1" { b"TLSv1.3" } else { version });
-        }
-    }
+    tls_protocol(pairs, b"connection\0tls_version", tls_version.0);
+    tls_protocol(pairs, b"upstream\0tls_version", upstream_tls_version.0);
     pairs.push(b"connection\0id", &u64::from(connection).to_le_bytes());
     let protocol: Span = match version {
         b"HTTP/2.0" => b"HTTP/2",
@@ -42,56 +34,60 @@ pub fn push(pairs: &mut Pairs, client: Span, server: Span, connection: u32, vers
     Some(())
 }
 
-/// What is known of a connection; of a key that comes twice the last counts.
+/// Of a key that comes twice the last counts.
 fn known(connection: Span) -> Option<Known> {
     let mut found = [None; 6];
     let mut at = Cursor::new(connection);
     while !at.is_over() {
         let (key, value, kind) = at.entry()?;
-        if let Some(place) = KEYS.iter().position(|name| *name == key) {
-            found[place] = Some((value, kind));
-        }
+        let place = match key {
+            b"peername" => 0,
+            b"sockname" => 1,
+            b"certificate_list" => 2,
+            b"sni" => 3,
+            b"tls" => 4,
+            b"tls_version" => 5,
+            _ => continue,
+        };
+        found[place] = Some((value, kind));
     }
     let [a, b, c, d, e, f] = found;
     Some([a?, b?, c?, d?, e?, f?])
 }
 
-/// An address as ip:port and its port; Some(None) where it is none, as a name is.
-fn address((value, kind): (Span, u8), dotted: bool) -> Option<Option<(Vec<u8>, u64)>> {
+/// Adds an address as ip:port and, where that has a name, its port; nothing for what is none, as a name is.
+fn address(pairs: &mut Pairs, name: Span, port_name: Span, (value, kind): (Span, u8), dotted: bool) -> Option<()> {
     match kind {
         b']' => {}
-        b'~' => return Some(None),
+        b'~' => return Some(()),
         _ => return None,
     }
     let mut at = Cursor::new(value);
     let host = std::str::from_utf8(at.value(12, b';')?).ok()?;
-    let port = number(at.value(12, b'#')?)?;
-    let ip: IpAddr = match host.parse::<Ipv4Addr>() {
-        Ok(ip) => ip.into(),
-        // with a zone, which Python keeps
-        Err(_) if host.contains(':') => host.parse::<Ipv6Addr>().ok()?.into(),
-        Err(_) => return Some(None),
-    };
-    if !(1..1 << 16).contains(&port) {
-        return Some(None);
+    let digits = at.value(12, b'#')?;
+    let port = number(digits).filter(|_| digits.len() == 1 || digits[0] != b'0')?;
+    let is_ip4 = host.parse::<Ipv4Addr>().is_ok();
+    let mut ip = String::new();
+    if !is_ip4 && host.contains(':') {
+        // without a zone, which Python keeps
+        let parsed: Ipv6Addr = host.parse().ok()?;
+        let [.., high, low] = parsed.segments();
+        // Python before 3.13 writes IPv4 in IPv6 in hexadecimal
+        let hexadecimal = !dotted && parsed.to_ipv4_mapped().is_some();
+        ip = if hexadecimal { format!("[::ffff:{high:x}:{low:x}]") } else { format!("[{parsed}]") };
     }
-    let mut text = Vec::with_capacity(48);
-    let done = match ip {
-        // Python before 3.13 writes these in hexadecimal
-        IpAddr::V6(ip) if !dotted && ip.to_ipv4_mapped().is_some() => {
-            let [.., high, low] = ip.segments();
-            write!(text, "[::ffff:{high:x}:{low:x}]:{port}")
+    if (is_ip4 || !ip.is_empty()) && (1..1 << 16).contains(&port) {
+        pairs.push_parts(name, &[if is_ip4 { host } else { &ip }.as_bytes(), b":", digits]);
+        if !port_name.is_empty() {
+            pairs.push(port_name, &u64::from(port).to_le_bytes());
         }
-        IpAddr::V6(ip) => write!(text, "[{ip}]:{port}"),
-        IpAddr::V4(ip) => write!(text, "{ip}:{port}"),
-    };
-    done.ok().map(|()| Some((text, u64::from(port))))
+    }
+    Some(())
 }
 
-/// `OWNER.address` and `OWNER.port`.
-fn both(pairs: &mut Pairs, owner: &[u8], address: Option<(Vec<u8>, u64)>) {
-    if let Some((text, port)) = address {
-        pairs.push(&[owner, b"\0address"].concat(), &text);
-        pairs.push(&[owner, b"\0port"].concat(), &port.to_le_bytes());
+/// QUIC is TLS 1.3 (RFC 9001).
+fn tls_protocol(pairs: &mut Pairs, name: Span, version: Span) {
+    if !version.is_empty() {
+        pairs.push(name, if version == b"QUICv1" { b"TLSv1.3" } else { version });
     }
 }

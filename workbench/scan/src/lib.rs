@@ -55,19 +55,21 @@ fn whole(bytes: Span) -> Option<usize> {
     payload.ends_with(&END[..END.len() - 1]).then(|| flow.at())
 }
 
-/// Of each of `count` flows: u64 start of the request, u64 end of the exchange (0: unknown), place and size in the input of what names its
-/// connection (0: Python has to look).
+/// Of each of `count` flows: u64 start of the request, u64 end of the exchange (0: unknown), place and size in the output of what names its
+/// connection (0: Python has to look), which comes behind them all.
 #[no_mangle]
 pub extern "C" fn times(count: u32) -> u32 {
     with(|input, out| {
-        for (place, raw, _) in lines(input, count, SHORT_LINE) {
+        let mut ids = Vec::new();
+        for (raw, _) in lines(input, count, SHORT_LINE) {
             let known = Flow::read(raw).and_then(|flow| Some((flow.request.start_ns, flow.end_ns(), connection_id(flow.client)?)));
             let (start, end, id) = known.unwrap_or((0, 0, &[]));
-            let at = if id.is_empty() { 0 } else { place + (id.as_ptr() as usize - raw.as_ptr() as usize) as u32 };
             out.extend_from_slice(&start.to_le_bytes());
             out.extend_from_slice(&end.to_le_bytes());
-            put(out, &[at, id.len() as u32]);
+            put(out, &[count * LONG_LINE as u32 + ids.len() as u32, id.len() as u32]);
+            ids.extend_from_slice(id);
         }
+        out.append(&mut ids);
     })
 }
 
@@ -77,8 +79,9 @@ pub extern "C" fn pack(count: u32, dotted: u32) -> u32 {
     with(|input, out| {
         let mut pairs = Pairs::default();
         out.resize(4 * count as usize, 0);
-        for (number, (_, raw, rest)) in lines(input, count, LONG_LINE).enumerate() {
-            let place = Place { index: word(rest, 0), connection: word(rest, 4), start_ns: u64::from(word(rest, 8)) | u64::from(word(rest, 12)) << 32 };
+        for (number, (raw, rest)) in lines(input, count, LONG_LINE).enumerate() {
+            let start_ns = u64::from(word(rest, 8)) | u64::from(word(rest, 12)) << 32;
+            let place = Place { index: word(rest, 0), connection: word(rest, 4), start_ns };
             let begin = out.len();
             if pack::pack(out, &mut pairs, raw, &place, dotted != 0).is_none() {
                 out.truncate(begin);
@@ -97,13 +100,11 @@ fn with(work: impl FnOnce(Span, &mut Vec<u8>)) -> u32 {
     out.len() as u32
 }
 
-/// Place and bytes of each flow in the table at the input's beginning, and what else its line says.
-fn lines(input: Span, count: u32, line: usize) -> impl Iterator<Item = (u32, Span, Span)> {
-    input.chunks_exact(line).take(count as usize).map(move |line| {
-        let (place, size) = (word(line, 0), word(line, 4));
-        // a file that was cut short since has less: such a flow is left to Python, too
-        let stop = (place as usize).saturating_add(size as usize);
-        (place, input.get(place as usize..stop).unwrap_or(&[]), &line[SHORT_LINE..])
+/// The bytes of each flow in the table at the input's beginning, and what else its line says.
+fn lines(input: Span, count: u32, line: usize) -> impl Iterator<Item = (Span, Span)> {
+    input.chunks_exact(line).take(count as usize).map(|line| {
+        let (place, size) = (word(line, 0) as usize, word(line, 4) as usize);
+        (input.get(place..place.saturating_add(size)).unwrap_or(&[]), &line[SHORT_LINE..])
     })
 }
 

@@ -7,9 +7,10 @@ use crate::flow::{error_text, fields, Flow, Message};
 const HAS_RESPONSE: u32 = 1;
 /// `NO_RESPONSE` of `capture/exchange.py`.
 const NO_RESPONSE: &[u8] = b"no response was recorded";
-const NO_PAIRS: &[u8] = &[0; 4];
+/// Two empty lists, and an empty body between them.
+const NOTHING: &[u8] = &[0; 12];
 
-/// A pair list as it is made: sizes and bytes apart.
+/// The attributes as they are made: sizes and bytes apart.
 #[derive(Default)]
 pub struct Pairs {
     sizes: Vec<u8>,
@@ -18,10 +19,14 @@ pub struct Pairs {
 
 impl Pairs {
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.sizes.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        self.sizes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        self.push_parts(name, &[value]);
+    }
+
+    pub fn push_parts(&mut self, name: &[u8], value: &[&[u8]]) {
+        put32(&mut self.sizes, name.len() as u32);
+        put32(&mut self.sizes, value.iter().map(|part| part.len() as u32).sum());
         self.bytes.extend_from_slice(name);
-        self.bytes.extend_from_slice(value);
+        value.iter().for_each(|part| self.bytes.extend_from_slice(part));
     }
 
     /// Writes the list, and is empty again.
@@ -65,10 +70,10 @@ pub fn pack(out: &mut Vec<u8>, pairs: &mut Pairs, raw: Span, place: &Place, dott
         put_str(out, host);
     }
     put_str(out, flow.path);
-    put_message(out, pairs, request)?;
+    put_message(out, request)?;
     match &flow.response {
-        Some(response) => put_message(out, pairs, response)?,
-        None => [NO_PAIRS; 3].iter().for_each(|nothing| out.extend_from_slice(nothing)),
+        Some(response) => put_message(out, response)?,
+        None => out.extend_from_slice(NOTHING),
     }
     attributes::push(pairs, flow.client, flow.server, place.connection, request.version, dotted)?;
     pairs.put(out);
@@ -79,13 +84,25 @@ pub fn pack(out: &mut Vec<u8>, pairs: &mut Pairs, raw: Span, place: &Place, dott
     Some(())
 }
 
-fn put_message(out: &mut Vec<u8>, pairs: &mut Pairs, message: &Message) -> Option<()> {
-    fields(message.headers, |name, value| pairs.push(name, value))?;
-    pairs.put(out);
+fn put_message(out: &mut Vec<u8>, message: &Message) -> Option<()> {
+    put_fields(out, message.headers)?;
     put_str(out, message.body);
-    fields(message.trailers, |name, value| pairs.push(name, value))?;
-    pairs.put(out);
-    Some(())
+    put_fields(out, message.trailers)
+}
+
+fn put_fields(out: &mut Vec<u8>, list: Span) -> Option<()> {
+    let begin = out.len();
+    put32(out, 0);
+    fields(list, |name, value| {
+        put32(out, name.len() as u32);
+        put32(out, value.len() as u32);
+    })?;
+    let count = (out.len() - begin) as u32 / 8;
+    out[begin..begin + 4].copy_from_slice(&count.to_le_bytes());
+    fields(list, |name, value| {
+        out.extend_from_slice(name);
+        out.extend_from_slice(value);
+    })
 }
 
 /// HTTP/1 says it in Host, later versions in a field of their own. Empty where nobody says it.
