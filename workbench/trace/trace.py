@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import mmap as mmap_module
 import tempfile
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +29,19 @@ Bytes: TypeAlias = bytes | memoryview
 
 _DROP: int | None = getattr(mmap_module, "MADV_DONTNEED", None)
 """Not on every system."""
+
+
+class _Unnamed:
+    """A file without a name, closed when the last trace that shares it is gone: the interpreter complains of one that is only dropped."""
+
+    def __init__(self, io: IO[bytes]) -> None:
+        self.io = io
+        weakref.finalize(self, _close, io)
+
+
+def _close(io: IO[bytes]) -> None:
+    with suppress(OSError):  # what found no room is tried once more then
+        io.close()
 
 
 @dataclass(slots=True)
@@ -97,7 +112,7 @@ class Trace:
     _segments: list[_Segment] = field(default_factory=list)
     _rows: int = 0
     _bytes: int = 0
-    _file: IO[bytes] | None = None
+    _file: _Unnamed | None = None
     _spanned: list[tuple[int, Rows, Rows]] = field(default_factory=lambda: [(0, _NOWHERE, _NOWHERE)])
     """How many rows were looked at last for `_spans`, and what it was: shared with snapshots, which need look at the further ones only."""
 
@@ -119,11 +134,12 @@ class Trace:
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
-            at = self._file.seek(0, 2)
-            self._file.write(records)
-            self._file.write(blob)
-            self._file.flush()
+                self._file = _Unnamed(tempfile.TemporaryFile(prefix="workbench-trace-"))
+            file = self._file.io
+            at = file.seek(0, 2)
+            file.write(records)
+            file.write(blob)
+            file.flush()
         except OSError as error:
             raise ReplayError(
                 f"the trace, {self._bytes >> 20} MiB by now, cannot be kept there: {error.strerror or error}",
@@ -131,7 +147,7 @@ class Trace:
                 remedy="Make room, or set TMPDIR to a folder that has some",
             ) from error
         begin = at % ALLOCATIONGRANULARITY
-        mapped = mmap(self._file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
+        mapped = mmap(file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
         rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
         return _Segment(self._rows, rows, memoryview(mapped)[begin + len(records) :], mapped)
 
