@@ -18,7 +18,8 @@ import numpy.typing as npt
 from ..trace.records import NONE, Kind
 from ..trace.trace import Trace
 from . import words
-from .facts import Facts, Ints
+from .facts import Facts
+from .rowfields import Ints
 
 if TYPE_CHECKING:
     import pandas as pd

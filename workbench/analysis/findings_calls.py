@@ -11,9 +11,11 @@ import numpy as np
 from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
 from ..trace.trace import Trace
 from . import words
-from .facts import MUTATORS, Facts, Ints, lookup
+from .facts import Facts
+from .facts_changed import MUTATORS
 from .findings import Block, Detector, Finding, Hits, Language, Plugin, made
 from .findings_reasons import answered_call, last_words, refused_call
+from .rowfields import Ints, lookup
 
 __all__ = ["detectors"]
 

@@ -72,7 +72,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.findings is not None:
         write_json([each.as_dict() for each in replay.findings()], "--findings", args.findings, indent=2)
     if args.perfetto:
-        replay.to_perfetto(args.perfetto)
+        with Progress(sys.stderr, f"{name} to {Path(args.perfetto).name}", not args.quiet) as progress:
+            replay.to_perfetto(args.perfetto, progress=progress.show)
     if args.speedscope:
         replay.to_speedscope(args.speedscope)
     to = sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout
