@@ -10,13 +10,14 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from reprlib import repr as brief
 from typing import Protocol
 
 import numpy as np
 
 from ..capture.connection import Connection
 from ..capture.exchange import Exchange
-from ..errors import CaptureError, QueryError, WorkbenchError
+from ..errors import CaptureError, ConfigError, QueryError, WorkbenchError
 from ..trace.trace import Trace
 from .compare import Comparison
 from .facts import Facts
@@ -52,6 +53,8 @@ class Searcher:
 
     def search(self, query: str) -> Search:
         """Begin a search; QueryError where the query is wrong, or asks what differs and there is no run to compare with."""
+        if not isinstance(query, str):
+            raise ConfigError(f"{brief(query)} is no query", remedy="Give text, such as '~m POST & ~outcome limited'")
         tree = parse_query(query)
         self.check(query)
         return Search(self, tree)

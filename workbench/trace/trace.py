@@ -145,7 +145,7 @@ class Trace:
                 f"the trace, {self._bytes >> 20} MiB by now, cannot be kept there: {error.strerror or error}",
                 where=tempfile.gettempdir(),
                 remedy="Make room, or set TMPDIR to a folder that has some",
-            ) from error
+            ) from None
         begin = at % ALLOCATIONGRANULARITY
         mapped = mmap(file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
         rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
