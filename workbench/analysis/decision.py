@@ -28,12 +28,12 @@ import numpy as np
 
 from ..capture.packing import unpack_pairs
 from ..trace.records import NO_FILTER, NONE, Effect, Event, Kind, ResponseSource
-from ..trace.trace import Records, Row, Trace
+from ..trace.trace import Row, Trace
 from . import words
-from .calls import ExchangeRows, arguments, callback_row, shown
+from .calls import ExchangeRows, arguments, callback_codes, callback_row, shown
 from .facts import Facts, Outcome, outcome_of_local
 from .failed_calls import FailedCalls, all_failed_calls, failed_calls
-from .rowfields import Ints, lookup
+from .rowfields import lookup
 
 __all__ = [
     "Decision", "Judges", "all_decisions", "all_verdicts", "allowed_decision", "answered_decision", "decide", "verdict_calls",
@@ -326,7 +326,7 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
         may |= (code == codes[5]) & lookup(judges.deniers)[place]
         at = np.flatnonzero(may & (rows["kind"] == Kind.HOSTCALL) & (rows["result"] == 0) & (rows["exchange"] != NONE))
         columns = [rows[name][at].tolist() for name in ("code", "a", "filter", "exchange", "blob")]
-        in_request = request[_parent_codes(trace, first, rows, at)].tolist()
+        in_request = request[callback_codes(trace, first, rows, at)].tolist()
         for seq, number, map_type, by, exchange, start, early in zip((at + first).tolist(), *columns, in_request, strict=True):
             skip = int.from_bytes(blob[start : start + 4], "little") + 4 if number in codes[2:4] else 0
             size = int.from_bytes(blob[start + skip : start + skip + 4], "little")
@@ -338,16 +338,3 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
             if weight is not None:
                 found.setdefault(exchange, []).append((weight, seq))
     return found
-
-
-def _parent_codes(trace: Trace, first: int, rows: Records, at: Ints) -> Ints:
-    """Code of the callback that each row at `at` belongs to, 255 for none; almost always it lies in the same segment."""
-    inside = rows["parent"][at].astype(np.int64) - first
-    here = (inside >= 0) & (inside < len(rows))
-    here[here] = rows["kind"][inside[here]] == Kind.CALLBACK
-    codes = np.full(len(at), 255, np.int64)
-    codes[here] = rows["code"][inside[here]]
-    for place in np.flatnonzero(~here).tolist():
-        found = callback_row(trace, trace.row(first + int(at[place])))
-        codes[place] = found.code if found is not None else 255
-    return codes
