@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NONE, Kind
+from ..trace.records import NONE
 from ..trace.trace import Records, Trace
 from . import words
 from .calls import callback_codes
-from .rowfields import Ints, lookup
+from .rowfields import Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Picked", "category", "clock", "events", "exchange_numbers", "filter_names", "hostcalls", "nullable", "results", "seen"]
+__all__ = ["Picked", "category", "clock", "exchange_numbers", "filter_names", "nullable", "results", "seen"]
 
 
 def nullable(values: npt.NDArray[Any], missing: npt.NDArray[np.bool_], dtype: npt.DTypeLike = np.int64) -> Any:
@@ -70,19 +70,6 @@ def results(names: Sequence[str], codes: npt.NDArray[Any], values: npt.NDArray[A
     categories = list(dict.fromkeys(texts))
     place = np.array([categories.index(text) for text in texts] or [0], np.int64)
     return category(place[inverse], categories)
-
-
-def hostcalls(trace: Trace, names: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[int, Records, memoryview, Ints]]:
-    """The segments of a trace with the places of the hostcalls of these names."""
-    codes = lookup(code for code, call in enumerate(trace.schema.hostcalls) if call.name in names)
-    for first, records, blob in trace.blocks():
-        yield first, records, blob, np.flatnonzero((records["kind"] == Kind.HOSTCALL) & codes[records["code"]])
-
-
-def events(trace: Trace, code: int) -> Iterator[int]:
-    """Numbers of the rows of events of a code, in order."""
-    for first, records in trace.segments():
-        yield from (np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == code)) + first).tolist()
 
 
 class Picked:

@@ -6,7 +6,7 @@ data, whoever shows it escapes it. Times called `time` are virtual (UTC), those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,12 +22,13 @@ from .changes import mutation
 from .decision import all_decisions
 from .facts import Facts, Outcome
 from .facts_changed import changed_rows
-from .frames import Picked, category, clock, events, exchange_numbers, filter_names, hostcalls, nullable, results, seen
+from .frames import Picked, category, clock, exchange_numbers, filter_names, nullable, results, seen
 from .heads import HEADS, heads
 from .limits import Limits, deciding
 from .limits_gather import gather_limits
 from .prints import distinct, numbered, slices
-from .rowfields import Ints, field_spans, lookup
+from .rowfields import Ints, lookup
+from .selections import events, hostcalls, log_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,13 +231,8 @@ def logs_table(trace: Trace) -> pd.DataFrame:
     picked = Picked(trace)
     messages: list[str] = []
     levels, sources = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for first, records, blob, at in hostcalls(trace, ("proxy_log", "fd_write")):
-        octets = np.frombuffer(blob, np.uint8)
-        at = at[records["result"][at] == 0]
-        ((start, size),) = field_spans(octets, records, at, 1)
-        said = logs[records["code"][at]] | (size > 0)  # nothing written to a file is no line
-        at = at[said]
-        lines, which = distinct(octets, start[said], size[said])
+    for first, records, blob, at, said in log_lines(trace):
+        lines, which = distinct(np.frombuffer(blob, np.uint8), *said)
         decoded = list(map(words.text, lines))
         messages += [decoded[place] for place in which.tolist()]
         code, number = records["code"][at], records["a"][at].astype(np.int64)
@@ -252,11 +248,10 @@ def failures_table(trace: Trace) -> pd.DataFrame:
     """One row a failure, in order: exchange (nullable), time, filter, callback, kind, message, policy, effect in words."""
     columns = ("exchange", "time", "filter", "callback", "kind", "message", "policy", "effect")
     rows = []
-    for seq in events(trace, Event.FAILURE):
-        row = trace.row(seq)
+    for row in _rows_of(trace, events(trace, Event.FAILURE)):
         message, callback = (*(words.text(field) for field in row.fields), "", "")[:2]
         kind, policy, result = words.failure(row.a), words.policy(row.b), words.effect(row.c)
-        rows.append((seq, row.exchange, row.time, trace.filter_name(row), words.short_name(callback), kind, message, policy, result))
+        rows.append((row.seq, row.exchange, row.time, trace.filter_name(row), words.short_name(callback), kind, message, policy, result))
     return _frame(columns, rows, ("filter", "callback", "kind", "policy", "effect"))
 
 
@@ -265,9 +260,8 @@ def callouts_table(trace: Trace) -> pd.DataFrame:
     status (nullable), latency_ms in virtual time (NaN where no end came), size of the answer in bytes."""
 
     columns = ("exchange", "time", "filter", "callback", "kind", "token", "target", "request", "ended", "status", "latency_ms", "size")
-    ends = ends_of(map(trace.row, events(trace, Event.CALLOUT)))
-    called = (trace.row(first + place) for first, _, _, at in hostcalls(trace, CALLS) for place in at.tolist())
-    named = ((trace.name(row), row) for row in called)
+    ends = ends_of(_rows_of(trace, events(trace, Event.CALLOUT)))
+    named = ((trace.name(row), row) for row in _rows_of(trace, hostcalls(trace, CALLS)))
     rows = [
         (
             each.seq, each.exchange, each.time, each.filter, _callback(trace, trace.row(each.seq)), each.kind, each.token, each.target,
@@ -279,6 +273,11 @@ def callouts_table(trace: Trace) -> pd.DataFrame:
     status = frame["status"].to_numpy(np.int64)
     frame["status"] = nullable(status, status < 0)
     return frame.astype({"latency_ms": "float64"})
+
+
+def _rows_of(trace: Trace, selected: Iterable[tuple[int, Records, memoryview, Ints]]) -> Iterator[Row]:
+    """Selected rows one by one: for tables of few."""
+    return (trace.row(first + place) for first, _, _, at in selected for place in at.tolist())
 
 
 def _callback(trace: Trace, row: Row) -> str:
@@ -312,9 +311,7 @@ def _told(trace: Trace) -> tuple[Ints, Ints, list[str]]:
                 row = trace.row(first + place)
                 parts = (f"{name}={spelt(name, value, names[row.code])}" for name, value in arguments(trace, row).items())
                 number = texts.setdefault(words.shorten(", ".join(parts), ARGUMENTS), len(texts))
-                if len(known) >= _MOST_KEPT:
-                    known.clear()
-                if len(key) <= _LONGEST_KEPT:
+                if len(known) < _MOST_KEPT and len(key) <= _LONGEST_KEPT:  # what many say is said early
                     known[key] = number
             found.append(number)
         numbers.append(np.array(found, np.int64))
