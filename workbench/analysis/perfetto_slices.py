@@ -46,7 +46,9 @@ class Slices:
         told = self._told.get(key)
         if told is None:
             told = self._given(seq) + self._result(kind, code, result, flags)
-            if len(self._told) < _MOST_KEPT and size <= _LONGEST_KEPT:  # what many say is said early
+            if len(self._told) >= _MOST_KEPT:
+                self._told.clear()
+            if size <= _LONGEST_KEPT:
                 self._told[key] = told
         of = "" if exchange == NONE else f'"exchange":{exchange},'
         own, host = (ns - other, other) if other <= ns else (0, ns)

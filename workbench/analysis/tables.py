@@ -311,7 +311,9 @@ def _told(trace: Trace) -> tuple[Ints, Ints, list[str]]:
                 row = trace.row(first + place)
                 parts = (f"{name}={spelt(name, value, names[row.code])}" for name, value in arguments(trace, row).items())
                 number = texts.setdefault(words.shorten(", ".join(parts), ARGUMENTS), len(texts))
-                if len(known) < _MOST_KEPT and len(key) <= _LONGEST_KEPT:  # what many say is said early
+                if len(known) >= _MOST_KEPT:
+                    known.clear()
+                if len(key) <= _LONGEST_KEPT:
                     known[key] = number
             found.append(number)
         numbers.append(np.array(found, np.int64))
