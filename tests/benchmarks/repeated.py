@@ -3,7 +3,5 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
 
 _TIME = re.compile(rb"(?<=timestamp_(?:start|.setup|..end):)")

@@ -128,7 +128,7 @@ class Trace:
             segment = _Segment(self._rows, np.frombuffer(records, RECORD), memoryview(blob))
         self._segments.append(segment)
         self._rows += len(segment.records)
-        for name in ("_spans", "_firsts"):
+        for name in ("_spans", "_begins"):
             self.__dict__.pop(name, None)
 
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
@@ -169,13 +169,13 @@ class Trace:
 
     def blocks(self, since: int = 0) -> Iterator[tuple[int, Records, memoryview]]:
         """As `segments`, with the blob that the segment's rows point into; of a trace that has grown, those from row `since` on."""
-        for segment in self._segments[bisect_left(self._segments, since, key=lambda segment: segment.first) :]:
+        for segment in self._segments[bisect_left(self._begins, since) :]:
             yield segment.first, segment.records, segment.blob
             segment.release()
 
     def select(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Records, memoryview, npt.NDArray[np.int64]]]:
         """As `blocks`, only the segments that hold some of `rows` (row numbers in any order, -1 for none), and which of these they are."""
-        where = np.searchsorted(self._firsts, rows, "right") - 1
+        where = np.searchsorted(np.array(self._begins, np.int64), rows, "right") - 1
         order = np.argsort(where, kind="stable")
         order = order[np.searchsorted(where[order], 0) :]
         bounds = [0, *(np.flatnonzero(np.diff(where[order])) + 1).tolist(), len(order)]
@@ -193,8 +193,8 @@ class Trace:
     def _locate(self, seq: int) -> tuple[_Segment, int]:
         if not 0 <= seq < self._rows:
             raise IndexError(f"row {seq} of a trace of {self._rows}")
-        at = bisect_right(self._segments, seq, key=lambda segment: segment.first) - 1
-        return self._segments[at], seq - self._segments[at].first
+        segment = self._segments[bisect_right(self._begins, seq) - 1]
+        return segment, seq - segment.first
 
     def row(self, seq: int) -> Row:
         """Row number `seq`."""
@@ -202,8 +202,9 @@ class Trace:
         return _row(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
-    def _firsts(self) -> npt.NDArray[np.int64]:
-        return np.array([segment.first for segment in self._segments], np.int64)
+    def _begins(self) -> list[int]:
+        """Number of the first row of each segment."""
+        return [segment.first for segment in self._segments]
 
     @cached_property
     def _spans(self) -> tuple[Rows, Rows]:
@@ -243,7 +244,7 @@ class Trace:
         """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""
         begin, end = self.span(exchange)
         found: list[Row] = []
-        at = bisect_right(self._segments, begin, key=lambda segment: segment.first) - 1 if begin < end else len(self._segments)
+        at = bisect_right(self._begins, begin) - 1 if begin < end else len(self._segments)
         for segment in self._segments[at:]:
             if segment.first >= end:
                 break
