@@ -299,17 +299,18 @@ class Replay(ReplayViews):
         """
         return write_file(path, lambda file: write_jsonl(self.outcomes(), file, progress, len(self)))
 
-    def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
+    def to_perfetto(self, path: str | Path, clock: Clock = "virtual", *, progress: Callable[[int, int], None] | None = None) -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
 
-        `clock` is virtual, when things happened in the capture, or real, what they cost. ReplayError if the file cannot be written.
+        `clock` is virtual, when things happened in the capture, or real, what they cost. `progress` is called with rows of the trace that
+        are written and their number, at most ten times a second. ReplayError if the file cannot be written.
         """
         from .analysis.export_perfetto import Clock, write_perfetto
 
         if clock not in get_args(Clock):
             raise ConfigError(f"no clock {brief(clock)}", remedy=f"Give one of {', '.join(get_args(Clock))}")
 
-        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock, progress))
 
     def to_speedscope(self, path: str | Path) -> int:
         """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles."""

@@ -50,7 +50,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` gives: exchanges that differ, those in one replay only, and real times of both."""
+    """What `compare` gives: exchanges that differ, those in one replay only, and real times of both.
+
+    `print` it for what differs, `table` for every exchange that does; `differing("status")` gives the numbers of some.
+    """
 
     a: Side
     b: Side
@@ -107,7 +110,7 @@ class Comparison:
         a, b = self.a.trace.row(left), self.b.trace.row(right)
         if a.code == Event.CONNECTION_END:
             return _closes(a, b, cast(Connections, self.a.capture))
-        parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
+        parts = [f"{name} {what}" for at, what in ((0, "headers"), (1, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
         if a.a != b.a or (not (a.c and b.c) and body_of(a, self.a.capture) != body_of(b, self.b.capture)):
             parts.append(f"{name} body")
         return parts
@@ -144,6 +147,11 @@ class Comparison:
         )
         names = f"{words.visible(self.a.name)} against {words.visible(self.b.name)}"
         return f"<Comparison of {names}: {len(self.differences)} of {both} exchanges differ{extra}; {median}>"
+
+    def __str__(self) -> str:
+        from .compare_text import compare_text
+
+        return compare_text(self)
 
 
 _MESSAGES = (

@@ -31,8 +31,9 @@ from ..trace.records import NO_FILTER, NONE, Effect, Event, Kind, ResponseSource
 from ..trace.trace import Records, Row, Trace
 from . import words
 from .calls import ExchangeRows, arguments, callback_row, shown
-from .facts import Facts, Ints, Outcome, lookup, outcome_of_local
+from .facts import Facts, Outcome, outcome_of_local
 from .failed_calls import FailedCalls, all_failed_calls, failed_calls
+from .rowfields import Ints, lookup
 
 __all__ = [
     "Decision", "Judges", "all_decisions", "all_verdicts", "allowed_decision", "answered_decision", "decide", "verdict_calls",

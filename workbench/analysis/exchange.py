@@ -38,6 +38,8 @@ class Home(Protocol):
 class ExchangeView:
     """Exchange number `index` of a replay; everything else is read from the trace when it is asked for, and kept.
 
+    `print` it for what became of it, what filters changed, and every call in order.
+
     Texts of `result`, stages, mutations and logs are data as captured; those of `calls` are escaped for display.
     """
 
@@ -154,6 +156,11 @@ class ExchangeView:
         result = self.result
         line = f"#{self.index} {result['method']} {result['url']}: {self.outcome}, "
         return f"<ExchangeView {words.shorten(words.visible(line), 160)}{words.shorten(self.finding, 200)}>"
+
+    def __str__(self) -> str:
+        from .exchange_text import exchange_text
+
+        return exchange_text(self)
 
     def _repr_html_(self) -> str:
         from .page import exchange_html

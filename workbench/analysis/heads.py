@@ -11,7 +11,8 @@ import numpy.typing as npt
 from ..trace.records import Event
 from ..trace.trace import Records, Trace
 from .calls import connection_ends
-from .facts import Facts, Ints, u32_at
+from .facts import Facts
+from .rowfields import Ints, u32_at
 
 __all__ = ["HEADS", "head_spans", "heads"]
 

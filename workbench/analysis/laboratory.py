@@ -22,10 +22,11 @@ import numpy.typing as npt
 from ..errors import ConfigError
 from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Facts, Ints
+from .facts import Facts
 from .laboratory_requests import Captured, Key, Requests, default_key, requests_of
 from .limiters import ALGORITHMS, limited_by
 from .limits import Limits
+from .rowfields import Bools, Ints
 
 if TYPE_CHECKING:
     import pandas as pd

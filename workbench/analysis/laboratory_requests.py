@@ -14,9 +14,10 @@ from ..capture.packing import unpack_pairs
 from ..errors import ConfigError
 from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Facts, Ints, Outcome
+from .facts import Facts, Outcome
 from .heads import heads
 from .limits import Limits
+from .rowfields import Bools, Ints
 
 __all__ = ["KEYS", "Captured", "Key", "Requests", "default_key", "requests_of"]
 

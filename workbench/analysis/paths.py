@@ -10,7 +10,8 @@ import numpy as np
 from ..trace.records import Event, Kind
 from ..trace.trace import Records, Trace
 from . import words
-from .facts import Facts, Ints
+from .facts import Facts
+from .rowfields import Ints
 
 __all__ = ["path_pattern", "request_lines"]
 

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from .facts import Ints
+from .rowfields import Ints
 
 __all__ = ["FACTORS", "distinct", "prints"]
 

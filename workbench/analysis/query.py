@@ -19,11 +19,12 @@ from ..capture.exchange import Exchange
 from ..errors import CaptureError, QueryError, WorkbenchError
 from ..trace.trace import Trace
 from .compare import Comparison
-from .facts import Bools, Facts, Ints
+from .facts import Facts
 from .query_capture import ASKS
 from .query_heads import BY_HEADS, UNKNOWN, YES
 from .query_syntax import All, Either, Node, Not, Term, parse_query, terms
 from .query_trace import MASKS, mask
+from .rowfields import Bools, Ints
 
 __all__ = ["Search", "Searcher"]
 

@@ -15,10 +15,11 @@ from .callouts import CALLS
 from .calls import log_line
 from .changes import mutation
 from .decision import Judges, verdict_calls
-from .facts import Bools, Facts, Ints, Outcome, field_spans, lookup
+from .facts import Facts, Outcome
 from .prints import distinct
 from .query_pattern import Pattern
 from .query_syntax import Term
+from .rowfields import Bools, Ints, field_spans, lookup
 
 __all__ = ["MASKS", "mask"]
 

@@ -45,8 +45,8 @@ _PAIRS: dict[int, tuple[int, ...]] = {
     Event.REQUEST: (0, 1),
     Event.RESPONSE: (0, 1),
     Event.MAP: (0,),
-    Event.UPSTREAM_REQUEST: (0, 2),
-    Event.DOWNSTREAM_RESPONSE: (0, 2),
+    Event.UPSTREAM_REQUEST: (0, 1),
+    Event.DOWNSTREAM_RESPONSE: (0, 1),
     Event.LOCAL_RESPONSE: (2,),
     Event.CALLOUT: (1, 3),
     Event.CALLOUT_PART: (1, 3),
@@ -54,8 +54,8 @@ _PAIRS: dict[int, tuple[int, ...]] = {
 """Event -> its fields that are header maps."""
 _BODIES: dict[int, tuple[int, ...]] = {
     Event.BODY: (0,),
-    Event.UPSTREAM_REQUEST: (1,),
-    Event.DOWNSTREAM_RESPONSE: (1,),
+    Event.UPSTREAM_REQUEST: (2,),
+    Event.DOWNSTREAM_RESPONSE: (2,),
     Event.LOCAL_RESPONSE: (1,),
     Event.CONNECTION_END: (0, 1),
 }

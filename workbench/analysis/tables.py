@@ -20,9 +20,11 @@ from .callouts import CALLS, callouts, ends_of
 from .calls import arguments, callback_row, connection_ends, log_line, spelt
 from .changes import mutation
 from .decision import all_decisions
-from .facts import Facts, Ints, Outcome, changed_rows
+from .facts import Facts, Outcome
+from .facts_changed import changed_rows
 from .limits import Limits, deciding
 from .limits_gather import gather_limits
+from .rowfields import Ints
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,9 @@ from ..errors import ReplayError
 from ..trace.records import NONE
 from ..trace.trace import Trace
 from .calltimes import CallTimes, call_instructions, call_times, counts_instructions
-from .facts import Facts, Ints
+from .facts import Facts
 from .paths import path_pattern, request_lines
+from .rowfields import Ints
 from .timetree import TimeNode, time_tree
 from .words import short_name
 

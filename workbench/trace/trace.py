@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ReplayError
 from .records import NONE, RECORD, Event, Kind, Schema, split_fields
 
 __all__ = ["Row", "Trace"]
@@ -101,7 +102,10 @@ class Trace:
     """How many rows were looked at last for `_spans`, and what it was: shared with snapshots, which need look at the further ones only."""
 
     def append(self, records: Bytes, blob: Bytes) -> None:
-        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
+        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards.
+
+        ReplayError where it should go to a temporary file, and there is no room for one.
+        """
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
             segment = self._spill(records, blob)
@@ -113,12 +117,19 @@ class Trace:
             self.__dict__.pop(name, None)
 
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
-        at = self._file.seek(0, 2)
-        self._file.write(records)
-        self._file.write(blob)
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
+            at = self._file.seek(0, 2)
+            self._file.write(records)
+            self._file.write(blob)
+            self._file.flush()
+        except OSError as error:
+            raise ReplayError(
+                f"the trace, {self._bytes >> 20} MiB by now, cannot be kept there: {error.strerror or error}",
+                where=tempfile.gettempdir(),
+                remedy="Make room, or set TMPDIR to a folder that has some",
+            ) from error
         begin = at % ALLOCATIONGRANULARITY
         mapped = mmap(self._file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
         rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
@@ -241,13 +252,12 @@ class Trace:
     def digest(self) -> str:
         """SHA-256 over everything but real time: the same for two runs of the same replay, whatever segments its rows came in."""
         digest, bytes_ = hashlib.sha256(), hashlib.sha256()
-        base = 0
         for segment in self._segments:
             rows = segment.records.copy()
-            places = rows["blob"].astype("<u8") + base
+            # rows may share their bytes, and which do depends on the segments
+            for begin, size in zip(rows["blob"].tolist(), rows["blob_len"].tolist(), strict=True):
+                bytes_.update(segment.blob[begin : begin + size])
             rows["ns"] = rows["other_ns"] = rows["blob"] = 0
-            digest.update(np.column_stack((rows.view("<u8").reshape(len(rows), -1), places)).tobytes())
-            bytes_.update(segment.blob)
-            base += len(segment.blob)
+            digest.update(rows.tobytes())
         digest.update(bytes_.digest())
         return digest.hexdigest()
