@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,18 @@ def test_an_envoy_filter_that_another_configures(tmp_path: Path) -> None:
     found = load(stored(tmp_path, BASIC_AUTH), modules={"http://modules.example/auth.wasm": ADD_HEADER})
     assert found.filters == (Filter(ADD_HEADER, '{\n  "basic_auth_rules": []\n}   \n', name="istio.auth", vm_id="auth"),)
     assert told(found.notes) == ["istio-system.basic-auth is for GATEWAY, proxyVersion ^1\\.9.* alone; here every exchange meets it"]
+
+
+def test_basic_auth_of_that_time(tmp_path: Path, sample_capture: Path, sample_filter: Callable[[str], Path]) -> None:
+    """The filter takes the text with the blanks behind it, and refuses whom it must."""
+    rules = '"basic_auth_rules": [{"prefix": "/toys", "request_methods": ["POST"], "credentials": ["ok:test"]}]'
+    file = stored(tmp_path, BASIC_AUTH.replace('"basic_auth_rules": []', rules))
+    replay = (
+        load(file, modules={"http://modules.example/auth.wasm": sample_filter("basic_auth")}).chain().replay(open_capture(sample_capture))
+    )
+    toys = [each for each in replay.outcomes() if each["url"].endswith("/toys")]
+    refused = {each["method"] for each in toys if (each["local_response"] or {}).get("status") == 401}
+    assert refused == {"POST"} < {each["method"] for each in toys}
 
 
 def patched(name: str, *patches: tuple[str, str, str], priority: int = 0) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..services.yamlfile import Item
 from .configured import Configured
-from .listeners import FilterList, extensions_of, filter_lists, read_filters
+from .listeners import FilterList, extensions_of, filter_lists, note_other_wasm, read_filters
 from .modules import Modules
 from .plugin_config import Reading
 from .protojson import read_file
@@ -48,6 +48,8 @@ def load(
     chosen = _choose([found for each in documents for found in filter_lists(each)], extensions, listener, documents[0])
     reading = Reading(Modules(modules), env or {})
     filters = read_filters(chosen, extensions, reading)
+    for each in documents:
+        note_other_wasm(each, reading)
     reading.modules.check_used(file)
     if not filters:
         raise ConfigError("no Wasm filter to replay in this chain", where=file, remedy="; ".join(reading.notes))

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from ..chain import Kind
     from ..filter import Filter
 
-__all__ = ["HTTP_WASM", "NETWORK_WASM", "FilterList", "extensions_of", "filter_lists", "read_filters", "type_of"]
+__all__ = ["HTTP_WASM", "NETWORK_WASM", "FilterList", "extensions_of", "filter_lists", "note_other_wasm", "read_filters", "type_of"]
 
 HTTP_WASM = "envoy.extensions.filters.http.wasm.v3.Wasm"
 NETWORK_WASM = "envoy.extensions.filters.network.wasm.v3.Wasm"
 """What a Wasm filter's configuration is called."""
 
+_OTHER_WASM = {
+    "envoy.extensions.wasm.v3.WasmService": "a service",
+    "envoy.extensions.access_loggers.wasm.v3.WasmAccessLog": "an access logger",
+    "envoy.extensions.stat_sinks.wasm.v3.Wasm": "a sink of statistics",
+}
 _WASM = {HTTP_WASM: "http", NETWORK_WASM: "tcp"}
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -84,7 +89,8 @@ def filter_lists(document: Item) -> list[FilterList]:
         return [_alone(_as_entry(wrapped, HTTP_WASM), HTTP_WASM)]
     if form == "":
         raise fault(document, "this is no configuration of Envoy with filters in it", f"Give {_FORMS}")
-    return [found for listener in _listeners(document, fields) for found in _of_listener(listener)]
+    listeners = list(_listeners(document, fields))
+    return [found for number, each in enumerate(listeners) for found in _of_listener(each, str(number) if len(listeners) > 1 else "")]
 
 
 def _form(fields: dict[str, Item]) -> str:
@@ -152,16 +158,16 @@ def extensions_of(document: Item) -> dict[str, Item]:
     return found
 
 
-def _of_listener(listener: Item) -> Iterator[FilterList]:
+def _of_listener(listener: Item, usual: str) -> Iterator[FilterList]:
     fields = message(listener)
-    name = string(fields["name"], empty=True) if "name" in fields else ""
+    name = (string(fields["name"], empty=True) if "name" in fields else "") or usual
     chains = messages(fields.get("filter_chains"))
     every = [*chains, *([fields["default_filter_chain"]] if "default_filter_chain" in fields else ())]
     for number, each in enumerate(every):
         chain = message(each)
-        usual = str(number) if number < len(chains) else "default"
         own = string(chain["name"], empty=True) if "name" in chain else ""
-        yield _of_filters(name, (own or usual) if len(every) > 1 else "", messages(chain.get("filters")))
+        place = own or (str(number) if number < len(chains) else "default")
+        yield _of_filters(name, place if len(every) > 1 else "", messages(chain.get("filters")))
 
 
 def _of_filters(listener: str, chain: str, entries: list[Item]) -> FilterList:
@@ -213,6 +219,15 @@ def read_filters(filters: FilterList, extensions: dict[str, Item], reading: Read
         if made is not None:
             found.append(made)
     return tuple(found)
+
+
+def note_other_wasm(item: Item, reading: Reading) -> None:
+    """Note the modules of a document that are no filters: services beside the traffic, access loggers, sinks of statistics."""
+    inner = item.value.values() if isinstance(item.value, dict) else item.value if isinstance(item.value, list) else ()
+    for each in inner:
+        if each.name == "@type" and isinstance(each.value, str) and each.value.rpartition("/")[2] in _OTHER_WASM:
+            reading.note(item, f"{_OTHER_WASM[each.value.rpartition('/')[2]]} of Wasm is no filter and not replayed")
+        note_other_wasm(each, reading)
 
 
 def _called(entry: Item) -> str:
