@@ -80,6 +80,13 @@ def test_one_filter_alone(tmp_path: Path, value: Any) -> None:
     assert load(written(tmp_path, value)).filters == BOTH[:1]
 
 
+def test_one_network_filter_alone(tmp_path: Path) -> None:
+    one = wasm("one", plugin("one", ADD_HEADER), "network")
+    for value in (one, one["typed_config"], [one]):
+        found = load(written(tmp_path, value))
+        assert (found.kind, found.filters) == ("tcp", (Filter(ADD_HEADER, name="one"),))
+
+
 def test_every_field_of_a_filter(tmp_path: Path) -> None:
     """Fields in camelCase and snake_case, enums by name and number, an Any wrapped in a TypedStruct."""
     text = f"""\

@@ -136,12 +136,13 @@ def test_what_a_running_envoy_says_of_itself(envoy_binary: Path, tmp_path: Path,
     ]
     given = bootstrap(listener("in", [manager(*filters)]))
     with EnvoyProcess(given, binary=envoy_binary) as process:
-        status, body = process.get("/config_dump")
-    assert status == 200
-    dump = tmp_path / "dump.json"
-    dump.write_bytes(body)
-    found = load(dump)
-    assert (found.filters, found.place) == (load(written(tmp_path, given, "envoy.json")).filters, "listener in")
+        answers = [process.get(f"/config_dump{asked}") for asked in ("", "?resource=static_listeners", "?mask=bootstrap")]
+    for status, body in answers:
+        assert status == 200
+        dump = tmp_path / "dump.json"
+        dump.write_bytes(body)
+        found = load(dump)
+        assert (found.filters, found.place) == (load(written(tmp_path, given, "envoy.json")).filters, "listener in")
 
 
 def _taken(binary: Path, file: Path) -> tuple[bool, str]:
