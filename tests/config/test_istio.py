@@ -185,6 +185,10 @@ ROUTER = "envoy.filters.http.router"
             ["mesh.authn", "mesh.authz", "mesh.stats", "x", "w", "mesh.none"],
         ),
         ([("REPLACE", "mesh.stats", "x"), ("REMOVE", "mesh.authn", "")], ["mesh.authz", "x", "mesh.none"]),
+        (
+            [("REMOVE", "envoy.filters.http.cors", ""), ("INSERT_BEFORE", ROUTER, "x")],
+            ["mesh.authn", "mesh.authz", "mesh.stats", "mesh.none", "x"],
+        ),
     ],
 )
 def test_patches_find_their_place(tmp_path: Path, patches: list[tuple[str, str, str]], names: list[str]) -> None:
@@ -206,7 +210,7 @@ def test_patches_that_find_nothing(tmp_path: Path) -> None:
     assert told(found.notes) == [
         "mesh.p: MERGE of HTTP_FILTER is not read",
         "gone is not in these files: x is taken as the last filter",
-        "there is no filter gone to replace in these files",
+        "REPLACE of gone changes nothing in these files",
     ]
     for patch in (("ADD", "", "x"), ("INSERT_AFTER", "", "x"), ("INSERT_AFTER", ROUTER, "x")):
         with pytest.raises(ConfigError, match=r"x would stand behind envoy.filters.http.router, which Envoy refuses"):

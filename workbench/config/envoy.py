@@ -5,9 +5,9 @@
     wb.config.envoy.load("envoy.yaml", listener="ingress", modules={"https://modules.example/limit.wasm": "build/limit.wasm"})
 
 Read are a bootstrap, a listener, an HTTP connection manager, a list of `http_filters`, one filter or its configuration, resources as Envoy
-reads them from files, and what its admin interface writes at `/config_dump` (of a large mesh, `?resource=dynamic_listeners` of it); in files called `.json` as JSON, else as YAML, with Envoy's
-own view of what a number is. Everything is made as if by Envoy; what it refuses, and what no replay could do, is a `ConfigError` with file
-and line.
+reads them from files, and what its admin interface writes at `/config_dump` (of a large mesh, with `?resource=dynamic_listeners`); in
+files called `.json` as JSON, else as YAML, with Envoy's own view of what a number is. Everything is made as if by Envoy; what it
+refuses, and what no replay could do, is a `ConfigError` with file and line.
 """
 
 from __future__ import annotations
