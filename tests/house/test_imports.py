@@ -52,8 +52,8 @@ LAZY: dict[str, frozenset[str]] = {
     "magics": frozenset({"capture", "chain", "filter", "host"}),
 }
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to and measures an empty
-hostcall, a filter is inspected when asked, files become a chain when one is wanted, the workbench makes a chain where it was given none,
-and no earlier."""
+hostcall, a filter is inspected when asked, files become a chain when one is wanted, in the words that Envoy is told too, the workbench
+makes a chain where it was given none, and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
