@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from inspect import signature
 from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any
 
@@ -72,13 +73,15 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
 
     def __init__(self, source: Capture | Replay | None = None, chain: Chain | None = None, **traits: Any) -> None:
         if isinstance(source, Replay) and chain is not None:
-            raise TypeError("Workbench takes a replay, or a capture and a chain; not a replay and a chain")
+            remedy = "Give one of them: a replay has its chain, a capture needs one"
+            raise ConfigError("a replay and a chain are given both", where="Workbench", remedy=remedy)
         given = source if isinstance(source, Replay) else None
         if not (given or source is None or hasattr(source, "batches")):
             raise ConfigError(f"{brief(source)} is no capture", where="Workbench", remedy="Give open_capture(PATH), or a replay")
         if not (chain is None or hasattr(chain, "filters")):
             raise ConfigError(f"{brief(chain)} is no chain", where="Workbench", remedy="Give Chain(FILTER, …)")
         watch = traits.pop("watch", False)
+        _check_options(traits, self.trait_names())
         capture = given.capture if given else source
         if isinstance(capture, RedactedCapture):
             traits["redact"], capture = capture.redaction.names, capture.whole
@@ -111,3 +114,17 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
 
     def _answer_findings(self, _question: Mapping[str, Any]) -> Answer:
         return {}, [one.as_dict() for one in self._shown()[0].findings()[:_FINDINGS_SHOWN]]
+
+
+def _check_options(given: Mapping[str, Any], traits: Iterable[str]) -> None:
+    """ConfigError for a keyword that is none, or settings that `Chain.replay` does not take."""
+    from workbench.chain import Chain
+
+    if unknown := sorted(given.keys() - {"redact", "settings", *traits}):
+        raise ConfigError(f"no option {unknown[0]}", where="Workbench", remedy="There are settings, redact, watch and charts")
+    settings = given.get("settings") or {}
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"settings are {brief(settings)}", where="Workbench", remedy='Give a mapping, such as {"workers": 2}')
+    known = [name for name in signature(Chain.replay).parameters if name not in ("self", "capture", "progress", "cancel", "partial")]
+    if wrong := sorted(map(str, settings.keys() - set(known))):
+        raise ConfigError(f"no setting {wrong[0]}", where="Workbench", remedy=f"There are {', '.join(known)}")

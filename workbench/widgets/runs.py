@@ -72,10 +72,10 @@ class RunningView(ReplayView):
         redact: Iterable[str] | None = None,
         **traits: Any,
     ) -> None:
-        self.redact = None if redact is None else tuple(redact)
         self._settings = dict(settings or {})
+        self._redaction = None if redact is None else Redaction(redact)
+        self.redact = None if self._redaction is None else self._redaction.names
         traits.setdefault("start_anyway", bool(self._settings.pop("start_anyway", False)))
-        self._redaction = None if self.redact is None else Redaction(self.redact)
         self._capture = capture
         self._chain = chain
         self._cancel = Event()
