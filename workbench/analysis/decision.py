@@ -331,7 +331,10 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
         size = np.where(called == codes[4], 0, np.where(by_service, second_size, size))  # of shared data the key says nothing
         texts, which = distinct(octets, np.where(by_service, second, start), size)
         early = request[callback_codes(trace, first, rows, at)]
-        kinds, kind = np.unique(np.stack((called, place[at], early, which)), axis=1, return_inverse=True)
+        # in one number each: numpy sorts these many times as fast as columns
+        packed = ((which * 256 + called) * (NO_FILTER + 1) + place[at]) * 2 + early
+        _, one, kind = np.unique(packed, return_index=True, return_inverse=True)
+        kinds = np.stack((called, place[at], early, which))[:, one]
         weights = [
             _weight(names[number], _RESPONSE_HEADERS, texts[text], by, bool(in_request), judges)
             for number, by, in_request, text in kinds.T.tolist()
