@@ -137,6 +137,24 @@ def test_every_field_of_a_filter(tmp_path: Path) -> None:
     ]
 
 
+def test_what_json_of_protobuf_allows(tmp_path: Path) -> None:
+    """Enums in small letters or by number, booleans in quotes, null for a value of a map: real Envoy takes them too."""
+    variables = {"environment_variables": {"key_values": {"A": None}}}
+    fields: dict[str, Any] = {"failure_policy": "3", "allow_on_headers_stop_iteration": "true", "vm_config": variables}
+    capabilities = {"allowed_capabilities": {"proxy_log": None}}
+    found = load(written(tmp_path, [wasm("one", plugin("one", ADD_HEADER, capability_restriction_config=capabilities, **fields))])).filters
+    assert found == (
+        Filter(
+            ADD_HEADER,
+            name="one",
+            failure_policy="open",
+            allow_on_headers_stop_iteration=True,
+            env={"A": ""},
+            allowed_capabilities=["proxy_log"],
+        ),
+    )
+
+
 def test_the_older_form_of_fail_open(tmp_path: Path) -> None:
     assert load(written(tmp_path, [wasm("x", plugin("", ADD_HEADER, fail_open=True))])).filters == (
         Filter(ADD_HEADER, name="x", fail_open=True),
