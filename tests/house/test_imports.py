@@ -25,6 +25,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
     "envoy": frozenset({"errors", "capture", "services"}),
     "core": frozenset({"errors"}),
+    "scan": frozenset({"core"}),
     "replay": frozenset({"errors", "capture", "trace", "analysis", "replay_views"}),
     "replay_views": frozenset(),
     "filter": frozenset({"errors", "host", "trace"}),
@@ -56,7 +57,7 @@ makes a chain where it was given none, and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
-    "wasmtime": frozenset({"host"}),
+    "wasmtime": frozenset({"host", "capture"}),
     "anywidget": frozenset({"widgets"}),
     "ipywidgets": frozenset({"widgets"}),
     "traitlets": frozenset({"widgets"}),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import ConfigError
 from ..trace.records import Event
 from ..trace.trace import Trace
 from . import words
@@ -135,6 +137,8 @@ class ExchangeView:
 
     def tracks(self, direction: str = "request") -> list[HeaderTrack]:
         """The rows of a side-by-side table of header entries over the stages of `request` or `response` that were reached."""
+        if direction not in ("request", "response"):
+            raise ConfigError(f"no direction {brief(direction)}", remedy="Give request or response")
         stages = self.request if direction == "request" else self.response
         return track_headers([stage.headers for stage in stages if stage.reached])
 

@@ -82,9 +82,10 @@ class Redaction:
     """
 
     def __init__(self, names: Iterable[str] = SECRET_HEADERS) -> None:
-        given = [names] if isinstance(names, str) else list(names)
-        if wrong := next((name for name in given if not _NAME.fullmatch(name)), None):
-            raise ConfigError(f"{wrong!r} is no header's name", where="redaction", remedy="Give names such as authorization, cookie")
+        given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+        wrong = [name for name in given if not (isinstance(name, str) and _NAME.fullmatch(name))]
+        if wrong:
+            raise ConfigError(f"{wrong[0]!r} is no header's name", where="redaction", remedy="Give names such as authorization, cookie")
         self.names = tuple(given)
         self._names = frozenset(name.lower().encode() for name in given)
         self._words: set[bytes] = set()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
+from reprlib import repr as brief
 from time import monotonic
 from typing import IO
 
-from ..errors import ReplayError
+from ..errors import ConfigError, ReplayError
 
 __all__ = ["Report", "write_file"]
 
@@ -15,12 +17,14 @@ _PROGRESS_S = 0.1
 
 
 def write_file(path: str | Path, write: Callable[[IO[str]], int]) -> int:
-    """Open `path` for ASCII text and give what `write` gives for it; ReplayError if the file cannot be written."""
+    """Open `path` for ASCII text and give what `write` gives for it; ReplayError if it cannot be written, ConfigError for no path."""
+    if not isinstance(path, str | PathLike):
+        raise ConfigError(f"{brief(path)} is no path of a file", remedy="Give one as text")
     try:
         with Path(path).open("w", encoding="ascii", newline="\n") as file:
             return write(file)
     except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from error
+        raise ReplayError(f"cannot be written: {error.strerror}", where=str(path), remedy="Choose another place") from None
 
 
 class Report:

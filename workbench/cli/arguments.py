@@ -61,7 +61,12 @@ def add_filters(command: argparse.ArgumentParser) -> None:
     """Let a command take `--filter`, any number of times, and each filter's options, or the files of a mesh that say the whole chain;
     `chain_of` makes a chain of them."""
     command.add_argument("--filter", metavar="F.wasm", action=_AddFilter, dest="filters", help="a filter; repeat it for a chain, in order")
-    command.add_argument("--clusters", metavar="FILE.yaml", default=None, help="who answers the filters' calls to other services")
+    command.add_argument(
+        "--clusters",
+        metavar="FILE.yaml",
+        default=None,
+        help="who answers the filters' calls to other services, as `clusters: {auth: {otherwise: {status: 200}}}` does",
+    )
     command.add_argument(
         "--kind", choices=("http", "tcp"), help="what the filters are for; without it, TCP where they export no callbacks of HTTP"
     )

@@ -48,7 +48,7 @@ def write_json(value: Any, option: str, out: str, *, indent: int) -> None:
     try:
         Path(out).write_text(text, encoding="ascii", newline="\n")
     except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=f"{option} {out}", remedy="Choose another place") from error
+        raise ReplayError(f"cannot be written: {error.strerror}", where=f"{option} {out}", remedy="Choose another place") from None
 
 
 def print_notes(notes: Iterable[str]) -> None:
