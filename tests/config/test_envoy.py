@@ -193,6 +193,13 @@ def test_modules_that_are_no_filters_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_a_buffer_limit_of_its_own_is_told(tmp_path: Path) -> None:
+    for limit, notes in ((32768, 1), (1 << 20, 0)):
+        found = load(written(tmp_path, {**listener("in", [manager(ONE)]), "per_connection_buffer_limit_bytes": limit}))
+        assert len(found.notes) == notes
+        assert all("unless it is told buffer_limit=32768" in note for note in found.notes)
+
+
 def test_discovered_configuration(tmp_path: Path) -> None:
     """It is found among resources of the same file, else the default is taken."""
     discovery = {"config_source": {"ads": {}}, "type_urls": [TWO["typed_config"]["@type"]]}
