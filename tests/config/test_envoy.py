@@ -133,7 +133,7 @@ def test_every_field_of_a_filter(tmp_path: Path) -> None:
     )
     assert [note.split("envoy.yaml: ")[1] for note in found.notes] == [
         "line 25: nack_on_code_cache_miss means nothing here: the module is there from the start",
-        "line 24: OTHER comes from the proxy's environment, which nobody told: the filter does not get it",
+        "line 24: OTHER comes from the proxy's environment; nobody said env={'OTHER': …} or --host-env OTHER=…, so it is not set",
     ]
 
 

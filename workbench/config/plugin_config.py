@@ -141,7 +141,7 @@ def _environment(vm: dict[str, Item], reading: Reading) -> dict[str, str]:
         if key in values:
             raise fault(given["host_env_keys"], f"{key} has a value of its own already, which Envoy refuses", "Keep one of them")
         if key not in reading.env:
-            told = f"{key} comes from the proxy's environment, which nobody told: the filter does not get it"
+            told = f"{key} comes from the proxy's environment; nobody said env={{'{key}': …}} or --host-env {key}=…, so it is not set"
             reading.note(given["host_env_keys"], told)
     return {**{key: reading.env[key] for key in keys if key in reading.env}, **values}
 
