@@ -174,7 +174,7 @@ class _Failures:
             if kind == FailureKind.EARLIER:
                 title = "was out of order after its failure"
             elif said := last_words(self.trace, row):
-                reason = f"It said: {said}. {reason}"
+                reason = f"It said: {said.rstrip('.')}{'' if said.endswith('…') else '.'} {reason}"
                 remedy = "Mend that" if kind == FailureKind.TRAP else remedy
             if kind == FailureKind.HANG:
                 code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
