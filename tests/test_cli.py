@@ -403,7 +403,7 @@ def test_compare_ends_with_one_where_builds_differ(capsys: pytest.CaptureFixture
     assert "outcome" in capsys.readouterr().out.splitlines()[1]
     assert main([*words, "--new", ADD_HEADER, "--quiet", "--json", "-"]) == 1
     rows = json.loads(capsys.readouterr().out)
-    assert rows and all(row["differs"] and row["outcome_a"] != "limited" or row["status_b"] == 201 for row in rows)
+    assert rows and all(row["differs"] and (row["outcome_a"] != "limited" or row["status_b"] == 201) for row in rows)
     both = [*words, "--filter", ADD_HEADER]
     assert main([*both, "--of", "add_header", "--new", ADD_HEADER, "--quiet"]) == 0
     assert "Give one of token_bucket, add_header" in refused(*both, "--new", ADD_HEADER)

@@ -80,6 +80,13 @@ def test_one_filter_alone(tmp_path: Path, value: Any) -> None:
     assert load(written(tmp_path, value)).filters == BOTH[:1]
 
 
+def test_one_network_filter_alone(tmp_path: Path) -> None:
+    one = wasm("one", plugin("one", ADD_HEADER), "network")
+    for value in (one, one["typed_config"], [one]):
+        found = load(written(tmp_path, value))
+        assert (found.kind, found.filters) == ("tcp", (Filter(ADD_HEADER, name="one"),))
+
+
 def test_every_field_of_a_filter(tmp_path: Path) -> None:
     """Fields in camelCase and snake_case, enums by name and number, an Any wrapped in a TypedStruct."""
     text = f"""\
@@ -155,6 +162,19 @@ def test_other_filters_are_told(tmp_path: Path) -> None:
     assert "lua is no Wasm filter" in found.text() and repr(found) == "<Configured listener in: 1 filters, 5 notes>"
 
 
+def test_modules_that_are_no_filters_are_told(tmp_path: Path) -> None:
+    given = bootstrap(listener("in", [manager(ONE)]))
+    logger = {"@type": f"{TYPE}envoy.extensions.access_loggers.wasm.v3.WasmAccessLog", "config": plugin("log", ADD_HEADER)}
+    given["static_resources"]["listeners"][0]["access_log"] = [{"name": "log", "typed_config": logger}]
+    service = {"@type": f"{TYPE}envoy.extensions.wasm.v3.WasmService", "config": plugin("service", ADD_HEADER), "singleton": True}
+    given["bootstrap_extensions"] = [{"name": "envoy.bootstrap.wasm", "typed_config": service}]
+    notes = load(written(tmp_path, given)).notes
+    assert [note.split(": ", 2)[2] for note in notes] == [
+        "an access logger of Wasm is no filter and not replayed",
+        "a service of Wasm is no filter and not replayed",
+    ]
+
+
 def test_discovered_configuration(tmp_path: Path) -> None:
     """It is found among resources of the same file, else the default is taken."""
     discovery = {"config_source": {"ads": {}}, "type_urls": [TWO["typed_config"]["@type"]]}
@@ -186,6 +206,13 @@ def test_one_of_several_chains(tmp_path: Path) -> None:
         load(file, listener="out")
     with pytest.raises(ConfigError, match="no Wasm filter in this configuration"):
         load(file, listener="plain")
+
+
+def test_listeners_without_names_have_numbers(tmp_path: Path) -> None:
+    file = written(tmp_path, {"listeners": [{"filter_chains": [{"filters": [manager(each)]}]} for each in (ONE, TWO)]})
+    with pytest.raises(ConfigError, match=r"several chains with Wasm filters: 0, 1"):
+        load(file)
+    assert load(file, listener="1").filters == BOTH[1:]
 
 
 def test_a_field_in_both_its_forms(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from tests.config.envoy_files import ADD_HEADER, TYPE, bootstrap, listener, manager, plugin, tcp_proxy, text_value, wasm, written
 from workbench.config.envoy import load
+from workbench.envoy import EnvoyProcess
 from workbench.errors import ConfigError
 
 pytestmark = pytest.mark.envoy
@@ -125,6 +126,23 @@ def test_filters_get_the_same_bytes(envoy_binary: Path, tmp_path: Path, tell: Pa
             assert len(found.config) == len(heard["struct"]["7"])
         else:
             assert found.config == heard[found.name]["7"]
+
+
+def test_what_a_running_envoy_says_of_itself(envoy_binary: Path, tmp_path: Path, tell: Path) -> None:
+    """`/config_dump` brings the same chain as the file that Envoy was started with."""
+    filters = [
+        wasm("one", plugin("one", tell, root_id="r", configuration=text_value("{}"), failure_policy="FAIL_OPEN")),
+        wasm("two", plugin("two", tell, configuration={"@type": f"{TYPE}google.protobuf.Struct", "value": {"b": 1.5, "a": "x"}})),
+    ]
+    given = bootstrap(listener("in", [manager(*filters)]))
+    with EnvoyProcess(given, binary=envoy_binary) as process:
+        answers = [process.get(f"/config_dump{asked}") for asked in ("", "?resource=static_listeners", "?mask=bootstrap")]
+    for status, body in answers:
+        assert status == 200
+        dump = tmp_path / "dump.json"
+        dump.write_bytes(body)
+        found = load(dump)
+        assert (found.filters, found.place) == (load(written(tmp_path, given, "envoy.json")).filters, "listener in")
 
 
 def _taken(binary: Path, file: Path) -> tuple[bool, str]:

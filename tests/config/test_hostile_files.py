@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import yaml
 
 from tests.config.envoy_files import ADD_HEADER, TYPE, bootstrap, listener, manager, plugin, text_value, wasm, written
 from tests.config.hostile import VALUES, places, replaced
+from tests.config.istio_files import BASIC_AUTH
+from tests.config.istio_files import plugin as wasm_plugin
 from tests.config.objects import FIVE_V1BETA2, GATEWAY, ROUTE, policy
-from workbench.config import envoy
+from workbench.config import envoy, istio
 from workbench.config.kuadrant import load
 from workbench.errors import ConfigError
 
@@ -87,3 +90,67 @@ def test_anything_in_any_place_of_envoys_configuration(tmp_path: Path, name: str
                 refused += 1
                 assert error.remedy and str(file) in error.where, str(error)
     assert refused > 100
+
+
+ISTIO = [
+    *yaml.safe_load_all(BASIC_AUTH),
+    *yaml.safe_load_all(
+        wasm_plugin(
+            "limit",
+            """\
+            selector: {matchLabels: {istio: gateway}}
+            match: [{mode: CLIENT, ports: [{number: 80}]}]
+            sha256: "%s"
+            phase: AUTHN
+            priority: 10
+            pluginName: root
+            pluginConfig: {limit: 5, list: [a, null]}
+            failStrategy: FAIL_OPEN
+            vmConfig: {env: [{name: A, value: a}, {name: B, valueFrom: HOST}]}
+            type: HTTP
+            """
+            % ("0" * 64),
+            url="http://modules.example/limit.wasm",
+        )
+    ),
+]
+
+
+def test_anything_in_any_place_of_istios_objects(tmp_path: Path) -> None:
+    refused, file = 0, tmp_path / "mesh.yaml"
+    for way in places(ISTIO):
+        for value in VALUES:
+            given = replaced(ISTIO, way, value)
+            documents = given if way and isinstance(given, list) else [given]
+            file.write_text(yaml.safe_dump_all(documents, allow_unicode=True))
+            modules = {f"http://modules.example/{name}.wasm": ADD_HEADER for name in ("auth", "limit")}
+            try:
+                assert istio.load(file, modules=modules).text()
+            except ConfigError as error:
+                refused += 1
+                assert error.remedy and str(file) in error.where, str(error)
+    assert refused > 100
+
+
+@pytest.mark.parametrize("load_file", [envoy.load, istio.load])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "a: &a [x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\n" + "".join(
+            f"{chr(99 + i)}: &{chr(99 + i)} [{', '.join([f'*{chr(98 + i)}'] * 9)}]\n" for i in range(8)
+        ),
+        "a: !!python/object/apply:os.system [x]",
+        "\0",
+        "http_filters: [{name: x, typed_config: {'@type': 5}}]",
+        "- 5",
+        "a: 1\na: 2",
+    ],
+    ids=["deep", "laughs", "python", "zero", "type", "number", "twice"],
+)  # fmt: skip
+def test_files_made_to_hurt(tmp_path: Path, load_file: Callable[[Path], object], text: str) -> None:
+    file = tmp_path / "hurt.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_file(file)
+    assert caught.value.remedy and str(file) in caught.value.where

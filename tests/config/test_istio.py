@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,18 @@ def test_an_envoy_filter_that_another_configures(tmp_path: Path) -> None:
     assert told(found.notes) == ["istio-system.basic-auth is for GATEWAY, proxyVersion ^1\\.9.* alone; here every exchange meets it"]
 
 
+def test_basic_auth_of_that_time(tmp_path: Path, sample_capture: Path, sample_filter: Callable[[str], Path]) -> None:
+    """The filter takes the text with the blanks behind it, and refuses whom it must."""
+    rules = '"basic_auth_rules": [{"prefix": "/toys", "request_methods": ["POST"], "credentials": ["ok:test"]}]'
+    file = stored(tmp_path, BASIC_AUTH.replace('"basic_auth_rules": []', rules))
+    replay = (
+        load(file, modules={"http://modules.example/auth.wasm": sample_filter("basic_auth")}).chain().replay(open_capture(sample_capture))
+    )
+    toys = [each for each in replay.outcomes() if each["url"].endswith("/toys")]
+    refused = {each["method"] for each in toys if (each["local_response"] or {}).get("status") == 401}
+    assert refused == {"POST"} < {each["method"] for each in toys}
+
+
 def patched(name: str, *patches: tuple[str, str, str], priority: int = 0) -> str:
     """An EnvoyFilter with patches: an operation, the filter it refers to, the name of the Wasm filter it brings."""
     kind = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
@@ -172,6 +185,10 @@ ROUTER = "envoy.filters.http.router"
             ["mesh.authn", "mesh.authz", "mesh.stats", "x", "w", "mesh.none"],
         ),
         ([("REPLACE", "mesh.stats", "x"), ("REMOVE", "mesh.authn", "")], ["mesh.authz", "x", "mesh.none"]),
+        (
+            [("REMOVE", "envoy.filters.http.cors", ""), ("INSERT_BEFORE", ROUTER, "x")],
+            ["mesh.authn", "mesh.authz", "mesh.stats", "mesh.none", "x"],
+        ),
     ],
 )
 def test_patches_find_their_place(tmp_path: Path, patches: list[tuple[str, str, str]], names: list[str]) -> None:
@@ -193,7 +210,7 @@ def test_patches_that_find_nothing(tmp_path: Path) -> None:
     assert told(found.notes) == [
         "mesh.p: MERGE of HTTP_FILTER is not read",
         "gone is not in these files: x is taken as the last filter",
-        "there is no filter gone to replace in these files",
+        "REPLACE of gone changes nothing in these files",
     ]
     for patch in (("ADD", "", "x"), ("INSERT_AFTER", "", "x"), ("INSERT_AFTER", ROUTER, "x")):
         with pytest.raises(ConfigError, match=r"x would stand behind envoy.filters.http.router, which Envoy refuses"):

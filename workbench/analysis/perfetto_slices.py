@@ -45,9 +45,11 @@ class Slices:
         key = (kind, code, flags, result, a, b, c, d, bytes(blob[start : start + size]) if size <= _LONGEST_KEPT else seq)
         told = self._told.get(key)
         if told is None:
+            told = self._given(seq) + self._result(kind, code, result, flags)
             if len(self._told) >= _MOST_KEPT:
                 self._told.clear()
-            told = self._told[key] = self._given(seq) + self._result(kind, code, result, flags)
+            if size <= _LONGEST_KEPT:
+                self._told[key] = told
         of = "" if exchange == NONE else f'"exchange":{exchange},'
         own, host = (ns - other, other) if other <= ns else (0, ns)
         if kind == Kind.HOSTCALL:

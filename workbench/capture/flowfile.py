@@ -1,7 +1,8 @@
 """A mitmproxy flow file: where its flows are, when they started, and one of them decoded on demand.
 
 The file is a run of tnetstrings, one a flow. Opening it hops from flow to flow by their lengths; when each started and on
-which connection is looked up later, as far as somebody asks. Per flow it keeps some forty bytes, whatever the flow holds.
+which connection is looked up later, as far as somebody asks. Per flow it keeps some forty bytes, whatever the flow holds. Where there are
+many to read at once, `scanner` does it.
 """
 
 from __future__ import annotations
@@ -234,14 +235,16 @@ class FlowFile:
             return
         with self._lock:
             # always twice as far as before, so that numbering connections costs little in all
-            for start, last, connection in self._times(len(self._starts), min(len(self), max(index + 1, 2 * len(self._starts), 64))):
+            for start, last, connection in self._more(min(len(self), max(index + 1, 2 * len(self._starts), 64))):
                 known = start or (self._starts[-1] if self._starts else 0)
                 self._end_ns = max(self._end_ns, last or known)
                 self._connections.append(hash(connection))
                 self._starts.append(known)
             self._numbers = None
 
-    def _times(self, first: int, stop: int) -> Iterator[_Times]:
+    def _more(self, stop: int) -> Iterator[_Times]:
+        """Times and connection of the exchanges up to `stop` that are not known yet."""
+        first = len(self._starts)
         if stop - first < _MANY:
             yield from map(self._times_of, range(first, stop))
             return

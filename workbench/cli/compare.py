@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import add_filters, chain_of, configuration, inputs_of
-from .output import check_outputs, write_json
+from .output import check_outputs, print_notes, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.new is None and args.new_config is None:
         raise ConfigError("nothing is given to compare with", remedy="Add --new NEW.wasm, --new-config JSON, or both")
-    chain = chain_of(args)
+    chain, notes = chain_of(args)
     if chain.successors:
         raise ConfigError("a chain with a swap is not compared", where="--swap", remedy="Leave it out, or replay it by itself")
     configured = args.new_config[1:] if (args.new_config or "").startswith("@") else None
-    check_outputs({"--json": args.json}, [*inputs_of(args), *filter(None, [args.new, configured])])
+    check_outputs({"--json": args.json}, [*inputs_of(args, chain), *filter(None, [args.new, configured])])
     replays = []
     for title, each in (("old", chain), ("new", _changed(chain, args))):
         with Progress(sys.stderr, f"{Path(args.capture).name}, {title}", not args.quiet) as progress:
@@ -60,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         write_json([{**row, "differs": row["differs"].split(", ")} for row in rows], "--json", args.json, indent=1)
     if not args.quiet:
         (sys.stderr if args.json == "-" else sys.stdout).write(f"{found}\n")
+        print_notes(notes)
     return 1 if found.differences else 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from .arguments import add_filters, chain_of, inputs_of, positive, size
-from .output import check_outputs, print_page, write_json
+from .output import check_outputs, print_notes, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from ..capture import open_capture
 
-    chain = chain_of(args)
+    chain, notes = chain_of(args)
     places = {"--jsonl": args.jsonl, "--findings": args.findings, "--perfetto": args.perfetto, "--speedscope": args.speedscope}
-    check_outputs(places, inputs_of(args))
+    check_outputs(places, inputs_of(args, chain))
     name = Path(args.capture).name
     with Progress(sys.stderr, name, not args.quiet) as progress:
         replay = chain.replay(
@@ -79,6 +79,8 @@ def _run(args: argparse.Namespace) -> int:
         to.write("\n\n".join(str(replay[number]) for number in args.exchange) + "\n")
     elif not args.quiet:
         print_summary(replay, to)
+    if not args.quiet:
+        print_notes(notes)
     return 0 if replay.complete else 130
 
 

@@ -5,9 +5,9 @@
     wb.config.envoy.load("envoy.yaml", listener="ingress", modules={"https://modules.example/limit.wasm": "build/limit.wasm"})
 
 Read are a bootstrap, a listener, an HTTP connection manager, a list of `http_filters`, one filter or its configuration, resources as Envoy
-reads them from files, and what its admin interface writes at `/config_dump`; in files called `.json` as JSON, else as YAML, with Envoy's
-own view of what a number is. Everything is made as if by Envoy; what it refuses, and what no replay could do, is a `ConfigError` with file
-and line.
+reads them from files, and what its admin interface writes at `/config_dump` (of a large mesh, with `?resource=dynamic_listeners`); in
+files called `.json` as JSON, else as YAML, with Envoy's own view of what a number is. Everything is made as if by Envoy; what it
+refuses, and what no replay could do, is a `ConfigError` with file and line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..services.yamlfile import Item
 from .configured import Configured
-from .listeners import FilterList, extensions_of, filter_lists, read_filters
+from .listeners import FilterList, extensions_of, filter_lists, note_other_wasm, read_filters
 from .modules import Modules
 from .plugin_config import Reading
 from .protojson import read_file
@@ -48,6 +48,8 @@ def load(
     chosen = _choose([found for each in documents for found in filter_lists(each)], extensions, listener, documents[0])
     reading = Reading(Modules(modules), env or {})
     filters = read_filters(chosen, extensions, reading)
+    for each in documents:
+        note_other_wasm(each, reading)
     reading.modules.check_used(file)
     if not filters:
         raise ConfigError("no Wasm filter to replay in this chain", where=file, remedy="; ".join(reading.notes))

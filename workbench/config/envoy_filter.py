@@ -11,7 +11,7 @@ from typing import Any
 
 from ..services.yamlfile import Item
 from .documents import choice, fault, listed, mapping, string
-from .mesh_object import audience, read_object
+from .mesh_object import audience, note_audience, plainly, read_object
 from .plugin_config import Reading
 from .protojson import message
 from .wasm_plugin import PHASES, Plugin
@@ -75,8 +75,8 @@ class Slots:
         names = [each.name for each in self._slots]
         at, last = names.index(patch.anchor) if patch.anchor in names else None, len(names) - 1
         if patch.operation in ("REMOVE", "REPLACE"):
-            if at is None:
-                reading.note(patch.item, f"there is no filter {patch.anchor or 'named'} to {patch.operation.lower()} in these files")
+            if at is None or at == last:
+                reading.note(patch.item, f"{patch.operation} of {patch.anchor or 'no filter by name'} changes nothing in these files")
             else:
                 self._slots[at : at + 1] = [_Slot(_name(patch.value), patch.value)] if patch.operation == "REPLACE" else []
             return
@@ -105,11 +105,7 @@ def read_patches(item: Item, reading: Reading) -> tuple[list[Patch], dict[str, I
     noted. Raises ConfigError for what the API server or istiod would refuse."""
     found = read_object(item, ("workloadSelector", "targetRefs", "configPatches", "priority"))
     name = f"{found.namespace}.{found.name}"
-    labels = found.spec.get("workloadSelector")
-    told = [f"{key}={value.value}" for key, value in ({} if labels is None else _labels(labels)).items()]
-    told += [audience({"targetRefs": found.spec["targetRefs"]})] if "targetRefs" in found.spec else []
-    if told:
-        reading.note(item, f"{name} is for {', '.join(told)} alone; here every exchange meets it")
+    note_audience(item, name, audience(found.spec), reading)
     priority = found.spec["priority"].value if "priority" in found.spec else 0
     if type(priority) is not int:
         raise fault(found.spec["priority"], "is no whole number", "Write digits without quotes")
@@ -130,15 +126,9 @@ def read_patches(item: Item, reading: Reading) -> tuple[list[Patch], dict[str, I
             reading.note(each, f"{name}: {operation} of {applies} is not read")
         else:
             anchor, where = _match(fields.get("match"), applies)
-            if where:
-                reading.note(each, f"{name} is for {where} alone; here every exchange meets it")
+            note_audience(each, name, where, reading)
             patches.append(Patch(order, each, _APPLIES[applies], operation, anchor, value))
     return patches, extensions
-
-
-def _labels(item: Item) -> dict[str, Item]:
-    labels = mapping(item, ("labels",)).get("labels")
-    return {} if labels is None else mapping(labels, None)
 
 
 def _match(item: Item | None, applies: str) -> tuple[str, str]:
@@ -149,13 +139,13 @@ def _match(item: Item | None, applies: str) -> tuple[str, str]:
     context = string(match["context"]) if "context" in match else "ANY"
     told = [] if context == "ANY" else [context]
     for name, each in (mapping(match["proxy"], None) if "proxy" in match else {}).items():
-        told.append(f"{name} {each.value}" if isinstance(each.value, str) else name)
+        told.append(f"{name} {plainly(each)}")
     if "listener" not in match:
         return "", ", ".join(told)
     listener = mapping(match["listener"], None)
-    told += [f"listener {name} {value.value}" for name, value in listener.items() if name in ("name", "portNumber")]
+    told += [f"listener {name} {plainly(value)}" for name, value in listener.items() if name in ("name", "portNumber")]
     chain = mapping(listener["filterChain"], None) if "filterChain" in listener else {}
-    told += [f"filter chain {name} {value.value}" for name, value in chain.items() if name != "filter"]
+    told += [f"filter chain {name} {plainly(value)}" for name, value in chain.items() if name != "filter"]
     of = mapping(chain["filter"], ("name", "subFilter")) if "filter" in chain else {}
     if applies == "NETWORK_FILTER":
         return string(of["name"]) if "name" in of else "", ", ".join(told)

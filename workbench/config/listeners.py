@@ -14,18 +14,23 @@ from typing import TYPE_CHECKING
 from ..services.yamlfile import Item
 from .documents import fault, mapping, string
 from .plugin_config import Reading, read_plugin
-from .protojson import flag, message, messages, typed
+from .protojson import flag, message, messages, typed, written
 
 if TYPE_CHECKING:
     from ..chain import Kind
     from ..filter import Filter
 
-__all__ = ["HTTP_WASM", "NETWORK_WASM", "FilterList", "extensions_of", "filter_lists", "read_filters", "type_of"]
+__all__ = ["HTTP_WASM", "NETWORK_WASM", "FilterList", "extensions_of", "filter_lists", "note_other_wasm", "read_filters"]
 
 HTTP_WASM = "envoy.extensions.filters.http.wasm.v3.Wasm"
 NETWORK_WASM = "envoy.extensions.filters.network.wasm.v3.Wasm"
 """What a Wasm filter's configuration is called."""
 
+_OTHER_WASM = {
+    "envoy.extensions.wasm.v3.WasmService": "a service",
+    "envoy.extensions.access_loggers.wasm.v3.WasmAccessLog": "an access logger",
+    "envoy.extensions.stat_sinks.wasm.v3.Wasm": "a sink of statistics",
+}
 _WASM = {HTTP_WASM: "http", NETWORK_WASM: "tcp"}
 _MANAGER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -53,10 +58,10 @@ class FilterList:
 
     def has_wasm(self, extensions: dict[str, Item]) -> bool:
         """Whether one of the filters may be Wasm."""
-        return any(type_of(_resolved(each, extensions)) in _WASM for each in self.entries)
+        return any(_type_of(_resolved(each, extensions)) in _WASM for each in self.entries)
 
 
-def type_of(entry: Item) -> str:
+def _type_of(entry: Item) -> str:
     """The name of the message that configures a filter, empty where that is not there."""
     config = message(entry).get("typed_config")
     return "" if config is None else typed(config)[0]
@@ -67,10 +72,10 @@ def filter_lists(document: Item) -> list[FilterList]:
     if isinstance(document.value, list):
         return [_of_filters("", "", document.value)]
     fields = message(document)
-    if "@type" in fields and _form(fields) == "":
+    if "@type" in fields:
         name, inner = typed(document)
         if name in _WASM:
-            return [_alone(replace(document, value={"typed_config": document}), name)]
+            return [_of_filters("", "", [written({"typed_config": document}, document)])]
         document, fields = inner, message(inner)
     form = _form(fields)
     if form == "manager":
@@ -80,11 +85,13 @@ def filter_lists(document: Item) -> list[FilterList]:
     if form == "entry":
         return [_of_filters("", "", [document])]
     if form == "plugin":
-        wrapped = document if "config" in fields else replace(document, value={"config": document})
-        return [_alone(_as_entry(wrapped, HTTP_WASM), HTTP_WASM)]
+        config = fields.get("config", document)
+        entry = {"typed_config": {"@type": f"type.googleapis.com/{HTTP_WASM}", "config": config}}
+        return [_of_filters("", "", [written(entry, document)])]
     if form == "":
         raise fault(document, "this is no configuration of Envoy with filters in it", f"Give {_FORMS}")
-    return [found for listener in _listeners(document, fields) for found in _of_listener(listener)]
+    listeners = list(_listeners(document, fields))
+    return [found for number, each in enumerate(listeners) for found in _of_listener(each, str(number) if len(listeners) > 1 else "")]
 
 
 def _form(fields: dict[str, Item]) -> str:
@@ -95,16 +102,6 @@ def _form(fields: dict[str, Item]) -> str:
         **{"config": "plugin", "vm_config": "plugin"},
     }
     return next((by[name] for name in by if name in fields), "")
-
-
-def _as_entry(wasm: Item, kind: str) -> Item:
-    """A filter whose configuration alone is given, without its type."""
-    config = {"@type": replace(wasm, value=f"type.googleapis.com/{kind}", name="@type"), **wasm.value}
-    return replace(wasm, value={"typed_config": replace(wasm, value=config)})
-
-
-def _alone(entry: Item, kind: str) -> FilterList:
-    return FilterList("", "", "http" if kind == HTTP_WASM else "tcp", (entry,))
 
 
 def _listeners(document: Item, fields: dict[str, Item]) -> Iterator[Item]:
@@ -123,17 +120,18 @@ def _listeners(document: Item, fields: dict[str, Item]) -> Iterator[Item]:
 
 
 def _dumped(configs: list[Item]) -> Iterator[Item]:
-    """The listeners of what `/config_dump` writes; those of the bootstrap stand there twice."""
-    by = {name: message(inner) for name, inner in map(typed, configs)}
-    if _LISTENERS_DUMP not in by and _BOOTSTRAP_DUMP in by:
-        bootstrap = by[_BOOTSTRAP_DUMP].get("bootstrap")
-        yield from () if bootstrap is None else _listeners(bootstrap, message(bootstrap))
-    dump = by.get(_LISTENERS_DUMP, {})
-    states = [message(each).get("active_state") for each in messages(dump.get("dynamic_listeners"))]
-    for each in (*messages(dump.get("static_listeners")), *(state for state in states if state is not None)):
-        listener = message(each).get("listener")
-        if listener is not None:
-            yield listener
+    """The listeners of what `/config_dump` writes, also where only listeners were asked of it; those of the bootstrap stand there twice."""
+    given = [(name, message(inner)) for name, inner in map(typed, configs)]
+    if _LISTENERS_DUMP not in [name for name, _ in given]:
+        for bootstrap in [fields["bootstrap"] for name, fields in given if name == _BOOTSTRAP_DUMP and "bootstrap" in fields]:
+            yield from _listeners(bootstrap, message(bootstrap))
+    states = [fields for name, fields in given if name.startswith(f"{_LISTENERS_DUMP}.")]
+    for fields in [fields for name, fields in given if name == _LISTENERS_DUMP]:
+        states += map(message, (*messages(fields.get("static_listeners")), *messages(fields.get("dynamic_listeners"))))
+    for state in states:
+        active = message(state["active_state"]) if "active_state" in state else state
+        if "listener" in active:
+            yield active["listener"]
 
 
 def extensions_of(document: Item) -> dict[str, Item]:
@@ -152,21 +150,21 @@ def extensions_of(document: Item) -> dict[str, Item]:
     return found
 
 
-def _of_listener(listener: Item) -> Iterator[FilterList]:
+def _of_listener(listener: Item, usual: str) -> Iterator[FilterList]:
     fields = message(listener)
-    name = string(fields["name"], empty=True) if "name" in fields else ""
+    name = (string(fields["name"], empty=True) if "name" in fields else "") or usual
     chains = messages(fields.get("filter_chains"))
     every = [*chains, *([fields["default_filter_chain"]] if "default_filter_chain" in fields else ())]
     for number, each in enumerate(every):
         chain = message(each)
-        usual = str(number) if number < len(chains) else "default"
         own = string(chain["name"], empty=True) if "name" in chain else ""
-        yield _of_filters(name, (own or usual) if len(every) > 1 else "", messages(chain.get("filters")))
+        place = own or (str(number) if number < len(chains) else "default")
+        yield _of_filters(name, place if len(every) > 1 else "", messages(chain.get("filters")))
 
 
 def _of_filters(listener: str, chain: str, entries: list[Item]) -> FilterList:
     """Network filters, of which the HTTP connection manager has filters of its own, or HTTP filters."""
-    types = [type_of(each) for each in entries]
+    types = [_type_of(each) for each in entries]
     if _MANAGER in types:
         at = types.index(_MANAGER)
         manager = message(typed(message(entries[at])["typed_config"])[1])
@@ -195,7 +193,7 @@ def read_filters(filters: FilterList, extensions: dict[str, Item], reading: Read
     found: list[Filter] = []
     for each in filters.entries:
         fields, entry = message(each), _resolved(each, extensions)
-        kind = type_of(entry)
+        kind = _type_of(entry)
         if kind not in _WASM:
             if "typed_config" not in message(entry) and "config_discovery" in fields:
                 reading.note(each, f"{_called(each)} gets its configuration from elsewhere and is not replayed")
@@ -215,8 +213,17 @@ def read_filters(filters: FilterList, extensions: dict[str, Item], reading: Read
     return tuple(found)
 
 
+def note_other_wasm(item: Item, reading: Reading) -> None:
+    """Note the modules of a document that are no filters: services beside the traffic, access loggers, sinks of statistics."""
+    inner = item.value.values() if isinstance(item.value, dict) else item.value if isinstance(item.value, list) else ()
+    for each in inner:
+        if each.name == "@type" and isinstance(each.value, str) and each.value.rpartition("/")[2] in _OTHER_WASM:
+            reading.note(item, f"{_OTHER_WASM[each.value.rpartition('/')[2]]} of Wasm is no filter and not replayed")
+        note_other_wasm(each, reading)
+
+
 def _called(entry: Item) -> str:
     """A filter by its name, or its type."""
     fields = message(entry)
     name = fields["name"].value if "name" in fields else ""
-    return str(name or type_of(entry) or "a filter")[:200]
+    return str(name or _type_of(entry) or "a filter")[:200]

@@ -32,6 +32,7 @@ _MEANINGLESS = {
     "nack_on_code_cache_miss": "the module is there from the start",
     "allow_precompiled": "modules are compiled here",
 }
+_LONGEST_NOTE = 400
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
@@ -44,8 +45,8 @@ class Reading:
     notes: list[str] = field(default_factory=list)
 
     def note(self, item: Item, text: str) -> None:
-        """Keep it, with its place."""
-        self.notes.append(f"{item.where}: {text}")
+        """Keep it, with its place; what is longer than anybody reads is cut."""
+        self.notes.append(f"{item.where}: {text if len(text) <= _LONGEST_NOTE else text[:_LONGEST_NOTE] + '…'}")
 
 
 def read_plugin(item: Item, entry: str, reading: Reading) -> Filter | None:

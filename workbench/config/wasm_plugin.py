@@ -14,7 +14,7 @@ from ..services.yamlfile import Item
 from .documents import choice, fault, listed, mapping, string
 from .go_json import go_json
 from .listeners import HTTP_WASM, NETWORK_WASM
-from .mesh_object import audience, read_object
+from .mesh_object import audience, note_audience, read_object
 from .plugin_config import Reading, checksum
 from .protojson import written
 
@@ -74,9 +74,7 @@ def read_extension(item: Item, reading: Reading) -> Plugin | None:
 
 
 def _plugin(item: Item, name: str, created: str, spec: dict[str, Item], wasm: dict[str, Item], reading: Reading) -> Plugin:
-    told = audience(spec)
-    if told:
-        reading.note(item, f"{name} is for {told} alone; here every exchange meets it")
+    note_audience(item, name, audience(spec), reading)
     phase = choice(spec["phase"], _phases()) if "phase" in spec else "UNSPECIFIED_PHASE"
     kind = _TYPES[choice(wasm["type"], _TYPES)] if "type" in wasm else "http"
     strategy = _STRATEGIES[choice(wasm["failStrategy"], _STRATEGIES)] if "failStrategy" in wasm else "FAIL_CLOSED"

@@ -230,9 +230,10 @@ class _Reader:
             line = key_node.start_mark.line + 1
             key = key_node.value
             if not isinstance(key, str):
-                raise ConfigError("a key is text", where=f"{self._file}: line {line}")
+                raise ConfigError("a key is text", where=f"{self._file}: line {line}", remedy="Write a name before the colon")
             if key in lines:
-                raise ConfigError(f"{key} is here a second time, first on line {lines[key]}", where=f"{self._file}: line {line}")
+                where = f"{self._file}: line {line}"
+                raise ConfigError(f"{key} is here a second time, first on line {lines[key]}", where=where, remedy="Keep one of them")
             lines[key] = line
             # what is wrong with a value is looked for where its key stands
             yield key, Item(self.item(value_node, key).value, line, self._file, key)
