@@ -432,7 +432,9 @@ class _Callouts:
             yield made(
                 self.trace, place, "callout-failed", "note", f"its call to cluster {cluster} {self._ENDS[CalloutEnd(end)]}",
                 "Envoy tells the filter with a 504 or 503 of its own, or a gRPC status: it must expect that.",
-                "Look at .callouts, and at what the filter does then", self.hits.exchanges((place, end)),
+                "Look at .callouts, and at what the filter does then"
+                + ('; a cluster answered by "capture" knows only calls that were captured' if end == CalloutEnd.FAILED else ""),
+                self.hits.exchanges((place, end)),
             )  # fmt: skip
 
 
