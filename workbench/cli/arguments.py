@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-__all__ = ["Parser", "add_filters", "chain_of", "inputs_of", "port", "positive", "size"]
+__all__ = ["Parser", "add_filters", "chain_of", "configuration", "inputs_of", "port", "positive", "size"]
 
 _POLICIES = ("closed", "open", "reload", "restart")
 
@@ -171,9 +171,9 @@ def _filter(given: dict[str, Any]) -> Filter:
 
     return Filter(
         given["path"],
-        _configuration("--config", given["config"]) if "config" in given else None,
+        configuration("--config", given["config"]) if "config" in given else None,
         root_id=given.get("root_id", ""),
-        vm_config=_configuration("--vm-config", given["vm_config"]) if "vm_config" in given else None,
+        vm_config=configuration("--vm-config", given["vm_config"]) if "vm_config" in given else None,
         failure_policy=given.get("failure_policy", "closed"),
         expected_sha256=given.get("sha256", ""),
     )
@@ -224,7 +224,7 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _configuration(option: str, given: str) -> bytes:
+def configuration(option: str, given: str) -> bytes:
     """`@FILE` gives its bytes as they are; anything else must be JSON, and goes to the filter as it is written."""
     if given.startswith("@"):
         try:
