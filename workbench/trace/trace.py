@@ -134,7 +134,7 @@ class Trace:
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
         try:
             if self._file is None:
-                self._file = _Unnamed(tempfile.TemporaryFile(prefix="workbench-trace-"))
+                self._file = _Unnamed(tempfile.TemporaryFile(prefix="workbench-trace-"))  # noqa: SIM115 (lives as long as the trace)
             file = self._file.io
             at = file.seek(0, 2)
             file.write(records)
