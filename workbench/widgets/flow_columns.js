@@ -20,14 +20,15 @@ const status = (row) => {
 const CHARACTER = 7.3;
 const BETWEEN = 9;
 const MORE = 52;
-/** How many of the names fit, one at least: what is left over is counted. */
+const LEAST = 12 * CHARACTER;
+/** How many of the names fit, one at least, the last one perhaps shortened: what is left over is counted. */
 const fitting = (names, more, room) => {
   let left = room;
   let shown = 0;
   for (const name of names) {
     const need = (name.length + 1) * CHARACTER + (shown ? BETWEEN : 0);
     const tail = more + names.length - shown - 1 > 0 ? MORE + BETWEEN : 0;
-    if (shown && need + tail > left) break;
+    if (shown && need + tail > left) return left - tail >= LEAST + BETWEEN ? shown + 1 : shown;
     left -= need;
     shown += 1;
   }
@@ -37,7 +38,7 @@ const changes = (row, scale, room) => {
   if (row.reason) return h("span.cut", { class: row.outcome === "error" ? "del" : "muted", title: plain(row.reason) }, text(row.reason));
   const shown = fitting(row.changes.map(([, name]) => plain(name)), row.more, room("changes"));
   const more = row.more + row.changes.length - shown;
-  const named = row.changes.slice(0, shown).map(([kind, name]) => h("span.mono", { title: plain(name) }, h("span", { class: kind }, SIGNS[kind]), text(name)));
+  const named = row.changes.slice(0, shown).map(([kind, name], at) => h("span.mono", { class: at + 1 === shown ? "last" : "", title: plain(name) }, h("span", { class: kind }, SIGNS[kind]), text(name)));
   const counts = ["del", "add", "chg"].filter((kind) => row[kind]).map((kind) => h("span", { class: kind }, SIGNS[kind], row[kind]));
   return [h("div.names", { title: row.changes.map(([kind, name]) => `${SIGNS[kind]}${plain(name)}`).join(" ") }, named, more > 0 && h("span.muted", `${int(more)} more`)), h("div.counts", counts)];
 };
