@@ -331,12 +331,17 @@ def test_the_running_panel_shows_the_view_and_shuts_it_down(opened: Page) -> Non
     _clean(opened)
 
 
+REFUSES = """(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 0)))"""
+
+
 def test_what_cannot_be_replayed_is_replayed_anyway_at_a_button(opened: Page, files: Path) -> None:
-    configure = '(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 0))'
-    start = '(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))'
-    (files / "refuses.wasm").write_bytes(
-        wasmtime.wat2wasm(f'(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")) {start} {configure})')
-    )
+    (files / "refuses.wasm").write_bytes(wasmtime.wat2wasm(REFUSES))
     asked = {"path": "toys/toystore.mitm", "filters": ["toys/refuses.wasm"]}
     opened.page.evaluate("args => window.jupyterapp.commands.execute('filter-workbench:open', args).then(() => null)", asked)
     view = opened.page.get_by_role("region", name="Filter Workbench", exact=True)
@@ -347,6 +352,7 @@ def test_what_cannot_be_replayed_is_replayed_anyway_at_a_button(opened: Page, fi
     _view(opened).get_by_text("503").first.wait_for()
     view.get_by_role("tab", name="Chain").click()
     switch = view.get_by_role("checkbox", name="Replay even if a filter does not start")
+    switch.wait_for()
     assert switch.is_checked()
     switch.uncheck()
     view.get_by_role("button", name="Replay").first.click()

@@ -98,7 +98,7 @@ export const chainPane = (model, el, signal, { compare }) => {
 
   // Asked for by a replay that failed for it, and shown from then on: it has to be seen that it is on.
   const anyway = h("input", { type: "checkbox", onchange: () => (model.set("start_anyway", anyway.checked), model.save_changes()) });
-  const anywayBox = h("label.check", { title: "A filter that refuses to start counts as failed, and its failure policy says what that means" }, anyway, h("span.cut", "Replay even if a filter does not start"));
+  const anywayBox = h("label.check", { hidden: true, title: "A filter that refuses to start counts as failed, and its failure policy says what that means" }, anyway, h("span.cut", "Replay even if a filter does not start"));
   const adderButton = h("button.btn", { type: "button", "aria-expanded": false, onclick: () => openAdder(adder.hidden) }, icon("plus", 14), "Add filter");
   const counted = h("span.chain-count.cut");
   head.append(counted, h("span.muted.wide.cut", "Requests pass from left to right, responses back"), h("span.grow"), anywayBox, adderButton);
