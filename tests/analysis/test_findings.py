@@ -106,6 +106,18 @@ def test_traps_and_those_who_suffer(found: Found) -> None:
     assert (trapped.code, trapped.exchanges) == ("failed-before", (2, 3))
 
 
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("closed", "fail_closed: the exchange failed, in Envoy as here."),
+        ("restart", "restart: the exchange failed, a policy of this workbench that Envoy does not have."),
+    ],
+)
+def test_failure_policies(found: Found, policy: str, said: str) -> None:
+    failed = one(found({"request_headers": (TRAP,)}, failure_policy=policy), "trapped")
+    assert failed.reason == f"Its failure policy is {said}"
+
+
 def test_a_call_past_its_limit(found: Found) -> None:
     spun = found({"request_headers": (LOG, Loop(()))}, settings=Settings(callback_limit_s=0.1))
     assert "ran too long in on_request_headers" in one(spun, "limit-exceeded").title

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Policy, Schema
 from ..trace.trace import Trace
 from . import words
 from .facts import MUTATORS, Facts, Ints, lookup
@@ -167,7 +167,8 @@ class _Failures:
                 FailureKind.CONFIGURE: ("did-not-start", f"refused its configuration: {message}", "Check config against what it expects"),
                 FailureKind.EARLIER: ("failed-before", f"was out of order after an earlier failure: {message}", "Mend the first failure"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
-            reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
+            whose = "a policy of this workbench that Envoy does not have" if row.b == Policy.RESTART else "in Envoy as here"
+            reason = f"Its failure policy is {policy}: {words.effect(row.c)}, {whose}."
             if kind == FailureKind.HANG:
                 code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
                 reason = "Nothing else lets the exchange go on: the client waits until Envoy's stream idle timeout, five minutes."
