@@ -1,6 +1,6 @@
 # Chores of the workbench. `run` and `test` need GNU make and Python 3.11 to 3.14, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-toolchain test-all lint format bench conformance filters core labextension captures clean
+.PHONY: help run test test-slow test-toolchain test-all lint format bench conformance filters core scan labextension captures clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -49,6 +49,9 @@ filters: $(VENV)/.installed ## rebuild the sample filters; needs Rust and Go
 core: $(VENV)/.installed ## rebuild workbench/host/core.wasm; needs Rust
 	$(PY) -m workbench.core.build
 
+scan: $(VENV)/.installed ## rebuild workbench/capture/scan.wasm; needs Rust
+	$(PY) -m workbench.scan.build
+
 labextension: $(VENV)/.installed ## rebuild workbench/labextension from workbench/lab; needs Node
 	$(PY) -m workbench.lab.build
 
@@ -56,7 +59,7 @@ captures: $(VENV)/.installed ## record the sample captures anew
 	$(PY) captures/record.py
 
 clean: ## remove what was installed, built and cached
-	rm -rf $(VENV) out build dist .cache .mypy_cache .pytest_cache .ruff_cache sample_filters/target workbench/core/target workbench/lab/lib workbench/lab/node_modules
+	rm -rf $(VENV) out build dist .cache .mypy_cache .pytest_cache .ruff_cache sample_filters/target workbench/core/target workbench/scan/target workbench/lab/lib workbench/lab/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml

@@ -52,6 +52,14 @@ def test_replay_prints_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+def test_replay_shows_chosen_exchanges(capsys: pytest.CaptureFixture[str], refused: Refused) -> None:
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--exchange", "2", "--exchange", "-1"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("#")] == ["#2", "#14"]
+    assert out.count("\nCalls\n") == 2 and "on_response_headers(" in out and err == ""
+    assert "is not in a capture of 15. Give" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--exchange", "15")
+
+
 def test_a_har_file_is_replayed_with_the_same_verdicts(need: Callable[..., str], tmp_path: Path) -> None:
     capture = exported(need("mitmdump"), REPO / "captures" / "toystore.mitm", tmp_path / "toystore.har")
     found = []
@@ -372,3 +380,14 @@ def _own_terminal() -> None:
     import termios
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_an_interrupt_while_results_are_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.replay.write_jsonl", interrupted)
+    assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--jsonl", str(tmp_path / "out.jsonl")]) == 130
+    assert capsys.readouterr().err == "workbench: interrupted; files that were being written are not whole\n"

@@ -9,7 +9,7 @@ import pytest
 import workbench as wb
 from workbench.analysis.exchange import ExchangeView
 from workbench.capture.exchange import Exchange
-from workbench.errors import ConfigError, ReplayError
+from workbench.errors import ConfigError, MissingError, ReplayError
 from workbench.replay import Replay
 from workbench.trace.trace import Trace
 
@@ -46,12 +46,12 @@ def test_exchanges_go_by_their_number_in_the_capture() -> None:
     assert replay[5].index == 5
     with pytest.raises(IndexError, match="exchange 3 was not replayed"):
         replay[3]
-    with pytest.raises(IndexError, match="exchange 7 is not in a capture of 7"):
+    with pytest.raises(MissingError, match=r"exchange 7 is not in a capture of 7\. The first is 0"):
         replay[7]
     with pytest.raises(IndexError):
         replay[-8]
     for key in (slice(0, 2), "5", 1.0, None):
-        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        with pytest.raises(ConfigError, match="is no number of an exchange"):
             replay[key]  # type: ignore[index]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from .errors import ConfigError, InterceptError
 from .filter import Configuration, Filter
+from .host.module import path_text
 from .services.clusters import Clusters, GivenClusters
 from .trace.records import NO_FILTER
 
@@ -68,8 +69,10 @@ class Chain:
     ) -> None:
         """A path stands for a filter without configuration. A name that is taken already gets a number: `add_header`, `add_header-2`.
 
-        `clusters` are the services that the filters can call, and who answers for each (`services.clusters.GivenClusters`); `foreign`
-        are foreign functions of your own, see the method of that name.
+        `clusters` are the services that the filters can call, and who answers for each: a mapping of names to `HttpResponse(200)`,
+        `GrpcResponse(b"…")` or a function of the request that gives one (all in `workbench.services`), `"capture"` (as it was when
+        recorded) or `"http://HOST:PORT"` (a real server); or the path of a YAML file (`services.settings` tells its form). `foreign` are
+        foreign functions of your own, see the method of that name.
 
         Raises `ConfigError` for too many filters, or a kind that is none.
         """
@@ -79,8 +82,9 @@ class Chain:
             raise ConfigError(f"{len(filters)} filters in one chain, {NO_FILTER - 1} are the most")
         named: list[Filter] = []
         for each in filters:
-            if isinstance(each, list | tuple):
-                raise ConfigError("a list stands where a filter should", remedy="Give the filters one by one: Chain(*filters)")
+            if isinstance(each, list | tuple | Chain):
+                what = "a chain" if isinstance(each, Chain) else "a list"
+                raise ConfigError(f"{what} stands where a filter should", remedy="Give the filters one by one: Chain(*filters)")
             named.append(_named_apart(each if isinstance(each, Filter) else Filter(each), named))
         object.__setattr__(self, "filters", tuple(named))
         object.__setattr__(self, "successors", ())
@@ -88,6 +92,8 @@ class Chain:
         object.__setattr__(self, "clusters", Clusters.of(clusters))
         object.__setattr__(self, "_hooks", [])
         object.__setattr__(self, "_foreign", {})
+        if not isinstance(foreign, Mapping | None):
+            raise ConfigError(f"foreign is {brief(foreign)}", remedy="Give a mapping of names to functions from bytes to bytes")
         for name, function in (foreign or {}).items():
             self.foreign(name, function)
 
@@ -124,7 +130,7 @@ class Chain:
         `name` is the replaced filter's name or place; without it that is the filter of the same name, or the only one there is.
         A path keeps the replaced filter's name and configuration, a `Filter` brings its own.
         """
-        own = filter.name if isinstance(filter, Filter) else Path(filter).stem
+        own = filter.name if isinstance(filter, Filter) else Path(path_text(filter)).stem
         at = self._place(name if name is not None else 0 if len(self) == 1 else own)
         old = self.filters[at]
         new = replace(filter, name=old.name) if isinstance(filter, Filter) else replace(old, path=Path(filter), expected_sha256="")
@@ -170,7 +176,7 @@ class Chain:
         if isinstance(at, datetime) and at.tzinfo is None:
             raise ConfigError("the moment has no time zone", where=f"swap of {name}", remedy="Give datetime(…, tzinfo=timezone.utc)")
         old = every[names.index(name)]
-        filter_ = new if isinstance(new, Filter) else replace(old, path=Path(new), expected_sha256="")
+        filter_ = new if isinstance(new, Filter) else replace(old, path=Path(path_text(new)), expected_sha256="")
         if expected_sha256:
             filter_ = replace(filter_, expected_sha256=expected_sha256)
         made = self.with_filters(*self.filters)
@@ -306,8 +312,14 @@ class Chain:
             raise ConfigError(f"{brief(capture)} is no capture", remedy="Give one that is open: open_capture(PATH)")
         if profile and profile is not True and not (isinstance(profile, float | int) and _LEAST_SAMPLE_S <= profile <= 1):
             raise ConfigError(f"is {brief(profile)}", where="profile", remedy=f"Give seconds from {_LEAST_SAMPLE_S} to 1, or True")
-        if websocket not in (None, True, False):
-            raise ConfigError(f"is {brief(websocket)}", where="websocket", remedy="Give True, False or None")
+        for name, flag in (("websocket", websocket), ("main_thread", main_thread), ("fuel", fuel), ("start_anyway", start_anyway)):
+            if flag not in (None, True, False):
+                raise ConfigError(f"is {brief(flag)}", where=name, remedy="Give True or False")
+        for name, function in (("progress", progress), ("partial", partial)):
+            if function is not None and not callable(function):
+                raise ConfigError(f"{brief(function)} cannot be called", where=name, remedy="Give a function")
+        if cancel is not None and not hasattr(cancel, "is_set"):
+            raise ConfigError(f"is {brief(cancel)}", where="cancel", remedy="Give a threading.Event, and set it to stop")
         settings = Settings(
             seed,
             callback_limit_s,
@@ -395,7 +407,7 @@ class Interception:
         from .host.hook import Hook
 
         if self._function is None:
-            raise TypeError("give a function, or use this as a decorator")
+            raise ConfigError("has no function", where=self._hostcall, remedy="Give one to `intercept`, or use this as a decorator")
         self._hook = Hook(self._hostcall, self._function, self._place, stays)
         self._hooks.append(self._hook)
 

@@ -5,6 +5,7 @@ WorkbenchError            something the user can mend; the text names the file, 
 ├── FilterLoadError       a module that no host could load, or that refuses its configuration
 ├── ConfigError           a chain description, JSON or YAML that is wrong
 ├── QueryError            a query for exchanges that is wrong, with the place in it
+├── MissingError          an exchange by a number that none has; an IndexError too
 ├── EnvoyError            real Envoy is missing, does not start or stops
 └── ReplayError           a replay that cannot go on (never: a filter that fails, that is a result)
     └── InterceptError    a function that intercepts a hostcall raised: the replay stopped there
@@ -18,8 +19,8 @@ from functools import lru_cache
 from typing import Any
 
 __all__ = [
-    "CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "QueryError", "ReplayError", "WorkbenchError",
-    "visible",
+    "CaptureError", "ConfigError", "EnvoyError", "FilterLoadError", "InterceptError", "MissingError", "QueryError", "ReplayError",
+    "WorkbenchError", "visible",
 ]  # fmt: skip
 
 _SHORT = 256
@@ -76,7 +77,12 @@ class CaptureError(WorkbenchError):
 
 
 class FilterLoadError(WorkbenchError):
-    """A `.wasm` that is not a Proxy-Wasm filter, cannot be linked, or refused to start or its configuration."""
+    """A `.wasm` that is not a Proxy-Wasm filter, cannot be linked, or refused to start or its configuration.
+
+    `refused` tells the last from the others: a replay with `start_anyway` goes on without such a filter, as its failure policy says.
+    """
+
+    refused = False
 
 
 class ConfigError(WorkbenchError):
@@ -89,6 +95,10 @@ class QueryError(WorkbenchError):
     def __init__(self, what: str, query: str, at: int, end: int, remedy: str, fits: tuple[str, ...] = ()) -> None:
         self.query, self.at, self.end, self.fits = query, at, end, fits
         super().__init__(what, where=f"query, character {at + 1}", remedy=remedy)
+
+
+class MissingError(WorkbenchError, IndexError):
+    """An exchange or connection that is not in a replay, asked for by its number."""
 
 
 class EnvoyError(WorkbenchError):

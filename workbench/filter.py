@@ -13,7 +13,7 @@ from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import ConfigError
-from .host.module import DEFAULT_MEMORY_LIMIT, read_file
+from .host.module import DEFAULT_MEMORY_LIMIT, path_text, read_file
 from .trace.records import Policy
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Filter:
         expected_sha256: str = "",
     ) -> None:
         """Raises `ConfigError` for values that cannot be meant; the file itself is looked at when it is replayed."""
-        where = os.fspath(path)
-        if failure_policy not in _POLICIES:
+        where = path_text(path)
+        if failure_policy not in tuple(_POLICIES):
             raise ConfigError(f"unknown failure_policy {failure_policy!r}", where=where, remedy=f"Give one of {', '.join(_POLICIES)}")
         if fail_open and failure_policy != "closed":
             raise ConfigError("fail_open and failure_policy are given both", where=where, remedy="Give one of them")
@@ -92,12 +92,16 @@ class Filter:
         for title, text in (("name", name or ""), ("root_id", root_id), ("vm_id", vm_id), ("expected_sha256", expected_sha256)):
             if not isinstance(text, str):
                 raise ConfigError(f"{title} is {brief(text)}", where=where, remedy="Give text")
+        for title, flag in (("fail_open", fail_open), ("allow_on_headers_stop_iteration", allow_on_headers_stop_iteration)):
+            if not isinstance(flag, bool):
+                raise ConfigError(f"{title} is {brief(flag)}", where=where, remedy="Give True or False")
         if not isinstance(memory_limit, int):
             raise ConfigError(f"memory_limit is {brief(memory_limit)}", where=where, remedy="Give bytes, a multiple of 65536")
         if expected_sha256 and not _SHA256.fullmatch(expected_sha256):
             raise ConfigError("expected_sha256 is not 64 hexadecimal digits", where=where, remedy="Copy it from `workbench inspect`")
-        if isinstance(allowed_capabilities, str):
-            raise ConfigError("allowed_capabilities is a text", where=where, remedy="Give a list of names")
+        names = tuple(allowed_capabilities) if isinstance(allowed_capabilities, Iterable) else (None,)
+        if isinstance(allowed_capabilities, str) or not all(isinstance(each, str) for each in names):
+            raise ConfigError(f"allowed_capabilities is {brief(allowed_capabilities)}", where=where, remedy="Give a list of names")
         values = {
             "path": Path(path),
             "config": _bytes_of(config, "config", where),
@@ -110,7 +114,7 @@ class Filter:
             "fail_open": fail_open,
             "allow_on_headers_stop_iteration": allow_on_headers_stop_iteration,
             "memory_limit": memory_limit,
-            "allowed_capabilities": tuple(allowed_capabilities),
+            "allowed_capabilities": names,
             "expected_sha256": expected_sha256,
         }
         for name_, value in values.items():

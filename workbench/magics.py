@@ -112,6 +112,9 @@ class WorkbenchMagics(Magics):
         known = self.shell.user_ns.get(word)
         if isinstance(known, Filter):
             return known if config is None else replace(known, config=config.encode())
+        if known is not None and not Path(word).exists():
+            what = f"{word} is a {type(known).__name__}, not a filter"
+            raise ConfigError(what, where="%replay", remedy="Name a .wasm file, or a Filter; a chain has replay(capture) itself")
         return Filter(word, config)
 
 

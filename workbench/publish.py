@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from .errors import ConfigError, FilterLoadError
 from .host.binary import check_header
-from .host.module import read_file
+from .host.module import path_text, read_file
 
 __all__ = ["ServedFilters", "serve_filter"]
 
@@ -87,7 +87,7 @@ def serve_filter(*paths: str | os.PathLike[str], host: str = "127.0.0.1", port: 
 
     Raises `FilterLoadError` for a file that cannot be read, `ConfigError` for an address that is taken or two files of one name.
     """
-    files = [Path(path) for path in paths]
+    files = [Path(path_text(path)) for path in paths]
     if not files:
         raise ConfigError("no file to serve", remedy="Give the path of a .wasm file")
     for file in files:

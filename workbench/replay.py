@@ -12,7 +12,7 @@ from reprlib import repr as brief
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from .analysis.compare import Comparison, Side
+from .analysis.compare import Comparison, comparison
 from .analysis.connection import ConnectionResult, Connections, connection_outcomes
 from .analysis.connection_view import ConnectionView
 from .analysis.decision import Judges
@@ -33,7 +33,7 @@ from .analysis.tracks import Tracks, gather_tracks
 from .analysis.verification import Verification
 from .analysis.writing import write_file
 from .capture.connections import Connections as CapturedConnections
-from .errors import ConfigError, WorkbenchError
+from .errors import ConfigError, MissingError, WorkbenchError
 from .replay_views import ReplayViews
 from .trace.trace import Trace
 
@@ -129,14 +129,19 @@ class Replay(ReplayViews):
         return (self._view(index) for index in self.facts.exchange.tolist())
 
     def __getitem__(self, index: int) -> ExchangeView:
-        """The exchange at place `index` of the capture, negative counts from its end; IndexError for none, or one not replayed."""
-        size, index = len(self.capture), operator.index(index)
+        """The exchange at place `index` of the capture, negative counts from its end. MissingError, an IndexError, for none."""
+        try:
+            size, index = len(self.capture), operator.index(index)
+        except TypeError:
+            raise ConfigError(
+                f"{brief(index)} is no number of an exchange", remedy="`where(QUERY)` gives those that a query finds"
+            ) from None
         place = index + size if index < 0 else index
         try:
             self.facts.position(place)
         except KeyError:
             why = "was not replayed" if 0 <= place < size else f"is not in a capture of {size}"
-            raise IndexError(f"exchange {index} {why}") from None
+            raise MissingError(f"exchange {index} {why}", remedy="The first is 0, -1 is the last") from None
         return self._view(place)
 
     def _view(self, index: int) -> ExchangeView:
@@ -299,17 +304,18 @@ class Replay(ReplayViews):
         """
         return write_file(path, lambda file: write_jsonl(self.outcomes(), file, progress, len(self)))
 
-    def to_perfetto(self, path: str | Path, clock: Clock = "virtual") -> int:
+    def to_perfetto(self, path: str | Path, clock: Clock = "virtual", *, progress: Callable[[int, int], None] | None = None) -> int:
         """Write the trace for ui.perfetto.dev and chrome://tracing, as JSON (`analysis.export_perfetto`); gives the number of events.
 
-        `clock` is virtual, when things happened in the capture, or real, what they cost. ReplayError if the file cannot be written.
+        `clock` is virtual, when things happened in the capture, or real, what they cost. `progress` is called with rows of the trace that
+        are written and their number, at most ten times a second. ReplayError if the file cannot be written.
         """
         from .analysis.export_perfetto import Clock, write_perfetto
 
         if clock not in get_args(Clock):
             raise ConfigError(f"no clock {brief(clock)}", remedy=f"Give one of {', '.join(get_args(Clock))}")
 
-        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock))
+        return write_file(path, lambda file: write_perfetto(self.trace, self._state, file, clock, progress))
 
     def to_speedscope(self, path: str | Path) -> int:
         """Write where the time went for speedscope.app, as JSON (`analysis.export_speedscope`); gives the number of profiles."""
@@ -320,17 +326,21 @@ class Replay(ReplayViews):
     @cached_property
     def summary(self) -> Summary:
         """What happened, on one page: print it with `analysis.summary.summary_text`, or show the replay in a notebook."""
-        source = Path(str(getattr(self.capture, "path", ""))).name
         return summarise(
             self.trace,
             self.facts,
-            source=source,
+            source=self.source,
             chain=self.name,
             problems=self.problems,
             notes=self.notes,
             complete=self.complete,
             findings=self.findings(),
         )
+
+    @property
+    def source(self) -> str:
+        """The capture file's name."""
+        return Path(str(getattr(self.capture, "path", ""))).name
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -422,7 +432,7 @@ class Replay(ReplayViews):
             cancel=cancel,
         )
         return Verification(
-            source=Path(str(getattr(self.capture, "path", ""))).name,
+            source=self.source,
             filters=self.trace.filters,
             exchanges=checked.exchanges,
             wanted=len(self.capture),
@@ -484,8 +494,6 @@ class Replay(ReplayViews):
 def compare(a: Replay, b: Replay) -> Comparison:
     """Where two replays of one capture part, exchange by exchange, and what each costs.
 
-    Raises `ConfigError` for replays of which one is of exchanges and one of connections.
+    Raises `ConfigError` for replays of two captures, or of which one is of exchanges and one of connections.
     """
-    if len(a) and len(b) and a.of_connections != b.of_connections:
-        raise ConfigError("one replay is of HTTP exchanges, the other of TCP connections", remedy="Compare two of one kind")
-    return Comparison(*(Side(side.name, side.trace, side.facts, cast(Exchanges, side.capture)) for side in (a, b)))
+    return comparison(a, b)

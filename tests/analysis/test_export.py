@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections import defaultdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workbench.analysis import writing
 from workbench.analysis.callorder import calls_in_order, spread
 from workbench.analysis.export_perfetto import Clock, write_perfetto
 from workbench.analysis.export_speedscope import write_speedscope
@@ -24,11 +26,11 @@ from .tracewriter import TraceWriter
 
 def perfetto(trace: Trace, clock: Clock = "virtual") -> list[dict[str, Any]]:
     out = io.StringIO()
-    count = write_perfetto(trace, gather_state(trace), out, clock)
+    written = write_perfetto(trace, gather_state(trace), out, clock)
     text = out.getvalue()
     assert text.isascii()
     events: list[dict[str, Any]] = json.loads(text)["traceEvents"]
-    assert len(events) == count
+    assert len(events) == written
     check(events)
     return events
 
@@ -117,6 +119,44 @@ def test_pauses_callouts_and_ends() -> None:
     assert [event["args"] for event in events if event["ph"] == "C"] == [{"bytes": 17 << 16}]
 
 
+def test_the_way_there_is_told(replayed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count(step=0.2)
+    monkeypatch.setattr(writing, "monotonic", lambda: next(clock))
+    told: list[tuple[int, int]] = []
+    trace = replayed.trace
+    write_perfetto(trace, gather_state(trace), io.StringIO(), progress=lambda *how_far: told.append(how_far))
+    assert told == [(first + len(rows), len(trace)) for first, rows in trace.segments()]
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_segments_make_no_difference(replayed: Any, size: int) -> None:
+    """A callback's hostcalls, and the values of metrics, may stand in a later segment."""
+    (_, rows, blob), *_ = replayed.trace.blocks()
+    rows = rows[:200]
+    parts = Trace(replayed.trace.schema, replayed.trace.filters)
+    for first in range(0, len(rows), size):
+        parts.append(rows[first : first + size].tobytes(), blob)
+    whole = Trace(replayed.trace.schema, replayed.trace.filters)
+    whole.append(rows.tobytes(), blob)
+    assert perfetto(parts) == perfetto(whole)
+
+
+def test_what_is_said_inside_a_hostcall_ends_no_callback() -> None:
+    """A limit asked inside a call belongs to that call: those that follow in the callback are still drawn."""
+    w = TraceWriter("f")
+    w.request(0)
+    called = w.callback("proxy_on_request_headers", 0, 0)
+    asked = w.hostcall("proxy_grpc_call", 0, 0, (5, 5), b"limits", b"s", b"m", b"", b"")
+    w.event(Event.CALLOUT, 0, (5, 1, 2, 0), b"limits", b"", b"", b"", filter=0, parent=asked)
+    w.hostcall("proxy_log", 0, 0, (2,), b"refused")
+    events = perfetto(w.take())
+    slices = [(event["name"], event["args"]["row"]) for event in events if event["ph"] == "X"]
+    assert slices == [("on_request_headers", called), ("grpc_call", asked), ("log", asked + 2)]
+    assert {event["ts"] for event in events if event["ph"] in "be" and event["cat"] == "callout"} == {
+        next(event["ts"] for event in events if event["name"] == "grpc_call")
+    }
+
+
 def test_hostile_names_are_escaped() -> None:
     w = TraceWriter("f\u202e\x1b<script>")
     w.request(0)
@@ -169,7 +209,7 @@ def test_the_profile_in_order_is_bounded(replayed: Any) -> None:
 def test_hostcalls_lie_within_their_callback(replayed: Any) -> None:
     for callback, hostcalls in calls_in_order(replayed.trace):
         at = 0
-        for _, begin, length in spread(callback, hostcalls):
+        for begin, length in spread(callback.ns, [each.ns for each in hostcalls]):
             assert begin >= at and length >= 0
             at = begin + length
         assert at <= callback.ns

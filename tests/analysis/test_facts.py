@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from workbench.analysis.calls import ExchangeRows
 from workbench.analysis.changes import mutations
 from workbench.analysis.decision import Judges, decide
 from workbench.analysis.facts import Facts, Outcome, gather_facts, outcome_of_local
+from workbench.errors import ReplayError
 from workbench.trace.records import NONE, ResponseSource
 from workbench.trace.trace import Trace
 
@@ -129,3 +132,18 @@ def test_rows_are_found_in_their_segments(replayed: Any) -> None:
     assert seen == {at: replayed.trace.row(row).time for at, row in enumerate(wanted.tolist()) if row >= 0}
     assert list(replayed.trace.select(np.empty(0, np.int64))) == []
     assert list(replayed.trace.select(np.array([-1, -1]))) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no limit there")
+def test_no_room_for_a_trace_is_told_with_the_folder(replayed: Any) -> None:
+    import resource
+
+    filed = Trace(replayed.trace.schema, replayed.trace.filters, in_memory=0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(ReplayError, match=r"cannot be kept there: .+\. Make room, or set TMPDIR") as refused:
+            filed.append(bytes(64 * 1024), b"")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.value.where == tempfile.gettempdir()

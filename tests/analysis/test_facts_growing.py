@@ -11,7 +11,8 @@ import pytest
 
 from tests.widgets.held import HeldCapture
 from workbench.analysis.changes import mutation
-from workbench.analysis.facts import MUTATORS, Facts, FactsGatherer, Outcome, gather_facts, outcome_of_local
+from workbench.analysis.facts import Facts, FactsGatherer, Outcome, gather_facts, outcome_of_local
+from workbench.analysis.facts_changed import MUTATORS
 from workbench.analysis.redaction import Redaction
 from workbench.replay import Replay
 from workbench.trace.records import NO_FILTER, NONE, Event, Kind

@@ -16,7 +16,7 @@ from workbench.capture.packing import pack, pack_connections
 from workbench.chain import Chain, Filter
 from workbench.cli import main
 from workbench.host.driver import Settings, replay
-from workbench.services.calls import NEVER
+from workbench.services.calls import NEVER, HttpResponse
 from workbench.services.function import FunctionService
 
 REPO = Path(__file__).resolve().parents[2]
@@ -100,10 +100,15 @@ def test_an_ignored_configuration(found: Found) -> None:
 
 def test_traps_and_those_who_suffer(found: Found) -> None:
     traffic = [request(at_ms=10 * place) for place in range(4)]
-    trapped, before = found({"request_headers": (LOG, Nth(2, (TRAP,)))}, traffic)
-    assert (before.code, before.severity, before.exchanges) == ("trapped", "error", (1,))
-    assert "on_request_headers" in before.title and "fail_closed" in before.reason
-    assert (trapped.code, trapped.exchanges) == ("failed-before", (2, 3))
+    trapped, after = found({"request_headers": (LOG, Nth(2, (TRAP,)))}, traffic)
+    assert (trapped.code, trapped.severity, trapped.exchanges) == ("trapped", "error", (1,))
+    assert "on_request_headers" in trapped.title and "fail_closed" in trapped.reason and "It said" not in trapped.reason
+    assert (after.code, after.exchanges) == ("failed-before", (2, 3))  # the cause comes first, though it hit fewer
+
+
+def test_a_trap_tells_what_the_filter_said_before_it(found: Found) -> None:
+    trapped, *_ = found({"request_headers": (call("log", 5, "earlier"), call("log", 5, "panicked at src/lib.rs:7:\nno"), LOG, TRAP)})
+    assert trapped.code == "trapped" and trapped.reason.startswith("It said: panicked at src/lib.rs:7: no. Its failure policy")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,18 @@ def test_callouts_that_come_to_nothing(found: Found) -> None:
     timed = call("http_call", "svc", head, b"", b"", 20, OUT)
     failed = one(found({"request_headers": (timed,)}, clusters=dead), "callout-failed")
     assert "its call to cluster svc ran into its timeout" in failed.title
-    assert "callout-refused" in [each.code for each in found({"request_headers": (asks,)})]
+    refused = one(found({"request_headers": (asks,)}), "callout-refused")
+    assert "http_call to cluster svc" in refused.title and "no cluster of that name" in refused.reason and '"svc"' in refused.remedy
+    lacks = call("http_call", "svc", pairs((":method", "GET"), (":path", "")), b"", b"", 0, OUT)
+    assert "no :path and no :authority" in one(found({"request_headers": (lacks,)}, clusters=dead), "callout-refused").reason
+
+
+def test_an_answer_after_which_nothing_goes_on(found: Found) -> None:
+    head = pairs((":method", "GET"), (":path", "/"), (":authority", "auth.example"))
+    asks = call("http_call", "svc", head, b"", b"", 0, OUT)
+    busy = {"svc": FunctionService(lambda _: HttpResponse(503))}
+    left = one(found({"request_headers": (asks, Ret(1))}, clusters=busy), "never-resumed")
+    assert left.reason.startswith("Its call to svc was answered with 503, and nothing resumed")
 
 
 def test_headers_changed_when_they_were_sent(found: Found) -> None:
@@ -280,9 +296,9 @@ def test_findings_of_a_chain_name_their_filter(tmp_path: Path) -> None:
     assert [(each.filter, each.code) for each in replayed.findings()] == [("loud", "logged"), ("quiet", "silent-filter")]
     frame = replayed.findings().as_frame()
     assert list(frame["filter"]) == ["loud", "quiet"] and frame["count"].tolist() == [15, 15]
-    sections = {section.title: section for section in replayed.summary.sections}
-    assert sections["Findings"].rows[1][:3] == ("warning", "quiet", "was called and made no hostcall on any exchange")
-    assert "15 exchanges: #0, #1, #2, #3, #4, …" in sections["Findings"].rows[1][3]
+    page, text = replayed._repr_html_(), repr(replayed.summary)
+    for said in ("was called and made no hostcall on any exchange", "It has no configuration", "15 exchanges: #0, #1, #2, #3, #4, …"):
+        assert said in page and said in text
 
 
 def test_the_weightiest_comes_first_and_all_is_said(found: Found) -> None:

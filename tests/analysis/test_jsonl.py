@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workbench.analysis import jsonl
+from workbench.analysis import writing
 from workbench.analysis.jsonl import write_jsonl
 from workbench.analysis.outcome import Result, outcomes
 
@@ -55,7 +55,7 @@ def test_a_long_one_shows_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None
     for index in range(5):
         w.request(index)
     clock = iter((0.0, 0.05, 0.2, 0.25, 0.29, 0.4))
-    monkeypatch.setattr(jsonl, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(writing, "monotonic", lambda: next(clock))
     told: list[tuple[int, int]] = []
     write_jsonl(outcomes(w.take(), [exchange(index) for index in range(5)]), io.StringIO(), lambda *how_far: told.append(how_far), 5)
     assert told == [(2, 5), (5, 5)]

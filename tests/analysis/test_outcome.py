@@ -111,7 +111,7 @@ def test_order_repeats_and_latin1_are_kept() -> None:
 def test_trailers() -> None:
     w = TraceWriter()
     w.request(0)
-    w.event(Event.UPSTREAM_REQUEST, 0, (0, 0, 1), pack_pairs(w.pairs), b"", pack_pairs(((b"t", b"1"),)))
+    w.event(Event.UPSTREAM_REQUEST, 0, (0, 0, 1), pack_pairs(w.pairs), pack_pairs(((b"t", b"1"),)), b"")
     request = results(w.take(), [exchange(0)])[0]["upstream_request"]
     assert request is not None and request["trailers"] == [["t", "1"]]
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
 from workbench.analysis.facts import gather_facts
-from workbench.analysis.paths import path_pattern, request_lines
+from workbench.analysis.paths import path_pattern, path_patterns, request_lines
 from workbench.analysis.words import text
 
 from .tracewriter import TraceWriter
@@ -34,6 +35,16 @@ def test_patterns(path: bytes, pattern: str) -> None:
 
 def test_a_pattern_is_bounded() -> None:
     assert len(path_pattern(b"/" + b"a" * 100_000)) == 256
+
+
+def test_patterns_in_one_go_are_those_of_each() -> None:
+    chance = random.Random(5)
+    pieces = ["/", "toys", "17", "?a=/1", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "deadbeef01", "feedface", "x" * 30 + "1", ".", "{n}", "-"]
+    for odd in ([], ["\u00e9"], ["\n"], ["y" * 300]):
+        for _ in range(60):
+            paths = ["".join(chance.choices([*pieces, *odd], k=chance.randrange(9))).encode() for _ in range(40)]
+            assert path_patterns(paths) == list(map(path_pattern, paths))
+    assert path_patterns([]) == []
 
 
 def test_lines_are_those_of_the_table(replayed: Any) -> None:

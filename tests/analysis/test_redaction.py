@@ -53,7 +53,7 @@ def test_no_secret_is_left_but_in_bodies(segment: int) -> None:
         assert secret in _all(whole)
         assert secret not in data
     assert data.count(SECRETS[2]) == 1
-    body = shown.rows(0)[-1].fields[1]
+    body = shown.rows(0)[-1].fields[2]
     assert body == b"s3ss10n-of-ann is in the body"
     assert not re.search(rb"\babc\b", data)
 

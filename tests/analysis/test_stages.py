@@ -69,7 +69,7 @@ def test_trailers_only_where_there_are_any(endings: Trace) -> None:
     w.request(0)
     parent = w.callback("proxy_on_request_body", 0, 0)
     w.event(Event.MAP, 0, (1,), pack_pairs(((b"t", b"1"),)), filter=0, parent=parent)
-    w.event(Event.UPSTREAM_REQUEST, 0, (0, 0, 1), pack_pairs(w.pairs), b"", pack_pairs(((b"t", b"1"),)))
+    w.event(Event.UPSTREAM_REQUEST, 0, (0, 0, 1), pack_pairs(w.pairs), pack_pairs(((b"t", b"1"),)), b"")
     stages = trailer_stages(ExchangeRows.of(w.take(), 0), response=False)
     assert [stage.headers for stage in stages] == [(), (("t", "1"),), (("t", "1"),)]
 

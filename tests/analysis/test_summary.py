@@ -100,3 +100,14 @@ def test_pages_of_a_real_replay(replayed: Any) -> None:
     assert "basic_auth → token_bucket → add_header" in summary_html(replayed.summary)
     page = exchange_html(replayed[0])
     assert "hello" in page and "replace_header_map_value" in page
+
+
+def test_a_loss_of_many_exchanges_is_told_once(endings: Trace) -> None:
+    lost = [f"Exchange {index}: the response's body was not recorded." for index in range(7)]
+    text = summary_text(summary(endings, problems=("cut short", *lost, "Exchange 9: left out.")), width=200)
+    told = text.partition("Problems of the capture\n")[2].splitlines()
+    assert [line.strip() for line in told] == [
+        "cut short",
+        "Exchanges 0, 1, 2, 3, 4 and others: the response's body was not recorded.",
+        "Exchange 9: left out.",
+    ]

@@ -98,7 +98,7 @@ class TraceWriter:
 
     def upstream(self, exchange: int, body: int = 0, pairs: tuple[tuple[bytes, bytes], ...] | None = None) -> None:
         """An UPSTREAM_REQUEST with the body as captured."""
-        self.event(Event.UPSTREAM_REQUEST, exchange, (body, 0, 1), pack_pairs(pairs or self.pairs), b"", pack_pairs(()))
+        self.event(Event.UPSTREAM_REQUEST, exchange, (body, 0, 1), pack_pairs(pairs or self.pairs), pack_pairs(()), b"")
 
     def response(self, exchange: int, status: int = 200, body: int = 0, *pairs: tuple[bytes, bytes]) -> None:
         """A RESPONSE event."""
@@ -109,7 +109,7 @@ class TraceWriter:
         """A DOWNSTREAM_RESPONSE; `own` is a body that is not the captured one."""
         pairs = ((b":status", str(status).encode()), *pairs)
         args = (body, 0, 1) if own is None else (len(own), 0, 0)
-        self.event(Event.DOWNSTREAM_RESPONSE, exchange, args, pack_pairs(pairs), own or b"", pack_pairs(()), result=status)
+        self.event(Event.DOWNSTREAM_RESPONSE, exchange, args, pack_pairs(pairs), pack_pairs(()), own or b"", result=status)
 
     def asked(self, exchange: int, message: bytes, answer: bytes = b"", *, filter: int = 0, end: int = 0, status: int = 0,
               service: bytes = b"envoy.service.ratelimit.v3.RateLimitService") -> int:  # fmt: skip

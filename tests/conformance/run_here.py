@@ -113,7 +113,7 @@ def _upstream(trace: Trace, exchange: Exchange) -> Message | None:
     fields = _pairs(row.fields[0])
     pseudo = dict(fields)
     head = request_head(*(pseudo.get(name, "") for name in (":method", ":authority", ":path")))
-    return Message(head, fields, exchange.request.body if row.c else row.fields[1], _pairs(row.fields[2]))
+    return Message(head, fields, exchange.request.body if row.c else row.fields[2], _pairs(row.fields[1]))
 
 
 def _client(trace: Trace, exchange: Exchange) -> Message | None:
@@ -121,5 +121,5 @@ def _client(trace: Trace, exchange: Exchange) -> Message | None:
     if row is None:
         return None
     captured = exchange.response.body if exchange.response else b""
-    body = b"" if exchange.request.method == b"HEAD" else captured if row.c else row.fields[1]
-    return Message(str(row.result), _pairs(row.fields[0]), body, _pairs(row.fields[2]), not row.d)
+    body = b"" if exchange.request.method == b"HEAD" else captured if row.c else row.fields[2]
+    return Message(str(row.result), _pairs(row.fields[0]), body, _pairs(row.fields[1]), not row.d)

@@ -81,7 +81,7 @@ class Played:
         if not rows:
             return None
         row = rows[0]
-        head, body, trailers = row.fields
+        head, trailers, body = row.fields
         return Message(row.result, unpack_pairs(head)[0], None if row.c else body, unpack_pairs(trailers)[0], bool(row.d))
 
     def got(self, exchange: int = 0) -> tuple[bytes | None, bytes | None, int]:

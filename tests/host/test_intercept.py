@@ -280,7 +280,7 @@ def test_wrong_names(chain: Make) -> None:
         made.intercept("get_property")
     with pytest.raises(ConfigError, match="no filter named 'x'"):
         made.intercept("proxy_log", print, filter="x")
-    with pytest.raises(TypeError), made.intercept("proxy_log"):
+    with pytest.raises(ConfigError, match="proxy_log: has no function"), made.intercept("proxy_log"):
         pass
 
 

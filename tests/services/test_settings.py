@@ -49,6 +49,11 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert clusters.measured == ("real",)
 
 
+def test_the_same_answer_always(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("clusters: {auth: {otherwise: {status: 503}}}")
+    assert Clusters.load(tmp_path / "c.yaml")["auth"] == Script([], HttpResponse(503))
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

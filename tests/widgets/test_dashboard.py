@@ -43,7 +43,7 @@ def test_the_first_selection_is_what_matters(replay: Replay) -> None:
 
 
 def test_a_replay_and_a_chain_are_one_too_many(replay: Replay, chain: Chain) -> None:
-    with pytest.raises(TypeError, match="not a replay and a chain"):
+    with pytest.raises(ConfigError, match="a replay and a chain are given both"):
         Workbench(replay, chain)
 
 

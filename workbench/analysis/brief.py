@@ -10,7 +10,8 @@ import numpy as np
 
 from ..trace.trace import Trace
 from .changes import Mutation, mutation
-from .facts import Facts, Ints
+from .facts import Facts
+from .rowfields import Ints
 from .words import shorten
 
 __all__ = ["Brief", "briefs"]

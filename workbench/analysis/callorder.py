@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..trace.records import NO_FILTER, Kind
 from ..trace.trace import Row, Trace
@@ -26,15 +26,16 @@ def calls_in_order(trace: Trace) -> Iterator[tuple[Row, list[Row]]]:
         yield callback, hostcalls
 
 
-def spread(callback: Row, hostcalls: list[Row]) -> Iterator[tuple[Row, int, int]]:
-    """Each hostcall with its begin within the callback and its length, nanoseconds. When one began is not recorded, only how long it
-    took: the filter's own time is shared out evenly between them."""
-    inside = sum(row.ns for row in hostcalls)
-    room = max(callback.ns, inside)
-    gap = (room - inside) / (len(hostcalls) + 1)
-    shrink = callback.ns / room if room else 1.0
-    at = gap
-    for row in hostcalls:
-        start, end = int(at * shrink), int((at + row.ns) * shrink)
-        yield row, start, end - start
-        at += row.ns + gap
+def spread(callback_ns: int, lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Where hostcalls of these lengths lie in a callback: begin and length of each, all in nanoseconds. When one began is not recorded,
+    only how long it took: the filter's own time is shared out evenly between them."""
+    inside = sum(lengths)
+    room = max(callback_ns, inside)
+    gap = (room - inside) / (len(lengths) + 1)
+    shrink = callback_ns / room if room else 1.0
+    found, at = [], gap
+    for length in lengths:
+        start, end = int(at * shrink), int((at + length) * shrink)
+        found.append((start, end - start))
+        at += length + gap
+    return found

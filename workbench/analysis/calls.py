@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from ..capture.exchange import Pairs
 from ..capture.packing import unpack_pairs
 from ..trace.records import NONE, Event, Kind, split_values
-from ..trace.trace import Row, Trace
+from ..trace.trace import Records, Row, Trace
 from . import words
+from .rowfields import Ints
 
 __all__ = [
     "MUTATION_PARTS",
@@ -19,6 +22,7 @@ __all__ = [
     "LogLine",
     "abi_pairs",
     "arguments",
+    "callback_codes",
     "callback_row",
     "connection_ends",
     "log_line",
@@ -31,6 +35,7 @@ Argument: TypeAlias = int | bytes
 MUTATION_PARTS = ("request_headers", "request_trailers", "response_headers", "response_trailers")
 """Parts of a message by the number of their header map."""
 
+_PRINTED = bytes((9, 10, 13, *range(0x20, 0x100)))
 _SHOWN = 4096
 """Bytes of an argument that are ever shown; the whole is in the trace."""
 
@@ -110,7 +115,7 @@ def _pair_text(field: bytes) -> str:
 
 def _is_text(value: bytes) -> bool:
     """True for what a person would call text: no control characters but white space, whether UTF-8 or latin-1."""
-    return all(byte >= 0x20 or byte in (9, 10, 13) for byte in value[:_SHOWN])
+    return not value[:_SHOWN].translate(None, _PRINTED)
 
 
 def shown(value: bytes) -> str:
@@ -169,6 +174,19 @@ def callback_row(trace: Trace, row: Row, known: dict[int, Row] | None = None) ->
             return found
         at = found.parent if found.parent < at else NONE
     return None
+
+
+def callback_codes(trace: Trace, first: int, records: Records, at: Ints) -> Ints:
+    """Code of the callback that each row at `at` of a segment belongs to, 255 for none; almost always it lies in the same segment."""
+    inside = records["parent"][at].astype(np.int64) - first
+    here = (inside >= 0) & (inside < len(records))
+    here[here] = records["kind"][inside[here]] == Kind.CALLBACK
+    codes = np.full(len(at), 255, np.int64)
+    codes[here] = records["code"][inside[here]]
+    for place in np.flatnonzero(~here & (records["parent"][at] != NONE)).tolist():
+        found = callback_row(trace, trace.row(first + int(at[place])))
+        codes[place] = found.code if found is not None else 255
+    return codes
 
 
 @dataclass

@@ -18,7 +18,7 @@ from ..trace.records import INSTEAD, split_values
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, ExchangeRows, arguments
-from .facts import MUTATORS
+from .facts_changed import MUTATORS
 
 __all__ = ["BODY_PARTS", "PREVIEW", "Mutation", "mutation", "mutations"]
 

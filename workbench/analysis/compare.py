@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, cast
+from reprlib import repr as brief
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ConfigError
 from ..trace.records import Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
@@ -22,7 +24,7 @@ from .prints import FACTORS, prints
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "Difference"]
+__all__ = ["Comparison", "Difference", "comparison"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,41 @@ class Side:
     capture: Exchanges
 
 
+class Replayed(Protocol):
+    """What is compared: a `workbench.replay.Replay`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def of_connections(self) -> bool: ...
+    @property
+    def facts(self) -> Facts: ...
+
+    capture: Any
+    trace: Trace
+
+
+def comparison(a: Replayed, b: Replayed) -> Comparison:
+    """Of two replays of one capture; ConfigError for what is none."""
+    for each in (a, b):
+        if not hasattr(each, "of_connections"):
+            raise ConfigError(f"{brief(each)} is no replay", where="compare", remedy="Give two that Chain.replay gave")
+    if len(a.facts) and len(b.facts) and a.of_connections != b.of_connections:
+        raise ConfigError("one replay is of HTTP exchanges, the other of TCP connections", remedy="Compare two of one kind")
+    if a.source != b.source and len(a.capture) != len(b.capture):  # one that was copied or grew is still the same
+        captures = " and ".join(f"{each.source or 'one'} of {len(each.capture)}" for each in (a, b))
+        raise ConfigError(f"these are of two captures: {captures}", where="compare", remedy="Compare two replays of one capture")
+    return Comparison(*(Side(side.name, side.trace, side.facts, cast(Exchanges, side.capture)) for side in (a, b)))
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` gives: exchanges that differ, those in one replay only, and real times of both."""
+    """What `compare` gives: exchanges that differ, those in one replay only, and real times of both.
+
+    `print` it for what differs, `table` for every exchange that does; `differing("status")` gives the numbers of some.
+    """
 
     a: Side
     b: Side
@@ -107,7 +141,7 @@ class Comparison:
         a, b = self.a.trace.row(left), self.b.trace.row(right)
         if a.code == Event.CONNECTION_END:
             return _closes(a, b, cast(Connections, self.a.capture))
-        parts = [f"{name} {what}" for at, what in ((0, "headers"), (2, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
+        parts = [f"{name} {what}" for at, what in ((0, "headers"), (1, "trailers")) if pairs_of(a.fields[at]) != pairs_of(b.fields[at])]
         if a.a != b.a or (not (a.c and b.c) and body_of(a, self.a.capture) != body_of(b, self.b.capture)):
             parts.append(f"{name} body")
         return parts
@@ -144,6 +178,11 @@ class Comparison:
         )
         names = f"{words.visible(self.a.name)} against {words.visible(self.b.name)}"
         return f"<Comparison of {names}: {len(self.differences)} of {both} exchanges differ{extra}; {median}>"
+
+    def __str__(self) -> str:
+        from .compare_text import compare_text
+
+        return compare_text(self)
 
 
 _MESSAGES = (

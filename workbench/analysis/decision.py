@@ -28,11 +28,13 @@ import numpy as np
 
 from ..capture.packing import unpack_pairs
 from ..trace.records import NO_FILTER, NONE, Effect, Event, Kind, ResponseSource
-from ..trace.trace import Records, Row, Trace
+from ..trace.trace import Row, Trace
 from . import words
-from .calls import ExchangeRows, arguments, callback_row, shown
-from .facts import Facts, Ints, Outcome, lookup, outcome_of_local
+from .calls import ExchangeRows, arguments, callback_codes, callback_row, shown
+from .facts import Facts, Outcome, outcome_of_local
 from .failed_calls import FailedCalls, all_failed_calls, failed_calls
+from .prints import distinct
+from .rowfields import field_spans, lookup
 
 __all__ = [
     "Decision", "Judges", "all_decisions", "all_verdicts", "allowed_decision", "answered_decision", "decide", "verdict_calls",
@@ -317,36 +319,26 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
     codes = [names.index(name) if name in names else NONE for name in _SIGNALS]
     request = lookup(code for code, call in enumerate(trace.schema.callbacks) if call.name.startswith(_REQUEST))
     found: dict[int, list[tuple[int, int]]] = {}
-    known: dict[tuple[int, int, bytes, int, bool], int | None] = {}
     for first, rows, blob in trace.blocks():
         code, place = rows["code"], rows["filter"]
         may = (lookup(codes[:2])[code] & (rows["a"] == _RESPONSE_HEADERS)) | lookup(codes[2:4])[code]
         may |= (code == codes[4]) & lookup(judges.limiters)[place]
         may |= (code == codes[5]) & lookup(judges.deniers)[place]
         at = np.flatnonzero(may & (rows["kind"] == Kind.HOSTCALL) & (rows["result"] == 0) & (rows["exchange"] != NONE))
-        columns = [rows[name][at].tolist() for name in ("code", "a", "filter", "exchange", "blob")]
-        in_request = request[_parent_codes(trace, first, rows, at)].tolist()
-        for seq, number, map_type, by, exchange, start, early in zip((at + first).tolist(), *columns, in_request, strict=True):
-            skip = int.from_bytes(blob[start : start + 4], "little") + 4 if number in codes[2:4] else 0
-            size = int.from_bytes(blob[start + skip : start + skip + 4], "little")
-            text = bytes(blob[start + skip + 4 : start + skip + 4 + size]) if number != codes[4] else b""
-            key = (number, map_type, text, by, early)
-            if key not in known:
-                known[key] = _weight(names[number], map_type, text, by, early, judges)
-            weight = known[key]
-            if weight is not None:
-                found.setdefault(exchange, []).append((weight, seq))
+        called = code[at].astype(np.int64)
+        (start, size), (second, second_size) = field_spans(octets := np.frombuffer(blob, np.uint8), rows, at, 2)
+        by_service = lookup(codes[2:4])[called]
+        size = np.where(called == codes[4], 0, np.where(by_service, second_size, size))  # of shared data the key says nothing
+        texts, which = distinct(octets, np.where(by_service, second, start), size)
+        early = request[callback_codes(trace, first, rows, at)]
+        kinds, kind = np.unique(np.stack((called, place[at], early, which)), axis=1, return_inverse=True)
+        weights = [
+            _weight(names[number], _RESPONSE_HEADERS, texts[text], by, bool(in_request), judges)
+            for number, by, in_request, text in kinds.T.tolist()
+        ]
+        weight = np.array([-1 if each is None else each for each in weights], np.int64)[kind]
+        shows = weight >= 0
+        columns = (weight[shows], at[shows] + first, rows["exchange"][at[shows]])
+        for weighs, seq, exchange in zip(*(column.tolist() for column in columns), strict=True):
+            found.setdefault(exchange, []).append((weighs, seq))
     return found
-
-
-def _parent_codes(trace: Trace, first: int, rows: Records, at: Ints) -> Ints:
-    """Code of the callback that each row at `at` belongs to, 255 for none; almost always it lies in the same segment."""
-    inside = rows["parent"][at].astype(np.int64) - first
-    here = (inside >= 0) & (inside < len(rows))
-    here[here] = rows["kind"][inside[here]] == Kind.CALLBACK
-    codes = np.full(len(at), 255, np.int64)
-    codes[here] = rows["code"][inside[here]]
-    for place in np.flatnonzero(~here).tolist():
-        found = callback_row(trace, trace.row(first + int(at[place])))
-        codes[place] = found.code if found is not None else 255
-    return codes

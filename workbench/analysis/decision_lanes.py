@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from . import words
-from .facts import Facts, Ints
+from .facts import Facts
 from .limits import Limit, Limits
+from .rowfields import Ints
 
 __all__ = ["MARKS", "Lane", "Lanes", "lanes_of", "short_keys"]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import ConfigError
 from ..trace.records import Event
 from ..trace.trace import Trace
 from . import words
@@ -37,6 +39,8 @@ class Home(Protocol):
 @dataclass(frozen=True)
 class ExchangeView:
     """Exchange number `index` of a replay; everything else is read from the trace when it is asked for, and kept.
+
+    `print` it for what became of it, what filters changed, and every call in order.
 
     Texts of `result`, stages, mutations and logs are data as captured; those of `calls` are escaped for display.
     """
@@ -133,6 +137,8 @@ class ExchangeView:
 
     def tracks(self, direction: str = "request") -> list[HeaderTrack]:
         """The rows of a side-by-side table of header entries over the stages of `request` or `response` that were reached."""
+        if direction not in ("request", "response"):
+            raise ConfigError(f"no direction {brief(direction)}", remedy="Give request or response")
         stages = self.request if direction == "request" else self.response
         return track_headers([stage.headers for stage in stages if stage.reached])
 
@@ -154,6 +160,11 @@ class ExchangeView:
         result = self.result
         line = f"#{self.index} {result['method']} {result['url']}: {self.outcome}, "
         return f"<ExchangeView {words.shorten(words.visible(line), 160)}{words.shorten(self.finding, 200)}>"
+
+    def __str__(self) -> str:
+        from .exchange_text import exchange_text
+
+        return exchange_text(self)
 
     def _repr_html_(self) -> str:
         from .page import exchange_html

@@ -12,16 +12,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import IO, Any, Literal, TypeAlias
+from heapq import merge
+from itertools import repeat
+from typing import IO, Any, Final, Literal, TypeAlias
+
+import numpy as np
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import FINISHED, NO_FILTER, NONE, CalloutKind, Event, Kind
+from ..trace.records import NO_FILTER, NONE, CalloutKind, Event, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .callorder import spread
-from .calls import arguments, shown, spelt
+from .calls import shown
+from .perfetto_slices import LONGEST, Slice, Slices
+from .rowfields import lookup
 from .state import State
 from .vms import all_vms, thread_name
+from .writing import Report
 
 __all__ = ["Clock", "write_perfetto"]
 
@@ -29,32 +36,37 @@ Clock: TypeAlias = Literal["virtual", "real"]
 
 _EXCHANGES = 0
 """The process of what belongs to no thread: exchanges, pauses, callouts, and metrics, which all threads share."""
-_LONGEST = 200
+_SEQ: Final = 0
+_NS: Final = 2
+"""Places in a `Slice`."""
 _DIRECTIONS = ("request", "response")
 
 
-def write_perfetto(trace: Trace, state: State, to: IO[str], clock: Clock = "virtual") -> int:
-    """Write the events as they come, so that memory stays flat; gives their number. `state` is `state.gather_state` of the trace."""
-    return _Writer(trace, state, to, clock).write()
+def write_perfetto(
+    trace: Trace, state: State, to: IO[str], clock: Clock = "virtual", progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Write the events as they come, so that memory stays flat; gives their number. `state` is `state.gather_state` of the trace.
+
+    `progress` gets rows written and their number, at most ten times a second.
+    """
+    return _Writer(trace, state, to, clock).write(Report(progress, len(trace)))
 
 
 class _Writer:
     def __init__(self, trace: Trace, state: State, to: IO[str], clock: Clock) -> None:
         self._trace, self._to, self._real = trace, to, clock == "real"
         self._written = 0
+        self._held: list[str] = []
         self._begin = trace.row(0).time if len(trace) else 0
-        self._threads = {vm.number: vm.thread for vm in all_vms(trace)}
+        self._processes = {vm.number: vm.thread + 1 for vm in all_vms(trace)}
+        self._slices = Slices(trace, self._processes, self._begin)
         self._ends: dict[int, int] = {}  # where each process's last slice ends
         self._end = 0
-        self._changed = {
-            row: (f"metric {shown(metric.name)}", value)
-            for metric in state.metrics.values()
-            for row, value in zip(metric.rows, metric.values, strict=True)
-        }
-        self._open: dict[int, str] = {}  # exchanges that began, by the name of their span
+        self._metrics = _MetricChanges(state)
+        self._open: dict[int, str] = {}  # exchanges that began, by the name of their span in JSON
         self._paused: dict[tuple[int, int], str] = {}
 
-    def write(self) -> int:
+    def write(self, report: Report) -> int:
         about = {
             "clock": "real" if self._real else "virtual",
             "begin_ns": self._begin,
@@ -62,86 +74,83 @@ class _Writer:
         }
         self._to.write(f'{{"displayTimeUnit":"ns","otherData":{json.dumps(about)},"traceEvents":[')
         self._name_tracks()
-        callback: Row | None = None
-        inside: list[Row] = []
-        for seq in range(len(self._trace)):
-            row = self._trace.row(seq)
-            belongs = callback is not None and row.parent == callback.seq and row.kind != Kind.CALLBACK
-            if callback is not None and not belongs:
-                self._call(callback, inside)
-                callback = None
-            if row.kind == Kind.CALLBACK and row.filter != NO_FILTER:
-                callback, inside = row, []
-            elif belongs:
-                inside.append(row)
-            elif row.kind == Kind.EVENT:
-                self._event(row, self._now(row))
+        callback: Slice | None = None
+        inside: list[Slice | Row] = []
+        drawn = lookup(_HANDLERS)
+        for first, records, blob in self._trace.blocks():
+            at = np.flatnonzero((records["kind"] != Kind.EVENT) | drawn[records["code"]])
+            for seq, numbers in zip((at + first).tolist(), records[at].tolist(), strict=True):
+                kind, parent = numbers[0], numbers[6]
+                # what belongs to a hostcall (a filter's allocator calling, a limit asked) belongs to its callback
+                belongs = callback is not None and kind != Kind.CALLBACK and callback[_SEQ] <= parent != NONE
+                if callback is not None and not belongs:
+                    self._call(callback, inside)
+                    callback = None
+                if kind == Kind.EVENT:
+                    row = self._trace.row(seq)
+                    if belongs:
+                        inside.append(row)
+                    else:
+                        self._event(row, self._now(row.time))
+                elif kind == Kind.CALLBACK:
+                    if numbers[1] != NO_FILTER:
+                        callback, inside = self._slices.of(seq, numbers, blob), []
+                elif callback is not None and parent == callback[_SEQ]:
+                    inside.append(self._slices.of(seq, numbers, blob))
+            self._flush()
+            report.reached(first + len(records))
         if callback is not None:
             self._call(callback, inside)
         for exchange in list(self._open):  # of a replay that was stopped
             self._close(exchange, self._end)
+        self._flush()
         self._to.write("]}\n")
         return self._written
 
+    def _flush(self) -> None:
+        if self._held:
+            self._to.write((",\n" if self._written else "\n") + ",\n".join(self._held))
+            self._written += len(self._held)
+            self._held.clear()
+
     def _put(self, phase: str, name: str, at: int, process: int, thread: int = 0, **more: Any) -> None:
         event = {"ph": phase, "name": name, "pid": process, "tid": thread, "ts": at / 1000, **more}
-        self._to.write(("," if self._written else "") + "\n" + json.dumps(event, separators=(",", ":")))
-        self._written += 1
+        self._held.append(json.dumps(event, separators=(",", ":")))
 
     def _name_tracks(self) -> None:
         self._put("M", "process_name", 0, _EXCHANGES, args={"name": "Exchanges and metrics"})
-        for thread in sorted(set(self._threads.values())):
-            process = self._process(thread)
-            self._put("M", "process_name", 0, process, args={"name": thread_name(thread)})
+        for process in sorted(set(self._processes.values())):
+            self._put("M", "process_name", 0, process, args={"name": thread_name(process - 1)})
             self._put("M", "process_sort_index", 0, process, args={"sort_index": process})
             for place, name in enumerate(self._trace.filters):
                 self._put("M", "thread_name", 0, process, place + 1, args={"name": f"{place + 1} {words.visible(name)}"})
                 self._put("M", "thread_sort_index", 0, process, place + 1, args={"sort_index": place + 1})
 
-    def _process(self, thread: int) -> int:
-        return thread + 1
+    def _now(self, time: int) -> int:
+        """Where what happened at a virtual time stands on the clock, nanoseconds."""
+        return self._end if self._real else max(0, time - self._begin)
 
-    def _of(self, row: Row) -> int:
-        return self._process(self._threads.get(row.vm, 0))
-
-    def _now(self, row: Row) -> int:
-        """Where a row stands on the clock, nanoseconds."""
-        return self._end if self._real else max(0, row.time - self._begin)
-
-    def _call(self, callback: Row, inside: list[Row]) -> None:
-        process, thread = self._of(callback), callback.filter + 1
-        begin = self._end if self._real else max(self._now(callback), self._ends.get(process, 0))
-        self._ends[process] = begin + callback.ns
-        self._end = max(self._end, begin + callback.ns)
-        self._slice(callback, begin, callback.ns, process, thread)
-        places = {row.seq: (start, length) for row, start, length in spread(callback, [row for row in inside if row.kind == Kind.HOSTCALL])}
+    def _call(self, callback: Slice, inside: list[Slice | Row]) -> None:
+        """A callback, and what came about in it."""
+        _, time, ns, process, head, tail = callback
+        begin = self._end if self._real else max(self._now(time), self._ends.get(process, 0))
+        self._ends[process] = begin + ns
+        self._end = max(self._end, begin + ns)
+        self._held.append(f'{head}{begin / 1000},"dur":{ns / 1000}{tail}')
+        if not inside:
+            return
+        places = iter(spread(ns, [each[_NS] for each in inside if not isinstance(each, Row)]))
         latest = begin
-        for row in inside:
-            if row.kind == Kind.HOSTCALL:
-                start, length = places[row.seq]
-                latest = begin + start
-                self._slice(row, latest, length, process, thread)
-                if row.seq in self._changed:
-                    name, value = self._changed[row.seq]
-                    self._put("C", name, latest, _EXCHANGES, args={"value": value})
-            else:
-                self._event(row, latest)
-
-    def _slice(self, row: Row, at: int, length: int, process: int, thread: int) -> None:
-        name = self._trace.name(row)
-        host = min(row.other_ns, row.ns)
-        own, host = (row.ns - host, host) if row.kind == Kind.CALLBACK else (host, row.ns - host)
-        args: dict[str, Any] = {} if row.exchange == NONE else {"exchange": row.exchange}
-        for key, value in arguments(self._trace, row).items():
-            args[key] = words.shorten(spelt(key, value, name), _LONGEST)
-        if row.flags & FINISHED:
-            if result := words.result(name, row.result):
-                args["result"] = result
-        else:
-            args["result"] = "did not return"
-        args |= {"filter_ns": own, "host_ns": host, "virtual_ns": row.time - self._begin, "row": row.seq}
-        kind = "callback" if row.kind == Kind.CALLBACK else "hostcall"
-        self._put("X", words.short_name(name), at, process, thread, dur=length / 1000, cat=kind, args=args)
+        for each in inside:
+            if isinstance(each, Row):
+                self._event(each, latest)
+                continue
+            seq, _, _, _, head, tail = each
+            start, length = next(places)
+            latest = begin + start
+            self._held.append(f'{head}{latest / 1000},"dur":{length / 1000}{tail}')
+            if (change := self._metrics.at(seq)) is not None:
+                self._put("C", change[0], latest, _EXCHANGES, args={"value": change[1]})
 
     def _event(self, row: Row, at: int) -> None:
         if handler := _HANDLERS.get(row.code):
@@ -150,15 +159,14 @@ class _Writer:
     def _request(self, row: Row, at: int) -> None:
         pairs = dict(unpack_pairs(row.fields[0])[0]) if row.fields else {}
         line = " ".join(shown(pairs[name]) for name in (b":method", b":path") if name in pairs) or "connection"
-        name = words.shorten(line, 80)
-        self._open[row.exchange] = name
-        self._put("b", name, at, _EXCHANGES, cat="exchange", id=str(row.exchange), args={"exchange": row.exchange})
+        self._open[row.exchange] = name = json.dumps(words.shorten(line, 80))
+        self._held.append(f'{_span("b", name, at, row.exchange)},"args":{{"exchange":{row.exchange}}}}}')
 
     def _close(self, exchange: int, at: int) -> None:
-        for direction in (0, 1):
+        for direction in (0, 1) if self._paused else ():
             self._resumed(exchange, direction, at)
         if name := self._open.pop(exchange, ""):
-            self._put("e", name, at, _EXCHANGES, cat="exchange", id=str(exchange))
+            self._held.append(_span("e", name, at, exchange) + "}")
 
     def _over(self, row: Row, at: int) -> None:
         self._close(row.exchange, at)
@@ -195,14 +203,43 @@ class _Writer:
             name = f"{words.failure(row.a)}: {shown(row.fields[0]) if row.fields else ''}"
         args = {"exchange": row.exchange if row.exchange != NONE else None, "filter": self._filter(row), "row": row.seq}
         thread = row.filter + 1 if row.filter != NO_FILTER else 0
-        self._put("i", words.shorten(name, _LONGEST), at, self._of(row) if thread else _EXCHANGES, thread, s="t", cat="event", args=args)
+        self._put(
+            "i",
+            words.shorten(name, LONGEST),
+            at,
+            self._processes.get(row.vm, 1) if thread else _EXCHANGES,
+            thread,
+            s="t",
+            cat="event",
+            args=args,
+        )
 
     def _memory(self, row: Row, at: int) -> None:
-        self._put("C", f"memory of VM {row.vm}", at, self._of(row), args={"bytes": row.a << 16})
+        self._put("C", f"memory of VM {row.vm}", at, self._processes.get(row.vm, 1), args={"bytes": row.a << 16})
 
     def _filter(self, row: Row) -> str | None:
         name = self._trace.filter_name(row)
         return words.visible(name) if name is not None else None
+
+
+def _span(phase: str, name: str, at: int, exchange: int) -> str:
+    """The beginning of an exchange's span or of its end; there are as many as exchanges. `name` is JSON."""
+    return f'{{"ph":"{phase}","name":{name},"pid":{_EXCHANGES},"tid":0,"ts":{at / 1000},"cat":"exchange","id":"{exchange}"'
+
+
+class _MetricChanges:
+    """Names and values of the metrics by the rows that changed them, asked for in the order of the trace."""
+
+    def __init__(self, state: State) -> None:
+        told = (zip(each.rows, repeat(f"metric {shown(each.name)}"), each.values) for each in state.metrics.values())
+        self._changes = merge(*told)
+        self._next = next(self._changes, None)
+
+    def at(self, seq: int) -> tuple[str, int] | None:
+        """What row `seq` changed; None for nothing."""
+        while self._next is not None and self._next[0] < seq:
+            self._next = next(self._changes, None)
+        return self._next[1:] if self._next is not None and self._next[0] == seq else None
 
 
 _Handler: TypeAlias = Callable[[_Writer, Row, int], None]

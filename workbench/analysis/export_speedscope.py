@@ -91,7 +91,8 @@ def _write_in_order(trace: Trace, to: IO[str], frames: dict[tuple[str, str], int
         top, below = _frame(frames, f"{callback.filter + 1} {filter_}", filter_), _frame(frames, short_name(trace.name(callback)), filter_)
         event("O", top, at)
         event("O", below, at)
-        for hostcall, start, length in spread(callback, hostcalls):
+        places = spread(callback.ns, [hostcall.ns for hostcall in hostcalls])
+        for hostcall, (start, length) in zip(hostcalls, places, strict=True):
             inside = _frame(frames, short_name(trace.name(hostcall)), "host")
             event("O", inside, at + start)
             event("C", inside, at + start + length)

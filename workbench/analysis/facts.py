@@ -5,34 +5,21 @@ Everything that must be quick on a hundred thousand exchanges (the summary, the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import INSTEAD, NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
+from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource, Schema
 from ..trace.trace import Records, Trace
+from .facts_changed import MUTATORS, changed_rows
 from .facts_columns import GrowingColumns
+from .rowfields import Ints
 
-__all__ = [
-    "MUTATORS", "Facts", "FactsGatherer", "Outcome", "changed_rows", "field_spans", "gather_facts", "lookup", "outcome_of_local", "u32_at",
-]  # fmt: skip
-
-Ints: TypeAlias = npt.NDArray[np.int64]
-Bools: TypeAlias = npt.NDArray[np.bool_]
-
-MUTATORS = (
-    "proxy_add_header_map_value",
-    "proxy_replace_header_map_value",
-    "proxy_remove_header_map_value",
-    "proxy_set_header_map_pairs",
-    "proxy_set_buffer_bytes",
-)
-"""Hostcalls that change a message."""
+__all__ = ["Facts", "FactsGatherer", "Outcome", "gather_facts", "outcome_of_local"]
 
 _RESOURCE_EXHAUSTED = 8
 _GRPC_DENIALS = (7, 16)  # PermissionDenied, Unauthenticated
@@ -165,13 +152,6 @@ class FactsGatherer:
         self._changed.append(_add_segment(self._columns, first, records, blob, self._schema, self._classes) + first)
 
 
-def lookup(codes: Iterable[int]) -> Bools:
-    """A table that says of each code whether it is one of `codes`: quicker than a search in millions of rows."""
-    table = np.zeros(256, bool)
-    table[[code for code in codes if code < 256]] = True
-    return table
-
-
 _OTHER, _CALLBACK, _HOSTCALL, _LOG, _MUTATOR, _EVENT = range(6)
 """Classes of rows; from `_EVENT` on, one for each of `_EVENTS`."""
 
@@ -296,74 +276,3 @@ def _outcomes(columns: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.int8]:
     outcome[columns["closer"] != NO_FILTER] = Outcome.DENIED
     outcome[columns["failure"] >= 0] = Outcome.ERROR
     return outcome
-
-
-def changed_rows(schema: Schema, records: Records, blob: memoryview, may: Ints | None = None) -> Ints:
-    """Places in `records` of the hostcalls that changed a message: answered Ok, and something is different after (see `changes`).
-
-    `may` are the places of the calls of `MUTATORS`, where these are known.
-    """
-    octets = np.frombuffer(blob, np.uint8)
-    found = [np.empty(0, np.int64)]
-    if may is None:
-        meant = lookup(code for code, call in enumerate(schema.hostcalls) if call.name in MUTATORS)
-        may = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & meant[records["code"]])
-    may = may[(records["result"][may] == 0) & (records["flags"][may] & INSTEAD == 0)]
-    codes = records["code"][may]
-    for code in np.unique(codes).tolist():
-        call, rows = schema.hostcalls[code], may[codes == code]
-        spans = field_spans(octets, records, rows, len(call.fields))
-        if call.name == "proxy_set_buffer_bytes":
-            numbers = {name: records["abcd"[place]][rows].astype(np.int64) for place, name in enumerate(call.args)}
-            dropped = np.where(numbers["start"] == 0, np.minimum(numbers["size"], numbers["size_before"]), 0)
-            found.append(rows[(numbers["buffer_type"] < 4) & ((dropped > 0) | (spans[0][1] > 0))])
-        else:
-            rows, spans = _in_message(records, rows, spans)
-            before, after = spans[call.fields.index("before")], spans[call.fields.index("after")]
-            found.append(rows[_differ(octets, before, after)])
-    return np.sort(np.concatenate(found))
-
-
-def _in_message(records: Records, rows: Ints, spans: list[tuple[Ints, Ints]]) -> tuple[Ints, list[tuple[Ints, Ints]]]:
-    """Only what concerns the four maps of a message, not those of a callout's answer."""
-    mine = records["a"][rows] < 4
-    return rows[mine], [(start[mine], size[mine]) for start, size in spans]
-
-
-def field_spans(octets: npt.NDArray[np.uint8], records: Records, rows: Ints, fields: int) -> list[tuple[Ints, Ints]]:
-    """Start and length of each field of each row's blob, without a loop over rows. A field that is missing has length 0."""
-    at = records["blob"][rows].astype(np.int64)
-    end = at + records["blob_len"][rows]
-    spans = []
-    for _ in range(fields):
-        there = at + 4 <= end
-        if there.all():
-            start, size = at + 4, np.minimum(u32_at(octets, at), end - at - 4)
-            at = start + size
-        else:
-            size = np.where(there, np.minimum(u32_at(octets, np.where(there, at, 0)), end - at - 4), 0)
-            start = np.where(there, at + 4, 0)
-            at = np.where(there, start + size, at)
-        spans.append((start, size))
-    return spans
-
-
-def u32_at(octets: npt.NDArray[np.uint8], at: Ints) -> Ints:
-    """The little-endian numbers of four bytes at any places of a blob."""
-    if not len(at):
-        return np.empty(0, np.int64)
-    # a number begins at each byte: they overlap, and none is copied
-    numbers: npt.NDArray[np.uint32] = np.ndarray((len(octets) - 3,), "<u4", octets.data, 0, (1,))
-    return numbers[at].astype(np.int64)
-
-
-def _differ(octets: npt.NDArray[np.uint8], before: tuple[Ints, Ints], after: tuple[Ints, Ints]) -> Bools:
-    (start, size), (other, other_size) = before, after
-    differ = size != other_size
-    same = np.flatnonzero(~differ & (size > 0))
-    if len(same):
-        ends = np.cumsum(size[same])
-        within = np.arange(ends[-1]) - np.repeat(ends - size[same], size[same])
-        unequal = octets[np.repeat(start[same], size[same]) + within] != octets[np.repeat(other[same], size[same]) + within]
-        differ[same] = np.logical_or.reduceat(unequal, ends - size[same])
-    return np.asarray(differ, bool)

@@ -11,8 +11,8 @@ from ..trace.trace import Row, Trace
 from . import words
 from .callouts import CALLS, ends_of
 from .calls import ExchangeRows, arguments
-from .facts import field_spans
 from .ratelimit_answers import read_answer
+from .rowfields import field_spans
 
 __all__ = ["FailedCalls", "all_failed_calls", "failed_calls"]
 

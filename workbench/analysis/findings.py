@@ -18,12 +18,13 @@ import numpy.typing as npt
 from ..trace.records import NONE, Kind
 from ..trace.trace import Trace
 from . import words
-from .facts import Facts, Ints
+from .facts import Facts
+from .rowfields import Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SEVERITIES", "Block", "Finding", "Findings", "Hits", "Plugin", "blocks", "find", "findings_section", "findings_text"]
+__all__ = ["SEVERITIES", "Block", "Finding", "Findings", "Hits", "Plugin", "blocks", "find", "findings_text", "where"]
 
 SEVERITIES = ("error", "warning", "note")
 _FIRST = 5
@@ -180,7 +181,12 @@ def find(trace: Trace, facts: Facts, plugins: Sequence[Plugin] = (), language: L
         for detector in detectors:
             detector.look(block)
     found = [finding for detector in detectors for finding in detector.findings()]
-    return Findings(sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.count, each.code, each.title)))
+    return Findings(sorted(found, key=_weight))
+
+
+def _weight(finding: Finding) -> tuple[Any, ...]:
+    """What only follows from another finding stands behind its cause, however many exchanges it cost."""
+    return SEVERITIES.index(finding.severity), finding.code == "failed-before", -finding.count, finding.code, finding.title
 
 
 class Detector(Protocol):
@@ -206,11 +212,6 @@ def where(finding: Finding) -> str:
     return f"{words.count(finding.count)} exchange{'' if finding.count == 1 else 's'}: {named}"
 
 
-def findings_section(found: Sequence[Finding], most: int = 12) -> tuple[tuple[str, ...], ...]:
-    """The rows of a table: severity, filter, what, where."""
-    return tuple((each.severity, words.visible(each.filter or ""), each.title, where(each)) for each in found[:most])
-
-
 def findings_text(found: Sequence[Finding], *, width: int = 100, colour: bool = False, most: int = 12) -> str:
     """The findings in full for a terminal, each with its reason and its remedy; an empty text where there are none."""
     lines: list[str] = []
@@ -223,4 +224,5 @@ def findings_text(found: Sequence[Finding], *, width: int = 100, colour: bool = 
             lines += wrap(text, width - 4, initial_indent="    ", subsequent_indent="    ") if text else []
     if len(found) > most:
         lines.append(f"  and {len(found) - most} more")
-    return "\n".join([f"Findings ({len(found)})", *lines]) + "\n" if lines else ""
+    title = f"Findings ({len(found)})"
+    return "\n".join([f"\x1b[1m{title}\x1b[0m" if colour else title, *lines]) + "\n" if lines else ""

@@ -11,8 +11,11 @@ import numpy as np
 from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Policy, Schema
 from ..trace.trace import Trace
 from . import words
-from .facts import MUTATORS, Facts, Ints, lookup
+from .facts import Facts
+from .facts_changed import MUTATORS
 from .findings import Block, Detector, Finding, Hits, Language, Plugin, made
+from .findings_reasons import answered_call, last_words, refused_call
+from .rowfields import Ints, lookup
 
 __all__ = ["detectors"]
 
@@ -165,10 +168,19 @@ class _Failures:
                 FailureKind.MEMORY: ("limit-exceeded", f"took too much memory in {at}: {message}", "Find what it keeps, or give it more"),
                 FailureKind.START: ("did-not-start", f"did not start: {message}", "Check vm_config and root_id"),
                 FailureKind.CONFIGURE: ("did-not-start", f"refused its configuration: {message}", "Check config against what it expects"),
-                FailureKind.EARLIER: ("failed-before", f"was out of order after an earlier failure: {message}", "Mend the first failure"),
+                FailureKind.EARLIER: ("failed-before", message, "Mend that failure: this one ends with it"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
+<<<<<<< HEAD
             whose = "a policy of this workbench that Envoy does not have" if row.b == Policy.RESTART else "in Envoy as here"
             reason = f"Its failure policy is {policy}: {words.effect(row.c)}, {whose}."
+=======
+            reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
+            if kind == FailureKind.EARLIER:
+                title = "was out of order after its failure"
+            elif said := last_words(self.trace, row):
+                reason = f"It said: {said}. {reason}"
+                remedy = "Mend that" if kind == FailureKind.TRAP else remedy
+>>>>>>> main
             if kind == FailureKind.HANG:
                 code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
                 reason = "Nothing else lets the exchange go on: the client waits until Envoy's stream idle timeout, five minutes."
@@ -223,6 +235,8 @@ class _Pauses:
             if row.b > 2:  # of a connection
                 what, reason = "paused", "What came stays there, and nothing that follows passes."
                 callback = f"on_{'downstream' if direction == 'request' else 'upstream'}_data" if phase == "data" else f"on_{phase}"
+            if called := answered_call(self.trace, row):
+                reason = f"{called} {reason}"
             yield made(
                 self.trace, place, "never-resumed", "error", f"{what} in {callback} and never let it go on", reason,
                 "Call continue_stream (resume) where the answer comes, or answer or close; check that a callout or tick does it",
@@ -280,11 +294,9 @@ class _Forbidden:
                     "Change it in its callback, and replace all of it", exchanges,
                 )  # fmt: skip
             elif name in _CALLOUTS:
-                yield made(
-                    self.trace, place, "callout-refused", "warning", f"{call} in {at} answered BadArgument",
-                    "The cluster is unknown, or :method, :path or :authority is missing.",
-                    "Name the cluster in the chain's settings, as Envoy's configuration does", exchanges,
-                )  # fmt: skip
+                cluster, reason, remedy = refused_call(self.trace, self.trace.row(self.hits.example[key]))
+                title = f"{call} to cluster {cluster} in {at} answered BadArgument"
+                yield made(self.trace, place, "callout-refused", "warning", title, reason, remedy, exchanges)
             else:
                 yield made(
                     self.trace, place, "bad-argument", "warning", f"{call} in {at} answered BadArgument",

@@ -11,8 +11,9 @@ from ..capture.packing import unpack_pairs
 from ..trace.records import NO_FILTER, Event
 from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Facts, Ints, lookup
+from .facts import Facts
 from .findings import Block, Detector, Finding, Hits, blocks, made
+from .rowfields import Bools, Ints, lookup
 
 __all__ = ["detectors"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..trace.records import MAIN, NONE, Event
 from ..trace.trace import Trace
-from .facts import lookup
 from .findings import Block, Detector, Finding, made
+from .rowfields import lookup
 
 __all__ = ["detectors"]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ..trace.records import Event
 from ..trace.trace import Records, Trace
 from .calls import connection_ends
-from .facts import Facts, Ints, u32_at
+from .facts import Facts
+from .prints import slices
+from .rowfields import Ints, Octets, u32_at
 
 __all__ = ["HEADS", "head_spans", "heads"]
 
@@ -27,21 +27,16 @@ def heads(trace: Trace, facts: Facts, places: Ints, names: Sequence[str] = HEADS
     """For each of `places` in the facts' columns the values of `names`, of `HEADS`; empty where there is none."""
     found: dict[str, list[bytes]] = {name: [b""] * len(places) for name in names}
     for octets, here, spans in head_spans(trace, facts, places):
-        blob = octets.data
         for name in names:
             values = found[name]
-            start, size = spans[name]
-            for at, begin, end in zip(here.tolist(), start.tolist(), (start + size).tolist(), strict=True):
-                values[at] = bytes(blob[begin:end])
+            for at, value in zip(here.tolist(), slices(octets, *spans[name]), strict=True):
+                values[at] = value
     for at in np.flatnonzero(facts.connection[places] >= 0).tolist():
         client, upstream = connection_ends(trace.row(int(facts.connection[places[at]])))
-        for name, value in zip(HEADS, ("TCP", upstream, client), strict=True):
+        for name, told in zip(HEADS, ("TCP", upstream, client), strict=True):
             if name in found:
-                found[name][at] = value.encode(errors="surrogateescape")
+                found[name][at] = told.encode(errors="surrogateescape")
     return found
-
-
-Octets: TypeAlias = npt.NDArray[np.uint8]
 
 
 def head_spans(trace: Trace, facts: Facts, places: Ints) -> Iterator[tuple[Octets, Ints, dict[str, tuple[Ints, Ints]]]]:
@@ -55,7 +50,7 @@ def head_spans(trace: Trace, facts: Facts, places: Ints) -> Iterator[tuple[Octet
         yield octets, here, _pseudo_headers(octets, records, rows[here] - first)
 
 
-def _pseudo_headers(octets: npt.NDArray[np.uint8], records: Records, rows: Ints) -> dict[str, tuple[Ints, Ints]]:
+def _pseudo_headers(octets: Octets, records: Records, rows: Ints) -> dict[str, tuple[Ints, Ints]]:
     """Start and size of each pseudo-header's value in the blob: they are the first pairs of a REQUEST event's first field."""
     begin = records["blob"][rows].astype(np.int64) + 4
     usable = (records["code"][rows] == Event.REQUEST) & (records["blob_len"][rows] >= 8)

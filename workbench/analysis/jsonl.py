@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import IO
 
 from .connection import ConnectionResult
 from .outcome import Result
+from .writing import Report
 
 __all__ = ["write_jsonl"]
-
-
-_PROGRESS_S = 0.1
 
 
 def write_jsonl(
@@ -28,12 +25,10 @@ def write_jsonl(
 
     The text is ASCII: every other character is a JSON escape, so no captured text acts on a terminal or splits a line.
     """
-    count, reported = 0, monotonic()
+    count, report = 0, Report(progress, total)
     for result in results:
         to.write(json.dumps(result, separators=(",", ":")))
         to.write("\n")
         count += 1
-        if progress is not None and (now := monotonic()) - reported >= _PROGRESS_S:
-            reported = now
-            progress(count, total)
+        report.reached(count)
     return count

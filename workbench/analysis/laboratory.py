@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import product
+from reprlib import repr as brief
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ import numpy.typing as npt
 from ..errors import ConfigError
 from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Facts, Ints
+from .facts import Facts
 from .laboratory_requests import Captured, Key, Requests, default_key, requests_of
 from .limiters import ALGORITHMS, limited_by
 from .limits import Limits
+from .rowfields import Bools, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,6 +237,9 @@ class Laboratory:
         interrupt, ends it: what was tried until then is kept."""
         base = self.setting(**changes) if setting is None else replace(setting, **changes)
         given = {"limit": limits, "window_s": windows_s, "algorithm": algorithms, "burst": bursts, "workers": workers}
+        for name, values in given.items():
+            if values is not None and not isinstance(values, Iterable):
+                raise ConfigError(f"{brief(values)} is no list of values", where=name, remedy="Give several, such as [3, 5, 10]")
         axes: dict[str, list[Any]] = {name: list(values) for name, values in given.items() if values is not None}
         settings = [replace(base, **dict[str, Any](zip(axes, point, strict=True))) for point in product(*axes.values())]
         found = Sweep(self.requests, wanted=len(settings))

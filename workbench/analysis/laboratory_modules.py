@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import WorkbenchError
-from .facts import Bools, Ints, Outcome
+from .facts import Outcome
+from .rowfields import Bools, Ints
 
 if TYPE_CHECKING:
     import pandas as pd

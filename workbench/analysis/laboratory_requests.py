@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from reprlib import repr as brief
 from typing import Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -14,9 +15,10 @@ from ..capture.packing import unpack_pairs
 from ..errors import ConfigError
 from ..trace.trace import Trace
 from . import words
-from .facts import Bools, Facts, Ints, Outcome
+from .facts import Facts, Outcome
 from .heads import heads
 from .limits import Limits
+from .rowfields import Bools, Ints
 
 __all__ = ["KEYS", "Captured", "Key", "Requests", "default_key", "requests_of"]
 
@@ -85,6 +87,8 @@ def _values(
     if not isinstance(key, str):
         if callable(key):
             return [_short(key(capture[index])) for index in chosen.tolist()]
+        if not hasattr(key, "__len__"):
+            raise ConfigError(f"is {brief(key)}", where="key", remedy="Give a name such as header:x-user, a function, or a column")
         if len(key) != len(chosen):
             raise ConfigError(f"{len(key)} keys for {len(chosen)} requests", where="key", remedy="Give one for each request")
         return [_short(key[at]) for at in order.tolist()]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .facts import Bools, Ints
+from .rowfields import Bools, Ints
 
 __all__ = ["ALGORITHMS", "limited_by"]
 

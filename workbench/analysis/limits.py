@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..trace.trace import Trace
-from .facts import Ints
+from .rowfields import Ints
 
 if TYPE_CHECKING:
     import pandas as pd

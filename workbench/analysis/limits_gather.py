@@ -7,11 +7,12 @@ import numpy as np
 from ..trace.records import NONE, CalloutEnd, CalloutKind, Event, Kind
 from ..trace.trace import Trace
 from . import words
-from .facts import Facts, field_spans
+from .facts import Facts
 from .limits import ALLOWED, ANSWER, LIMITED, MOST, SERVICE, SHADOW, UNLIMITED, Limit, Limits
 from .limits_kept import add_kept
 from .limits_rows import LimitRows, calls
 from .ratelimit_answers import OVER_LIMIT, Quota, read_answer, read_question
+from .rowfields import field_spans
 
 __all__ = ["gather_limits"]
 

@@ -12,10 +12,11 @@ from ..capture.packing import unpack_pairs
 from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Trace
 from . import words
-from .facts import Facts, Outcome, lookup
+from .facts import Facts, Outcome
 from .limits import HEADERS, LOCAL, SHARED, Limit
 from .limits_rows import LimitRows, calls, fields_of
 from .ratelimit_answers import Quota, read_quotas
+from .rowfields import lookup
 
 __all__ = ["add_kept"]
 

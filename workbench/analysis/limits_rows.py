@@ -8,9 +8,9 @@ import numpy as np
 
 from ..trace.records import NONE, Kind
 from ..trace.trace import Records, Trace
-from .facts import Ints, field_spans
 from .limits import ALLOWED, LIMITED, Limit, Limits
 from .ratelimit_answers import Quota
+from .rowfields import Ints, field_spans
 
 __all__ = ["LimitRows", "calls", "fields_of"]
 

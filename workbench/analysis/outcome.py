@@ -234,7 +234,7 @@ def body_of(event: Row, capture: Exchanges) -> bytes:
     is_request = event.code in (Event.REQUEST, Event.UPSTREAM_REQUEST)
     own = event.code in (Event.UPSTREAM_REQUEST, Event.DOWNSTREAM_RESPONSE) and not event.c
     if own:
-        return event.fields[1]
+        return event.fields[2]
     exchange = capture[event.exchange]
     message = exchange.request if is_request else exchange.response
     return message.body if message is not None else b""
@@ -247,7 +247,7 @@ def _message(event: Row | None, capture: Exchanges) -> Message | None:
         "headers": [list(pair) for pair in pairs_of(event.fields[0])],
         "body_size": event.a,
         "body_sha256": hashlib.sha256(body_of(event, capture)).hexdigest(),
-        "trailers": [list(pair) for pair in pairs_of(event.fields[2])],
+        "trailers": [list(pair) for pair in pairs_of(event.fields[1])],
     }
 
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from . import words
+from .findings import Finding, where
 from .stages import Stage
 from .summary import Section, Summary
 
@@ -34,7 +35,16 @@ def summary_html(summary: Summary) -> str:
     """A summary as a fragment of HTML."""
     outcomes = " · ".join(f"{text(name)} <b>{text(words.count(n))}</b>" for name, n in summary.outcomes)
     head = f"<div><b>{text(summary.head)}</b></div><div>{text(summary.facts)}</div><div>{outcomes}</div>"
-    return f'<div style="{_BOX}">{head}{"".join(map(_section, summary.sections))}</div>'
+    return f'<div style="{_BOX}">{head}{"".join(map(_section, summary.sections))}{_findings(summary.findings)}</div>'
+
+
+def _findings(found: Sequence[Finding]) -> str:
+    told = [
+        f'<div style="padding-bottom:4px"><b>{text(each.severity)}</b> {text(f"{each.filter}: " if each.filter else "")}{text(each.title)}'
+        f'<div style="padding-left:16px">{"<br>".join(map(text, filter(None, (each.reason, each.remedy, where(each)))))}</div></div>'
+        for each in found[:_ROWS]
+    ]
+    return f'<div style="font-weight:600;padding:8px 0 2px">Findings</div>{"".join(told)}' if told else ""
 
 
 def _section(section: Section) -> str:

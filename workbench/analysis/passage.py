@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
 from ..trace.trace import Trace
-from .facts import Facts, Ints, Outcome, lookup
+from .facts import Facts, Outcome
+from .rowfields import Ints, lookup
 
 __all__ = ["Passage", "Stop", "passage"]
 

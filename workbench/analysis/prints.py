@@ -1,43 +1,52 @@
-"""Texts in a trace's bytes as numbers, so that many are told apart at once, and each different one is looked at once."""
+"""The texts that stand in a trace's bytes: many of them taken out, told apart, and each different one looked at once."""
 
 from __future__ import annotations
 
-import hashlib
+import secrets
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from .facts import Ints
+from . import words
+from .rowfields import Ints, Octets
 
-__all__ = ["FACTORS", "distinct", "prints"]
+__all__ = ["FACTORS", "distinct", "numbered", "prints", "slices", "texts"]
 
-_PORTION = 4 << 20
-_LONG = 1 << 16
 # anew in each process, so that no filter can make different bytes look alike
-FACTORS = np.random.default_rng().integers(0, 1 << 64, _LONG + 8, np.uint64)
-_SKIPPED = 8
-"""Of `FACTORS`, left for what a caller adds to a print."""
+FACTORS = np.random.default_rng().integers(0, 1 << 64, 8, np.uint64) | np.uint64(1)
+"""Odd numbers, for what a caller adds to a print."""
+_SALT = secrets.token_bytes(16)
 
 
-def prints(octets: npt.NDArray[np.uint8], starts: Ints, sizes: Ints) -> npt.NDArray[np.uint64]:
+def slices(octets: Octets, starts: Ints, sizes: Ints) -> list[bytes]:
+    """The bytes of each text; one of no size may start anywhere."""
+    there = sizes > 0
+    if not there.any():
+        return [b""] * len(starts)
+    low, ends = int(starts[there].min()), starts + sizes
+    data = octets[low : int(ends[there].max())].tobytes()
+    begins = np.maximum(starts - low, 0)
+    return [data[begin:end] for begin, end in zip(begins.tolist(), np.maximum(ends - low, 0).tolist(), strict=True)]
+
+
+def texts(octets: Octets, starts: Ints, sizes: Ints) -> list[str]:
+    """Each as `words.text` reads it."""
+    return [each.decode() if each.isascii() else words.text(each) for each in slices(octets, starts, sizes)]
+
+
+def prints(octets: Octets, starts: Ints, sizes: Ints) -> npt.NDArray[np.uint64]:
     """A number of 64 bits for each text: equal texts have the same, others have another."""
-    found = sizes.astype(np.uint64)
-    for row in np.flatnonzero(sizes > _LONG).tolist():
-        long = octets[starts[row] : starts[row] + sizes[row]]
-        found[row] ^= np.uint64(int.from_bytes(hashlib.blake2b(long.tobytes(), digest_size=8).digest(), "little"))
-    short = np.flatnonzero((sizes > 0) & (sizes <= _LONG))
-    # in portions: what is made of each byte takes many
-    for at in np.split(short, np.flatnonzero(np.diff(np.cumsum(sizes[short]) // _PORTION)) + 1) if len(short) else ():
-        size = sizes[at]
-        begins = np.cumsum(size) - size
-        within = np.arange(int(size.sum())) - np.repeat(begins, size)
-        terms = (octets[np.repeat(starts[at], size) + within].astype(np.uint64) + np.uint64(1)) * FACTORS[within + _SKIPPED]
-        found[at] += np.add.reduceat(terms, begins)
-    return found
+    return np.fromiter((hash(_SALT + each) for each in slices(octets, starts, sizes)), np.int64, len(starts)).view(np.uint64)
 
 
-def distinct(octets: npt.NDArray[np.uint8], starts: Ints, sizes: Ints) -> tuple[list[bytes], Ints]:
+def distinct(octets: Octets, starts: Ints, sizes: Ints) -> tuple[list[bytes], Ints]:
     """The different texts, and for each text the place of its like among them."""
-    _, first, which = np.unique(prints(octets, starts, sizes), return_index=True, return_inverse=True)
-    texts = [octets[start : start + size].tobytes() for start, size in zip(starts[first].tolist(), sizes[first].tolist(), strict=True)]
-    return texts, which
+    known: dict[bytes, int] = {}
+    which = numbered(slices(octets, starts, sizes), known)
+    return list(known), which
+
+
+def numbered(values: Iterable[bytes], known: dict[bytes, int]) -> Ints:
+    """For each text its number in `known`, which grows: those that are not in it yet come behind, in their order."""
+    return np.array([known.setdefault(each, len(known)) for each in values], np.int64)

@@ -10,20 +10,24 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from reprlib import repr as brief
 from typing import Protocol
 
 import numpy as np
 
 from ..capture.connection import Connection
 from ..capture.exchange import Exchange
-from ..errors import CaptureError, QueryError, WorkbenchError
+from ..errors import CaptureError, ConfigError, QueryError, WorkbenchError
 from ..trace.trace import Trace
 from .compare import Comparison
-from .facts import Bools, Facts, Ints
+from .facts import Facts
 from .query_capture import ASKS
 from .query_heads import BY_HEADS, UNKNOWN, YES
+from .query_hosts import Hosts
+from .query_pattern import Pattern
 from .query_syntax import All, Either, Node, Not, Term, parse_query, terms
 from .query_trace import MASKS, mask
+from .rowfields import Bools, Ints
 
 __all__ = ["Search", "Searcher"]
 
@@ -48,9 +52,12 @@ class Searcher:
         self.trace, self.capture, self.facts = trace, capture, facts
         self._compared = compared
         self._masks: OrderedDict[Term, Bools] = OrderedDict()
+        self.hosts = Hosts(len(facts))
 
     def search(self, query: str) -> Search:
         """Begin a search; QueryError where the query is wrong, or asks what differs and there is no run to compare with."""
+        if not isinstance(query, str):
+            raise ConfigError(f"{brief(query)} is no query", remedy="Give text, such as '~m POST & ~outcome limited'")
         tree = parse_query(query)
         self.check(query)
         return Search(self, tree)
@@ -133,6 +140,13 @@ class Search:
             verdicts = BY_HEADS[node.name](node.value, self._of.trace, self._of.facts, places)
             found[:] = verdicts == YES
             left = places[verdicts == UNKNOWN]
+        if node.name == "d" and isinstance(node.value, Pattern):
+            hosts = self._of.hosts
+            for place in hosts.unread(left).tolist():
+                chunk.captured(place)
+            verdicts = hosts.verdicts(node.value, left)
+            found[np.searchsorted(places, left[verdicts == YES])] = True
+            left = left[verdicts == UNKNOWN]
         if len(left):
             ask = ASKS[node.name]
             found[np.searchsorted(places, left)] = [
@@ -157,6 +171,7 @@ class _Chunk:
             found = self._of.capture[int(self._of.facts.exchange[place])]
         except (CaptureError, IndexError):
             found = None
+        self._of.hosts.note(place, found)
         size = len(found.request.body) + len(found.response.body if found.response else b"") if isinstance(found, Exchange) else 1 << 16
         if size < self._room:
             self._room -= size + 2048

@@ -14,7 +14,7 @@ from ..capture.exchange import NO_RESPONSE, Exchange, Pairs
 from ..capture.websocket import Opcode, payload
 from .query_pattern import Pattern
 
-__all__ = ["ASKS", "domain", "pretty_url"]
+__all__ = ["ASKS", "domain", "hosts", "pretty_url"]
 
 _READ = 64 << 20
 """Bytes of a body that a search looks at, once its coding is taken off."""
@@ -126,8 +126,13 @@ def domain(authority: bytes) -> str:
     return _ends(_text(authority))[0]
 
 
+def hosts(each: Exchange) -> tuple[str, ...]:
+    """The hosts of a request: where it was sent, and what it names."""
+    return tuple(dict.fromkeys((_text(each.request.host), domain(each.request.authority))))
+
+
 def _domain(each: Exchange, pattern: Pattern) -> bool:
-    return bool(pattern.search(_text(each.request.host)) or pattern.search(domain(each.request.authority)))
+    return any(map(pattern.search, hosts(each)))
 
 
 ASKS: dict[str, Callable[[Exchange | Connection, Any], bool]] = {

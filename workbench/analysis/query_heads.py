@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..trace.trace import Trace
-from .facts import Bools, Facts, Ints
+from .facts import Facts
 from .heads import head_spans
 from .prints import distinct
 from .query_capture import domain, pretty_url
 from .query_lines import LinePattern
+from .rowfields import Bools, Ints
 
 __all__ = ["BY_HEADS", "UNKNOWN", "YES", "Verdicts"]
 

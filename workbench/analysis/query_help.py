@@ -15,11 +15,12 @@ from ..trace.records import Kind
 from ..trace.trace import Trace
 from .brief import briefs
 from .callouts import CALLS
-from .facts import Facts, lookup
+from .facts import Facts
 from .heads import heads
 from .query import Searcher
 from .query_syntax import parse_query
 from .query_terms import DECISIONS, OUTCOMES, PARTS, TERMS, nearest
+from .rowfields import lookup
 from .words import count, text, visible
 
 __all__ = ["Suggestion", "suggestions", "wrong"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .facts import Bools
 from .query_pattern import Pattern
+from .rowfields import Bools
 
 __all__ = ["LinePattern"]
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
+from ..trace.records import NO_FILTER, NONE, Event, ResponseSource, split_fields
 from ..trace.trace import Records, Trace
 from . import words
 from .callouts import CALLS
-from .calls import log_line
 from .changes import mutation
 from .decision import Judges, verdict_calls
-from .facts import Bools, Facts, Ints, Outcome, field_spans, lookup
+from .facts import Facts, Outcome
 from .prints import distinct
 from .query_pattern import Pattern
 from .query_syntax import Term
+from .rowfields import Bools, Ints, Octets, field_spans, lookup
+from .selections import events, hostcalls, log_lines
 
 __all__ = ["MASKS", "mask"]
 
 _PLAIN = ("proxy_add_header_map_value", "proxy_replace_header_map_value", "proxy_remove_header_map_value")
-_FIRST_FIELD = 4096
+_TARGET = frozenset(("upstream", "service", "method"))
 _KEY = 2
 """Place of the counter's key in a LIMIT event; the service's domain and the limit's name are before it."""
 
@@ -41,35 +42,10 @@ def _places(facts: Facts, exchanges: npt.NDArray[Any]) -> Bools:
     return found
 
 
-def _hostcalls(trace: Trace, names: Iterable[str]) -> Iterator[tuple[int, Records, memoryview, Ints]]:
-    wanted = set(names)
-    codes = lookup(code for code, call in enumerate(trace.schema.hostcalls) if call.name in wanted)
-    for first, records, blob in trace.blocks():
-        at = np.flatnonzero((records["kind"] == Kind.HOSTCALL) & codes[records["code"]] & (records["exchange"] != NONE))
-        if len(at):
-            yield first, records, blob, at
-
-
-class _Matches:
-    """Whether a pattern is found in a text, each short text looked at once."""
-
-    def __init__(self, pattern: Pattern) -> None:
-        self._pattern = pattern
-        self._known: dict[bytes, bool] = {}
-
-    def in_first_fields(self, records: Records, blob: memoryview, at: Ints) -> Bools:
-        """Whether it is found in the first field of each row's blob."""
-        octets = np.frombuffer(blob, np.uint8)
-        texts, which = distinct(octets, *field_spans(octets, records, at, 1)[0])
-        return np.fromiter(map(self, texts), bool, len(texts))[which]
-
-    def __call__(self, data: bytes) -> bool:
-        found = self._known.get(data)
-        if found is None:
-            found = self._pattern.search(words.text(data)) is not None
-            if len(data) <= _FIRST_FIELD and len(self._known) < 1 << 16:
-                self._known[data] = found
-        return found
+def _matching(pattern: Pattern, octets: Octets, starts: Ints, sizes: Ints) -> Bools:
+    """Whether a pattern is found in each of these texts; each different one is looked at once."""
+    found, which = distinct(octets, starts, sizes)
+    return np.fromiter((pattern.search(words.text(each)) is not None for each in found), bool, len(found))[which]
 
 
 def _outcome(_: Trace, facts: Facts, name: str) -> Bools:
@@ -93,20 +69,21 @@ def _decision(trace: Trace, facts: Facts, name: str) -> Bools:
 
 
 def _changed(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
-    matches = _Matches(pattern)
     names = [call.name for call in trace.schema.hostcalls]
     plain = lookup(code for code, name in enumerate(names) if name in _PLAIN)
     found = np.zeros(len(facts), bool)
     for first, records, blob, which in trace.select(facts.changed):
         at = facts.changed[which] - first
-        direct = plain[records["code"][at]] & (records["exchange"][at] != NONE)
+        at = at[records["exchange"][at] != NONE]
+        direct = plain[records["code"][at]]
         easy = at[direct]
-        hits = matches.in_first_fields(records, blob, easy)
+        octets = np.frombuffer(blob, np.uint8)
+        hits = _matching(pattern, octets, *field_spans(octets, records, easy, 1)[0])
         found |= _places(facts, records["exchange"][easy[hits]])
         for place in at[~direct].tolist():
             row = trace.row(first + place)
             one = mutation(trace, names[row.code], row, "")
-            if one is not None and row.exchange != NONE and any(map(pattern.search, _touched(one.op, one.part, one.before, one.after))):
+            if one is not None and any(map(pattern.search, _touched(one.op, one.part, one.before, one.after))):
                 found[facts.position(row.exchange)] = True
     return found
 
@@ -137,39 +114,46 @@ def _filter(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
 
 
 def _log(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
-    matches = _Matches(pattern)
     found = np.zeros(len(facts), bool)
-    for first, records, blob, at in _hostcalls(trace, ("proxy_log", "fd_write")):
-        at = at[records["result"][at] == 0]
-        hits = matches.in_first_fields(records, blob, at)
-        said = [place for place in at[hits].tolist() if log_line(trace, trace.row(first + place), "") is not None]
-        found |= _places(facts, records["exchange"][said])
+    for _, records, blob, at, said in log_lines(trace):
+        mine = records["exchange"][at] != NONE
+        start, size = (each[mine] for each in said)
+        hits = _matching(pattern, np.frombuffer(blob, np.uint8), start, size)
+        found |= _places(facts, records["exchange"][at[mine][hits]])
     return found
 
 
 def _callout(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:
+    """By cluster, service and method, as far as a call has them: these are its first fields."""
     found = np.zeros(len(facts), bool)
-    names = [call.name for call in trace.schema.hostcalls]
-    for first, _, _, at in _hostcalls(trace, CALLS):
-        for place in at.tolist():
-            row = trace.row(first + place)
-            fields = dict(zip(trace.schema.hostcalls[row.code].fields, row.fields, strict=False))
-            target = "/".join(words.text(fields[part]) for part in ("upstream", "service", "method") if fields.get(part))
-            if names[row.code] in CALLS and pattern.search(target):
-                found[facts.position(row.exchange)] = True
+    for name, count in ((call.name, len(_TARGET.intersection(call.fields))) for call in trace.schema.hostcalls if call.name in CALLS):
+        for _, records, blob, at in hostcalls(trace, (name,)):
+            at = at[records["exchange"][at] != NONE]
+            targets, which = _distinct_fields(records, blob, at, 0, count)
+            hits = [pattern.search("/".join(words.text(part) for part in target if part)) is not None for target in targets]
+            found |= _places(facts, records["exchange"][at[np.array(hits, bool)[which]]])
     return found
 
 
 def _limits(trace: Trace, facts: Facts, pattern: Pattern, first: int, last: int) -> Bools:
     """Exchanges with a LIMIT event whose fields from `first` to before `last` say it."""
     found = np.zeros(len(facts), bool)
-    for begin, records in trace.segments():
-        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.LIMIT) & (records["exchange"] != NONE))
-        for place in at.tolist():
-            row = trace.row(begin + place)
-            if any(pattern.search(words.text(field)) for field in row.fields[first:last]):
-                found[facts.position(row.exchange)] = True
+    for _, records, blob, at in events(trace, Event.LIMIT):
+        at = at[records["exchange"][at] != NONE]
+        said, which = _distinct_fields(records, blob, at, first, last)
+        hits = [any(pattern.search(words.text(field)) for field in fields) for fields in said]
+        found |= _places(facts, records["exchange"][at[np.array(hits, bool)[which]]])
     return found
+
+
+def _distinct_fields(records: Records, blob: memoryview, at: Ints, first: int, last: int) -> tuple[list[list[bytes]], Ints]:
+    """The fields from `first` to before `last` of these rows, each different run of them once, and for each row which it has."""
+    octets = np.frombuffer(blob, np.uint8)
+    spans = field_spans(octets, records, at, last)
+    begin = np.maximum(spans[first][0] - 4, 0)
+    end = np.max([start + size for start, size in spans[first:]], axis=0)
+    runs, which = distinct(octets, begin, np.maximum(end - begin, 0))
+    return list(map(split_fields, runs)), which
 
 
 def _limit(trace: Trace, facts: Facts, pattern: Pattern) -> Bools:

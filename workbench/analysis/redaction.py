@@ -45,8 +45,8 @@ _PAIRS: dict[int, tuple[int, ...]] = {
     Event.REQUEST: (0, 1),
     Event.RESPONSE: (0, 1),
     Event.MAP: (0,),
-    Event.UPSTREAM_REQUEST: (0, 2),
-    Event.DOWNSTREAM_RESPONSE: (0, 2),
+    Event.UPSTREAM_REQUEST: (0, 1),
+    Event.DOWNSTREAM_RESPONSE: (0, 1),
     Event.LOCAL_RESPONSE: (2,),
     Event.CALLOUT: (1, 3),
     Event.CALLOUT_PART: (1, 3),
@@ -54,8 +54,8 @@ _PAIRS: dict[int, tuple[int, ...]] = {
 """Event -> its fields that are header maps."""
 _BODIES: dict[int, tuple[int, ...]] = {
     Event.BODY: (0,),
-    Event.UPSTREAM_REQUEST: (1,),
-    Event.DOWNSTREAM_RESPONSE: (1,),
+    Event.UPSTREAM_REQUEST: (2,),
+    Event.DOWNSTREAM_RESPONSE: (2,),
     Event.LOCAL_RESPONSE: (1,),
     Event.CONNECTION_END: (0, 1),
 }
@@ -82,9 +82,10 @@ class Redaction:
     """
 
     def __init__(self, names: Iterable[str] = SECRET_HEADERS) -> None:
-        given = [names] if isinstance(names, str) else list(names)
-        if wrong := next((name for name in given if not _NAME.fullmatch(name)), None):
-            raise ConfigError(f"{wrong!r} is no header's name", where="redaction", remedy="Give names such as authorization, cookie")
+        given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+        wrong = [name for name in given if not (isinstance(name, str) and _NAME.fullmatch(name))]
+        if wrong:
+            raise ConfigError(f"{wrong[0]!r} is no header's name", where="redaction", remedy="Give names such as authorization, cookie")
         self.names = tuple(given)
         self._names = frozenset(name.lower().encode() for name in given)
         self._words: set[bytes] = set()

@@ -97,7 +97,7 @@ def trailer_stages(rows: ExchangeRows, response: bool) -> tuple[Stage, ...]:
     order = [place for place in (reversed(chain) if response else chain) if place in changed]
     stages += _through(rows, 3 if response else 1, headers, order, changed)
     if last is not None:
-        headers = tuple(pairs_of(last.fields[2]))
+        headers = tuple(pairs_of(last.fields[1]))
         changes = tuple(diff_headers(stages[-1].headers, headers))
         stages.append(Stage("client" if response else "upstream", "got", None, True, headers, changes))
     return tuple(stages) if any(stage.headers for stage in stages) else ()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field, replace
@@ -24,13 +25,14 @@ from .changes import BODY_PARTS
 from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
 from .failed_calls import all_failed_calls
-from .findings import Finding, findings_section
+from .findings import Finding, findings_text
 from .vms import all_vms, thread_name
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
 
 Paint: TypeAlias = Callable[[str, str], str]
 
+_OF_ONE, _NAMED = re.compile(r"Exchange (\d+): (.+)", re.DOTALL), 5
 FIRST, INTERESTING, GROUPS = 8, 12, 12
 """Exchanges shown from the beginning, exchanges shown for what became of them, and lines of any other table."""
 
@@ -58,12 +60,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Summary:
-    """`head` is what ran, `facts` the counts in one line, `outcomes` name and number of each outcome that occurs."""
+    """`head` is what ran, `facts` the counts in one line, `outcomes` name and number of each outcome that occurs, `findings` what looks
+    wrong, the weightiest first."""
 
     head: str
     facts: str
     outcomes: tuple[tuple[str, int], ...]
     sections: tuple[Section, ...] = field(default=())
+    findings: tuple[Finding, ...] = ()
 
     def __repr__(self) -> str:
         return summary_text(self)
@@ -105,18 +109,24 @@ def summarise(
         _failures(trace),
         _vms(trace),
         _callouts(trace),
-        Section(
-            "Findings",
-            ("severity", "filter", "finding", "where"),
-            findings_section(findings, GROUPS),
-            more=_rest(findings),
-            first_to_go=("where",),
-        ),
         Section("Notes", ("note",), tuple((words.visible(text),) for text in notes)),
-        Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in problems[:GROUPS]), more=_rest(problems)),
+        _problems(problems),
     ]
     shown = tuple((outcome.name.lower(), counts[outcome]) for outcome in Outcome if counts[outcome])
-    return Summary(head, " · ".join(line), shown, tuple(section for section in sections if section.rows))
+    return Summary(head, " · ".join(line), shown, tuple(section for section in sections if section.rows), tuple(findings))
+
+
+def _problems(problems: Sequence[str]) -> Section:
+    """What was lost of the capture; a loss that several exchanges share is told once, with the first of them."""
+    of: dict[str, list[str]] = {}
+    for text in problems:
+        found = _OF_ONE.fullmatch(text)
+        of.setdefault(found[2] if found else text, []).extend([found[1]] if found else ())
+    told = []
+    for what, numbers in of.items():
+        first = ", ".join(numbers[:_NAMED]) + (" and others" if len(numbers) > _NAMED else "")
+        told.append(f"Exchange{'s' * (len(numbers) > 1)} {first}: {what}" if numbers else what)
+    return Section("Problems of the capture", ("problem",), tuple((words.visible(text),) for text in told[:GROUPS]), more=_rest(told))
 
 
 def _plural(n: int, noun: str) -> str:
@@ -345,6 +355,8 @@ def summary_text(summary: Summary, *, width: int = 100, colour: bool = False) ->
     lines = [paint(words.shorten(summary.head, width), "1"), *wrap(summary.facts, width), *([outcomes] if outcomes else ())]
     for section in summary.sections:
         lines += ["", paint(section.title, "1"), *_table(section, width, paint)]
+    if summary.findings:
+        lines += ["", *findings_text(summary.findings, width=width, colour=colour, most=GROUPS).splitlines()]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -6,23 +6,29 @@ data, whoever shows it escapes it. Times called `time` are virtual (UTC), those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, Event, Kind
-from ..trace.trace import Row, Trace
+from ..trace.numbers import LogLevel
+from ..trace.records import NO_FILTER, NONE, RECORD, Event, Kind
+from ..trace.trace import Records, Row, Trace
 from . import words
 from .callouts import CALLS, callouts, ends_of
-from .calls import arguments, callback_row, connection_ends, log_line, spelt
+from .calls import arguments, callback_codes, callback_row, spelt
 from .changes import mutation
 from .decision import all_decisions
-from .facts import Facts, Ints, Outcome, changed_rows
+from .facts import Facts, Outcome
+from .facts_changed import changed_rows
+from .frames import Picked, category, clock, exchange_numbers, filter_names, nullable, results, seen
+from .heads import HEADS, heads
 from .limits import Limits, deciding
 from .limits_gather import gather_limits
+from .prints import distinct, numbered, slices
+from .rowfields import Ints, lookup
+from .selections import events, hostcalls, log_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +39,9 @@ __all__ = [
 
 ARGUMENTS = 512
 """Characters of a hostcall's arguments in the table."""
+_MOST_KEPT, _LONGEST_KEPT = 1 << 16, 512
+"""How many calls are remembered by what they say, and of how many bytes at most."""
+_PORTION = 1 << 16
 
 
 def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
@@ -44,47 +53,34 @@ def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
     """
     import pandas as pd
 
-    heads = [_head(trace, row) for row in np.maximum(facts.request, facts.connection).tolist()]
-    method, host, path = zip(*heads, strict=True) if heads else ((), (), ())
     names = [outcome.name.lower() for outcome in Outcome]
+    method, host, path = _heads(trace, facts)
     columns: dict[str, Any] = {
         "index": facts.exchange,
-        "time": _clock(facts.time),
-        "method": pd.Categorical(method),
-        "host": pd.Categorical(host),
-        "path": list(path),
-        "status_upstream": _status(facts.upstream_status, facts.response),
-        "status": _status(facts.status, facts.downstream),
-        "outcome": _category(facts.outcome, names),
+        "time": clock(facts.time),
+        "method": method,
+        "host": host,
+        "path": path,
+        "status_upstream": nullable(facts.upstream_status, facts.response < 0, np.int16),
+        "status": nullable(facts.status, facts.downstream < 0, np.int16),
+        "outcome": category(facts.outcome, names),
         **{name: getattr(facts, name) for name in ("changes", "filter_ns", "host_ns", "hostcalls", "callbacks", "logs")},
     }
     return pd.DataFrame(columns, index=pd.Index(facts.exchange, name="exchange"))
 
 
-def _head(trace: Trace, row: int) -> tuple[str, str, str]:
-    """Method, host and path of a REQUEST event; of a CONNECTION, TCP, the upstream's address and the client's."""
-    if row < 0:
-        return "", "", ""
-    event = trace.row(row)
-    if event.code == Event.CONNECTION:
-        client, upstream = connection_ends(event)
-        return "TCP", upstream, client
-    pairs, _ = unpack_pairs(event.fields[0])
-    pseudo = {name: value for name, value in pairs if name[:1] == b":"}
-    method, host, path = (words.text(pseudo.get(name, b"")) for name in (b":method", b":authority", b":path"))
-    return method, host, path
-
-
-def _status(values: Ints, row: Ints) -> Any:
-    import pandas as pd
-
-    return pd.arrays.IntegerArray(values.astype(np.int16), row < 0)
-
-
-def _clock(ns: npt.NDArray[Any]) -> Any:
-    import pandas as pd
-
-    return pd.DatetimeIndex(ns.astype("datetime64[ns]")).tz_localize("UTC")
+def _heads(trace: Trace, facts: Facts) -> tuple[Any, Any, list[str]]:
+    """Methods and hosts as categories, and paths."""
+    known: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
+    numbers: tuple[list[Ints], list[Ints]] = ([np.empty(0, np.int64)], [np.empty(0, np.int64)])
+    paths: list[str] = []
+    for first in range(0, len(facts), _PORTION):
+        found = heads(trace, facts, np.arange(first, min(first + _PORTION, len(facts))))
+        for name, of, into in zip(HEADS, known, numbers, strict=False):
+            into.append(numbered(found[name], of))
+        paths += map(words.text, found["path"])
+    method, host = (seen(np.concatenate(each), list(map(words.text, of))) for each, of in zip(numbers, known, strict=True))
+    return method, host, paths
 
 
 def callbacks_table(trace: Trace) -> pd.DataFrame:
@@ -97,20 +93,22 @@ def callbacks_table(trace: Trace) -> pd.DataFrame:
     chosen = _rows(trace, Kind.CALLBACK, ("exchange", "filter", "code", "time", "ns", "other_ns", "result", "flags"))
     host = np.minimum(chosen["other_ns"], chosen["ns"])
     names = [call.name for call in trace.schema.callbacks]
-    calls = np.zeros(len(trace), np.int64)
+    calls = np.zeros(len(trace), np.int32)
     for _, records in trace.segments():
-        parents = records["parent"][(records["kind"] == Kind.HOSTCALL) & (records["parent"] != NONE)]
-        np.add.at(calls, parents[parents < len(calls)], 1)
+        parents = records["parent"][(records["kind"] == Kind.HOSTCALL) & (records["parent"] < len(calls))].astype(np.int64)
+        if len(parents):
+            low, high = int(parents.min()), int(parents.max()) + 1
+            calls[low:high] += np.bincount(parents - low, minlength=high - low).astype(np.int32)
     return pd.DataFrame(
         {
-            "exchange": _exchange(chosen["exchange"]),
-            "filter": _filters(trace, chosen["filter"]),
-            "callback": _category(chosen["code"], [words.short_name(name) for name in names]),
-            "time": _clock(chosen["time"]),
+            "exchange": exchange_numbers(chosen["exchange"]),
+            "filter": filter_names(trace, chosen["filter"]),
+            "callback": category(chosen["code"], [words.short_name(name) for name in names]),
+            "time": clock(chosen["time"]),
             "filter_ns": (chosen["ns"] - host).astype(np.int64),
             "host_ns": host.astype(np.int64),
-            "hostcalls": calls[chosen["seq"]],
-            "result": _results(names, chosen["code"], chosen["result"]),
+            "hostcalls": calls[chosen["seq"]].astype(np.int64),
+            "result": results(names, chosen["code"], chosen["result"]),
             "finished": (chosen["flags"] & 1).astype(bool),
         },
         index=pd.Index(chosen["seq"], name="row"),
@@ -125,20 +123,20 @@ def hostcalls_table(trace: Trace) -> pd.DataFrame:
     """
     import pandas as pd
 
-    chosen = _rows(trace, Kind.HOSTCALL, ("exchange", "filter", "code", "time", "ns", "other_ns", "result", "parent"))
+    chosen = _rows(trace, Kind.HOSTCALL, ("exchange", "filter", "code", "time", "ns", "other_ns", "result"))
     inside = np.minimum(chosen["other_ns"], chosen["ns"])
     names = [call.name for call in trace.schema.hostcalls]
-    texts: dict[str, int] = {}
-    codes = np.fromiter(_argument_codes(trace, texts), np.int64, len(chosen["seq"]))
+    callbacks = [words.short_name(call.name) for call in trace.schema.callbacks]
+    within, told, texts = _told(trace)
     return pd.DataFrame(
         {
-            "exchange": _exchange(chosen["exchange"]),
-            "filter": _filters(trace, chosen["filter"]),
-            "callback": _parents(trace, chosen["parent"]),
-            "hostcall": _category(chosen["code"], [words.short_name(name) for name in names]),
-            "arguments": _category(codes, list(texts)),
-            "status": _results(names, chosen["code"], chosen["result"]),
-            "time": _clock(chosen["time"]),
+            "exchange": exchange_numbers(chosen["exchange"]),
+            "filter": filter_names(trace, chosen["filter"]),
+            "callback": category(within, callbacks),
+            "hostcall": category(chosen["code"], [words.short_name(name) for name in names]),
+            "arguments": category(told, texts),
+            "status": results(names, chosen["code"], chosen["result"]),
+            "time": clock(chosen["time"]),
             "host_ns": (chosen["ns"] - inside).astype(np.int64),
             "filter_ns": inside.astype(np.int64),
         },
@@ -148,19 +146,45 @@ def hostcalls_table(trace: Trace) -> pd.DataFrame:
 
 def mutations_table(trace: Trace) -> pd.DataFrame:
     """One row a change (see `changes`), in order: exchange, time, filter, callback, part, op, name, before, after (lists of text)."""
-    columns = ("exchange", "time", "filter", "callback", "part", "op", "name", "before", "after")
+    import pandas as pd
 
-    def found() -> Iterator[tuple[Any, ...]]:
-        names = [call.name for call in trace.schema.hostcalls]
-        for first, records, blob in trace.blocks():
-            for at in changed_rows(trace.schema, records, blob).tolist():
-                row = trace.row(first + at)
-                one = mutation(trace, names[row.code], row, _callback(trace, row))
-                if one is not None and row.exchange != NONE:
-                    before, after = list(one.before), list(one.after)
-                    yield row.seq, one.exchange, one.time, one.filter, one.callback, one.part, one.op, one.name, before, after
+    picked = Picked(trace)
+    found: list[Change] = []
+    for first, records, blob in trace.blocks():
+        at = changed_rows(trace.schema, records, blob)
+        at = at[records["exchange"][at] != NONE]
+        made = list(_changes(trace, first, records, blob, at))
+        picked.add(first, records, at[np.fromiter((one is not None for one in made), bool, len(made))])
+        found += (one for one in made if one is not None)
+    part, op, name, before, after = map(list, zip(*found, strict=True)) if found else ([], [], [], [], [])
+    columns = {"part": pd.Categorical(part), "op": pd.Categorical(op), "name": pd.Categorical(name)}
+    return picked.frame(**columns, before=list(map(list, before)), after=list(map(list, after)))
 
-    return _frame(columns, list(found()), ("filter", "callback", "part", "op", "name"))
+
+Change: TypeAlias = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
+"""Part, operation, name, before and after of a change."""
+
+
+def _changes(trace: Trace, first: int, records: Records, blob: memoryview, at: Ints) -> Iterator[Change | None]:
+    """What each of these calls changed, None for nothing; one that says what another said is looked at once."""
+    names = [call.name for call in trace.schema.hostcalls]
+    known: dict[bytes, Change | None] = {}
+    for place, key in zip(at.tolist(), _keys(records, blob, at), strict=True):
+        if key not in known:
+            row = trace.row(first + place)
+            one = mutation(trace, names[row.code], row, "")
+            known[key] = None if one is None else (one.part, one.op, one.name, one.before, one.after)
+        yield known[key]
+
+
+def _keys(records: Records, blob: memoryview, at: Ints) -> list[bytes]:
+    """For each of these calls all that it says, as one text: the same for two that say the same."""
+    numbers = np.empty((len(at), 5), "<u4")
+    for column, name in enumerate(("code", "a", "b", "c", "d")):
+        numbers[:, column] = records[name][at]
+    heads = numbers.tobytes()
+    tails = slices(np.frombuffer(blob, np.uint8), records["blob"][at].astype(np.int64), records["blob_len"][at].astype(np.int64))
+    return [heads[20 * place : 20 * place + 20] + tail for place, tail in enumerate(tails)]
 
 
 def decisions_table(trace: Trace, facts: Facts, limits: Limits | None = None) -> pd.DataFrame:
@@ -202,39 +226,42 @@ def decisions_table(trace: Trace, facts: Facts, limits: Limits | None = None) ->
 
 def logs_table(trace: Trace) -> pd.DataFrame:
     """One row a log line, in order: exchange (nullable), time, filter, callback, level, message as written, source (the hostcall)."""
-    columns = ("exchange", "time", "filter", "callback", "level", "message", "source")
     names = [call.name for call in trace.schema.hostcalls]
-    codes = [code for code, name in enumerate(names) if name in ("proxy_log", "fd_write")]
-    rows = []
-    for seq in _where(trace, Kind.HOSTCALL, codes):
-        row = trace.row(seq)
-        line = log_line(trace, row, _callback(trace, row))
-        if line is not None:
-            rows.append((seq, row.exchange, row.time, line.filter, line.callback, line.level, line.message, names[row.code]))
-    return _frame(columns, rows, ("filter", "callback", "level", "source"))
+    logs = lookup([code for code, name in enumerate(names) if name == "proxy_log"])
+    picked = Picked(trace)
+    messages: list[str] = []
+    levels, sources = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for first, records, blob, at, said in log_lines(trace):
+        lines, which = distinct(np.frombuffer(blob, np.uint8), *said)
+        decoded = list(map(words.text, lines))
+        messages += [decoded[place] for place in which.tolist()]
+        code, number = records["code"][at], records["a"][at].astype(np.int64)
+        levels.append(np.where(logs[code], number, np.where(number == 2, LogLevel.error, LogLevel.info)))
+        sources.append(code.astype(np.int64))
+        picked.add(first, records, at)
+    numbers, level = np.unique(np.concatenate(levels), return_inverse=True)
+    named = [words.enumerated(words.LOG_LEVELS, number) for number in numbers.tolist()]
+    return picked.frame(level=seen(level, named), message=messages, source=seen(np.concatenate(sources), names))
 
 
 def failures_table(trace: Trace) -> pd.DataFrame:
     """One row a failure, in order: exchange (nullable), time, filter, callback, kind, message, policy, effect in words."""
     columns = ("exchange", "time", "filter", "callback", "kind", "message", "policy", "effect")
     rows = []
-    for seq in _where(trace, Kind.EVENT, [Event.FAILURE]):
-        row = trace.row(seq)
+    for row in _rows_of(trace, events(trace, Event.FAILURE)):
         message, callback = (*(words.text(field) for field in row.fields), "", "")[:2]
         kind, policy, result = words.failure(row.a), words.policy(row.b), words.effect(row.c)
-        rows.append((seq, row.exchange, row.time, trace.filter_name(row), words.short_name(callback), kind, message, policy, result))
+        rows.append((row.seq, row.exchange, row.time, trace.filter_name(row), words.short_name(callback), kind, message, policy, result))
     return _frame(columns, rows, ("filter", "callback", "kind", "policy", "effect"))
 
 
 def callouts_table(trace: Trace) -> pd.DataFrame:
     """One row a call to another service, in order: exchange (nullable), time, filter, callback, kind, token, target, request, ended,
     status (nullable), latency_ms in virtual time (NaN where no end came), size of the answer in bytes."""
-    import pandas as pd
 
     columns = ("exchange", "time", "filter", "callback", "kind", "token", "target", "request", "ended", "status", "latency_ms", "size")
-    ends = ends_of(trace.row(seq) for seq in _where(trace, Kind.EVENT, [Event.CALLOUT]))
-    codes = [code for code, call in enumerate(trace.schema.hostcalls) if call.name in CALLS]
-    named = ((trace.name(row), row) for row in (trace.row(seq) for seq in _where(trace, Kind.HOSTCALL, codes)))
+    ends = ends_of(_rows_of(trace, events(trace, Event.CALLOUT)))
+    named = ((trace.name(row), row) for row in _rows_of(trace, hostcalls(trace, CALLS)))
     rows = [
         (
             each.seq, each.exchange, each.time, each.filter, _callback(trace, trace.row(each.seq)), each.kind, each.token, each.target,
@@ -244,8 +271,13 @@ def callouts_table(trace: Trace) -> pd.DataFrame:
     ]  # fmt: skip
     frame = _frame(columns, rows, ("filter", "callback", "kind", "ended"))
     status = frame["status"].to_numpy(np.int64)
-    frame["status"] = pd.arrays.IntegerArray(np.where(status < 0, 0, status), status < 0)
+    frame["status"] = nullable(status, status < 0)
     return frame.astype({"latency_ms": "float64"})
+
+
+def _rows_of(trace: Trace, selected: Iterable[tuple[int, Records, memoryview, Ints]]) -> Iterator[Row]:
+    """Selected rows one by one: for tables of few."""
+    return (trace.row(first + place) for first, _, _, at in selected for place in at.tolist())
 
 
 def _callback(trace: Trace, row: Row) -> str:
@@ -253,89 +285,41 @@ def _callback(trace: Trace, row: Row) -> str:
     return words.short_name(trace.name(found)) if found is not None else ""
 
 
-def _where(trace: Trace, kind: Kind, codes: Sequence[int]) -> Iterator[int]:
-    for first, records in trace.segments():
-        yield from (np.flatnonzero((records["kind"] == kind) & np.isin(records["code"], codes)) + first).tolist()
-
-
 def _rows(trace: Trace, kind: Kind, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """Columns of all rows of one kind, and their numbers as `seq`."""
-    parts: dict[str, list[npt.NDArray[Any]]] = {name: [np.empty(0, np.int64)] for name in (*names, "seq")}
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [np.empty(0, RECORD[name])] for name in names}
+    parts["seq"] = [np.empty(0, np.int64)]
     for first, records in trace.segments():
         at = np.flatnonzero(records["kind"] == kind)
         parts["seq"].append(at + first)
         for name in names:
-            parts[name].append(records[name][at].astype(np.int64))
+            parts[name].append(records[name][at])
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
-def _category(codes: npt.NDArray[Any], names: Sequence[str]) -> Any:
-    import pandas as pd
-
-    return pd.Categorical.from_codes(codes, pd.Index(list(names)))
-
-
-def _exchange(values: npt.NDArray[Any]) -> Any:
-    import pandas as pd
-
-    return pd.arrays.IntegerArray(np.where(values == NONE, 0, values).astype(np.int64), values == NONE)
-
-
-def _filters(trace: Trace, places: npt.NDArray[Any]) -> Any:
-    """Categories in chain order; two filters of one name are one category, as in the chain a name is what tells them apart."""
-
-    names = list(dict.fromkeys(trace.filters))
-    code = np.array([names.index(name) for name in trace.filters] + [-1], np.int64)
-    return _category(code[np.minimum(places, len(trace.filters))], names)
-
-
-def _results(names: Sequence[str], codes: npt.NDArray[Any], results: npt.NDArray[Any]) -> Any:
-    """By name: there are few pairs of call and result, so each is named once."""
-
-    pairs, inverse = np.unique(codes << 32 | (results & 0xFFFFFFFF), return_inverse=True)
-    texts = [words.result(names[pair >> 32], int(np.int32(np.uint32(pair & 0xFFFFFFFF)))) for pair in pairs.tolist()]
-    categories = list(dict.fromkeys(texts))
-    place = np.array([categories.index(text) for text in texts] or [0], np.int64)
-    return _category(place[inverse], categories)
-
-
-def _parents(trace: Trace, parents: npt.NDArray[Any]) -> Any:
-    """Names of the callbacks that rows belong to; what lies in a hostcall (a filter's allocator) belongs to that one's callback."""
-
-    code, up, kind = (trace.column(name) for name in ("code", "parent", "kind"))
-    at = np.where(parents < len(code), parents, -1)
-    for _ in range(4):
-        inside = at >= 0
-        inside[inside] = kind[at[inside]] == Kind.HOSTCALL
-        if not inside.any():
-            break
-        above = up[at[inside]].astype(np.int64)
-        at[inside] = np.where(above < len(code), above, -1)
-    known = at >= 0
-    known[known] = kind[at[known]] == Kind.CALLBACK
-    found = np.full(len(at), -1, np.int64)
-    found[known] = code[at[known]]
-    return _category(found, [words.short_name(call.name) for call in trace.schema.callbacks])
-
-
-def _argument_codes(trace: Trace, texts: dict[str, int]) -> Iterator[int]:
-    """For each hostcall the number of its arguments' text in `texts`, which grows; the same call is put in words once."""
-    seen: dict[tuple[Any, ...], int] = {}
+def _told(trace: Trace) -> tuple[Ints, Ints, list[str]]:
+    """Of each hostcall the code of its callback (-1: none) and the number of its arguments' text, and these texts."""
+    texts: dict[str, int] = {}
+    within, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    known: dict[bytes, int] = {}
     names = [call.name for call in trace.schema.hostcalls]
-    for first, records, blob in trace.blocks():
-        at = np.flatnonzero(records["kind"] == Kind.HOSTCALL)
-        columns = [records[name][at].tolist() for name in ("code", "a", "b", "c", "d", "blob", "blob_len")]
-        for place, code, a, b, c, d, start, size in zip(at.tolist(), *columns, strict=True):
-            key = (code, a, b, c, d, bytes(blob[start : start + size]))
-            number = seen.get(key)
+    for first, records, blob, at in hostcalls(trace, names):
+        found = []
+        for place, key in zip(at.tolist(), _keys(records, blob, at), strict=True):
+            number = known.get(key)
             if number is None:
-                given = arguments(trace, trace.row(first + place))
-                parts = (f"{name}={spelt(name, value, names[code])}" for name, value in given.items())
-                text = words.shorten(", ".join(parts), ARGUMENTS)
-                number = texts.setdefault(text, len(texts))
-                if size <= ARGUMENTS:
-                    seen[key] = number
-            yield number
+                row = trace.row(first + place)
+                parts = (f"{name}={spelt(name, value, names[row.code])}" for name, value in arguments(trace, row).items())
+                number = texts.setdefault(words.shorten(", ".join(parts), ARGUMENTS), len(texts))
+                if len(known) >= _MOST_KEPT:
+                    known.clear()
+                if len(key) <= _LONGEST_KEPT:
+                    known[key] = number
+            found.append(number)
+        numbers.append(np.array(found, np.int64))
+        code = callback_codes(trace, first, records, at)
+        within.append(np.where(code == 255, -1, code))
+    return np.concatenate(within), np.concatenate(numbers), list(texts)
 
 
 def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]], categories: Sequence[str]) -> pd.DataFrame:
@@ -343,6 +327,6 @@ def _frame(columns: Sequence[str], rows: list[tuple[Any, ...]], categories: Sequ
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=pd.Index(["row", *columns])).set_index("row")
-    frame["exchange"] = _exchange(frame["exchange"].to_numpy(np.int64))
-    frame["time"] = _clock(frame["time"].to_numpy(np.int64))
+    frame["exchange"] = exchange_numbers(frame["exchange"].to_numpy(np.int64))
+    frame["time"] = clock(frame["time"].to_numpy(np.int64))
     return frame.astype({name: "category" for name in categories})

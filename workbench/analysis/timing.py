@@ -18,8 +18,9 @@ from ..errors import ReplayError
 from ..trace.records import NONE
 from ..trace.trace import Trace
 from .calltimes import CallTimes, call_instructions, call_times, counts_instructions
-from .facts import Facts, Ints
-from .paths import path_pattern, request_lines
+from .facts import Facts
+from .paths import path_patterns, request_lines
+from .rowfields import Ints
 from .timetree import TimeNode, time_tree
 from .words import short_name
 
@@ -34,6 +35,8 @@ BINS = 60
 _MOST_GROUPS = 100
 _CURVE_POINTS = 120
 _NO_PLACE = -1
+_PORTION = 1 << 14
+"""Paths that are looked at in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +278,9 @@ class Timing:
         own, host = self.own, self.host
         _, paths = self.request_lines
         known: dict[str, int] = {}
-        group = np.fromiter((known.setdefault(path_pattern(path), len(known)) for path in paths), np.int64, len(paths))
+        portions = (path_patterns(paths[first : first + _PORTION]) for first in range(0, len(paths), _PORTION))
+        patterns = (each for portion in portions for each in portion)
+        group = np.fromiter((known.setdefault(each, len(known)) for each in patterns), np.int64, len(paths))
         if self._facts.request.max(initial=-1) < 0:  # TCP connections have no paths
             known, own, host, group = {}, own[:0], host[:0], group[:0]
         total = np.bincount(group, own + host, len(known))

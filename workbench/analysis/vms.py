@@ -68,7 +68,8 @@ def all_vms(trace: Trace) -> list[Vm]:
         of = records[(records["kind"] == Kind.CALLBACK) & (records["vm"] <= most)]
         calls += np.bincount(of["vm"], minlength=most + 1)
         served = of[of["exchange"] != NONE]
-        seen.append(np.unique(served["vm"].astype(np.uint64) << np.uint64(32) | served["exchange"].astype(np.uint64)))
+        both = served["vm"].astype(np.uint64) << np.uint64(32) | served["exchange"].astype(np.uint64)
+        seen.append(np.unique(both[np.append(True, both[1:] != both[:-1])] if len(both) else both))  # most say what the one before said
     exchanges = np.bincount((np.unique(np.concatenate(seen)) >> np.uint64(32)).astype(np.int64), minlength=most + 1)
     for number, vm in found.items():
         vm.callbacks, vm.exchanges = int(calls[number]), int(exchanges[number])

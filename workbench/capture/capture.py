@@ -17,7 +17,6 @@ from .connections import ConnectionPlaces, Connections
 from .exchange import Exchange
 from .flowfile import RECORD, FlowFile
 from .harfile import HarFile
-from .packing import pack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +46,7 @@ class Source(Protocol):
     @property
     def problems(self) -> tuple[str, ...]: ...
     def exchange(self, index: int) -> Exchange: ...
+    def packed(self, order: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]: ...
     def starts(self) -> npt.NDArray[np.int64]: ...
     def end_ns(self) -> int: ...
     def close(self) -> None: ...
@@ -98,9 +98,12 @@ class Capture:
 
     def in_time(self) -> Iterator[Exchange]:
         """Every exchange by the start of its request, ties in file order; damaged ones as in iteration."""
+        return self._readable(map(int, self._order()))
+
+    def _order(self) -> npt.NDArray[np.int64]:
         import numpy as np
 
-        return self._readable(map(int, np.argsort(self._source.starts(), kind="stable")))
+        return np.argsort(self._source.starts(), kind="stable")
 
     def _readable(self, order: Iterable[int]) -> Iterator[Exchange]:
         for index in order:
@@ -114,8 +117,7 @@ class Capture:
 
         An exchange of more than `max_bytes` is a batch of its own. Without a `size` batches grow with the pace at which they are used.
         """
-        packed = ((each.request.start_ns, pack((each,))) for each in self.in_time())
-        return batches(packed, size, max_bytes)
+        return batches(self._source.packed(self._order()), size, max_bytes)
 
     @cached_property
     def connections(self) -> Connections:

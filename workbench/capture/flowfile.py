@@ -1,7 +1,8 @@
 """A mitmproxy flow file: where its flows are, when they started, and one of them decoded on demand.
 
 The file is a run of tnetstrings, one a flow. Opening it hops from flow to flow by their lengths; when each started and on
-which connection is looked up later, as far as somebody asks. Per flow it keeps some forty bytes, whatever the flow holds.
+which connection is looked up later, as far as somebody asks. Per flow it keeps some forty bytes, whatever the flow holds. Where there are
+many to read at once, `scanner` does it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 import threading
 from array import array
 from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,15 +22,20 @@ from . import flow, layout
 from .connections import ConnectionPlaces
 from .exchange import Exchange
 from .filebytes import FileBytes
+from .packing import pack_each
 from .tnetstring import DICT, Readable, entries, number, span
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from .scanner import Scanner
+
 __all__ = ["FlowFile"]
 
 _BLOCK = 1 << 18
+_LARGE, _MANY, _AT_ONCE = 32 << 20, 4000, 1 << 16
+"""Bytes and flows from which on it pays to load `scanner`, and how many it is given at a time."""
 _END = f"4:type;4:http;7:version;{len(str(flow.CURRENT_VERSION))}:{flow.CURRENT_VERSION}#".encode() + b"}"
 """How mitmproxy ends an HTTP flow of the current format: it writes a flow's keys last first."""
 _CANDIDATE = re.compile(rb"(\d{1,12}):\d{1,2}:[a-z_]{2,32}[;,]")
@@ -91,6 +99,23 @@ class FlowFile:
             self._lose(what, index)
         return exchange
 
+    def packed(self, order: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+        """The exchanges of these indexes packed for the host, each with its start; damaged ones are left out."""
+        if len(order) < _MANY:
+            yield from pack_each(self.exchange, map(int, order))
+            return
+        self._look_up(len(self) - 1)
+        numbers = self._numbered()
+        for at in range(0, len(order), _AT_ONCE):
+            some = order[at : at + _AT_ONCE]
+            offsets, sizes, starts = (_numpy(each)[some] for each in (self._offsets, self._sizes, self._starts))
+            records = self._scanner.records(offsets, sizes, some, numbers[some], starts)
+            for index, start, record in zip(some.tolist(), starts.tolist(), records, strict=True):
+                if record is None:
+                    yield from pack_each(self.exchange, (index,))
+                else:
+                    yield start, record
+
     def starts(self) -> npt.NDArray[np.int64]:
         """Start of every request in nanoseconds, in file order."""
         import numpy as np
@@ -122,6 +147,11 @@ class FlowFile:
             near = at - base
             if near + 16 > len(block) and base + len(block) < size:
                 block, base, near = self._data.read(at, _BLOCK), at, 0
+            if len(self._data) >= _LARGE and (found := self._scanner.index(block, near)):
+                for place, length in found:
+                    self._add(base + place, length)
+                at = base + place + length
+                continue
             colon = block.find(b":", near, near + 13)
             digits = block[near:colon]
             if colon < 0 or not digits.isdigit():
@@ -205,20 +235,36 @@ class FlowFile:
             return
         with self._lock:
             # always twice as far as before, so that numbering connections costs little in all
-            for place in range(len(self._starts), min(len(self), max(index + 1, 2 * len(self._starts), 64))):
-                offset, size = self._offsets[place], self._sizes[place]
-                if size <= _BLOCK:
-                    raw = self._data.read(offset, size)
-                    start, last, connection = _quick_times(raw) or _times(raw, 0, size)
-                else:
-                    start, last, connection = _times(self._data, offset, offset + size)
+            for start, last, connection in self._more(min(len(self), max(index + 1, 2 * len(self._starts), 64))):
                 known = start or (self._starts[-1] if self._starts else 0)
                 self._end_ns = max(self._end_ns, last or known)
                 self._connections.append(hash(connection))
                 self._starts.append(known)
             self._numbers = None
 
+    def _more(self, stop: int) -> Iterator[_Times]:
+        """Times and connection of the exchanges up to `stop` that are not known yet."""
+        first = len(self._starts)
+        if stop - first < _MANY:
+            yield from map(self._times_of, range(first, stop))
+            return
+        for at in range(first, stop, _AT_ONCE):
+            some = range(at, min(at + _AT_ONCE, stop))
+            known = self._scanner.times(*(_numpy(each)[at : some.stop] for each in (self._offsets, self._sizes)))
+            for place, times in zip(some, known, strict=True):
+                yield times or self._times_of(place)
+
+    def _times_of(self, place: int) -> _Times:
+        offset, size = self._offsets[place], self._sizes[place]
+        if size > _BLOCK:
+            return _times(self._data, offset, offset + size)
+        raw = self._data.read(offset, size)
+        return _quick_times(raw) or _times(raw, 0, size)
+
     def _connection(self, index: int) -> int:
+        return int(self._numbered()[index])
+
+    def _numbered(self) -> npt.NDArray[np.intp]:
         """Connections count from 1 in the order in which the file names them."""
         numbers = self._numbers
         if numbers is None:
@@ -227,11 +273,23 @@ class FlowFile:
             with self._lock:
                 _, first, which = np.unique(np.array(self._connections, np.int64), return_index=True, return_inverse=True)
                 numbers = self._numbers = np.argsort(np.argsort(first))[which] + 1
-        return int(numbers[index])
+        return numbers
+
+    @cached_property
+    def _scanner(self) -> Scanner:
+        from .scanner import Scanner
+
+        return Scanner(self._data)
 
     def _lose(self, what: str, index: int) -> None:
         if len(self._lost) < _MOST_NOTES:
             self._lost[what, index] = None
+
+
+def _numpy(numbers: array[int]) -> npt.NDArray[np.int64]:
+    import numpy as np
+
+    return np.frombuffer(numbers, np.int64)
 
 
 def _kind(data: Readable, at: int, size: int) -> _Kind:

@@ -10,6 +10,7 @@ import codecs
 import json
 from array import array
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from .connections import ConnectionPlaces
 from .exchange import Exchange
 from .filebytes import FileBytes
 from .jsoncursor import Cursor
+from .packing import pack_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +83,10 @@ class HarFile:
         for what in lost:
             self._lose(what, index)
         return exchange
+
+    def packed(self, order: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+        """The exchanges of these indexes packed for the host, each with its start; damaged ones are left out."""
+        return pack_each(self.exchange, map(int, order))
 
     def starts(self) -> npt.NDArray[np.int64]:
         """Start of every request in nanoseconds, in file order."""

@@ -1,4 +1,4 @@
-"""The layout in which mitmproxy 10 to 12 write an HTTP flow, read without mitmproxy and some twenty times as fast.
+"""The layout in which mitmproxy 10 to 12 write an HTTP flow, read without mitmproxy and more than ten times as fast.
 
 mitmproxy writes the keys of a flow in one order, last first. What has any length is hopped over by its length, and all
 between is matched, so nothing captured can be taken for structure. Whatever does not fit is None, and `flow` asks mitmproxy.

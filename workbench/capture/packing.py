@@ -30,12 +30,13 @@ The core, not this file, turns a message into what Envoy shows to a filter.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from ..errors import CaptureError
 from .connection import Connection, Ending, TcpMessage
 from .exchange import Exchange, Pairs
 
-__all__ = ["HAS_RESPONSE", "IS_CONNECTION", "pack", "pack_connections", "pack_pairs", "pack_str", "unpack_pairs"]
+__all__ = ["HAS_RESPONSE", "IS_CONNECTION", "pack", "pack_connections", "pack_each", "pack_pairs", "pack_str", "unpack_pairs"]
 
 HAS_RESPONSE = 1
 IS_CONNECTION = 2
@@ -74,6 +75,16 @@ def unpack_pairs(data: bytes | memoryview, at: int = 0) -> tuple[Pairs, int]:
 def pack(exchanges: Iterable[Exchange]) -> bytes:
     """The packed form of `exchanges`, one record behind the other."""
     return b"".join(map(_pack_one, exchanges))
+
+
+def pack_each(read: Callable[[int], Exchange], order: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    """The exchanges that `read` gives for these indexes, each with its start; those that it finds damaged are left out."""
+    for index in order:
+        try:
+            exchange = read(index)
+        except CaptureError:
+            continue
+        yield exchange.request.start_ns, pack((exchange,))
 
 
 def _pack_one(exchange: Exchange) -> bytes:

@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _let_go_of_output()
         return _refuse(visible(f"{error.filename or 'output'}: {error.strerror or error}"))
     except KeyboardInterrupt:
+        print("workbench: interrupted; files that were being written are not whole", file=sys.stderr)
         return 130
 
 

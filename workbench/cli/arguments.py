@@ -11,6 +11,7 @@ from ..errors import ConfigError
 
 if TYPE_CHECKING:
     from ..chain import Chain
+    from ..config.configured import Configured
     from ..filter import Filter
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -57,11 +58,35 @@ class _OfFilter(argparse.Action):
 
 
 def add_filters(command: argparse.ArgumentParser) -> None:
-    """Let a command take `--filter`, any number of times, and each filter's options; `chain_of` makes a chain of them."""
+    """Let a command take `--filter`, any number of times, and each filter's options, or the files of a mesh that say the whole chain;
+    `chain_of` makes a chain of them."""
     command.add_argument("--filter", metavar="F.wasm", action=_AddFilter, dest="filters", help="a filter; repeat it for a chain, in order")
-    command.add_argument("--clusters", metavar="FILE.yaml", default=None, help="who answers the filters' calls to other services")
+    command.add_argument(
+        "--clusters",
+        metavar="FILE.yaml",
+        default=None,
+        help="who answers the filters' calls to other services, as `clusters: {auth: {otherwise: {status: 200}}}` does",
+    )
     command.add_argument(
         "--kind", choices=("http", "tcp"), help="what the filters are for; without it, TCP where they export no callbacks of HTTP"
+    )
+    files = command.add_argument_group("instead of --filter, the files that configure a mesh")
+    files.add_argument("--envoy", metavar="FILE", help="Envoy's configuration, YAML or JSON: a bootstrap or any part of it with filters")
+    files.add_argument("--listener", metavar="NAME", help="whose chain, where listeners in it differ")
+    files.add_argument(
+        "--wasmplugin",
+        metavar="FILE.yaml",
+        action="append",
+        default=[],
+        help="WasmPlugins, TrafficExtensions and EnvoyFilters of Istio; repeat it",
+    )
+    files.add_argument(
+        "--module",
+        metavar="URL=FILE.wasm",
+        type=_module,
+        action="append",
+        default=[],
+        help="where code lies that the files name by an address, an image or a path of the proxy; repeat it",
     )
     of = command.add_argument_group("options of the --filter before them")
     of.add_argument("--config", metavar="JSON|@FILE", action=_OfFilter, default=argparse.SUPPRESS, help="plugin configuration")
@@ -81,25 +106,53 @@ def add_filters(command: argparse.ArgumentParser) -> None:
     )
 
 
-def chain_of(args: argparse.Namespace) -> Chain:
-    """The chain that was given; `ConfigError` where it is none."""
+def chain_of(args: argparse.Namespace) -> tuple[Chain, tuple[str, ...]]:
+    """The chain that was given, and what files of a mesh say and no replay shows; `ConfigError` where there is no chain."""
     from ..chain import Chain
 
-    if not args.filters:
-        raise ConfigError("no filter is given", remedy="Add --filter F.wasm")
+    _check_doors(args)
+    if args.envoy is not None or args.wasmplugin:
+        found = _configured(args)
+        return found.chain(clusters=args.clusters), found.notes
     chain = Chain(*map(_filter, args.filters), kind=args.kind, clusters=args.clusters)
     for place, given in enumerate(args.filters):
         if "swap" in given:
             at, path = given["swap"]
             chain = chain.swap(place, path, at=at)
-    return chain
+    return chain, ()
 
 
-def inputs_of(args: argparse.Namespace) -> list[str]:
+def _check_doors(args: argparse.Namespace) -> None:
+    """One way of saying the chain, and no option of another way."""
+    given = {"--filter": args.filters, "--envoy": args.envoy is not None, "--wasmplugin": args.wasmplugin}
+    doors = [option for option, value in given.items() if value]
+    if not doors:
+        raise ConfigError("no filter is given", remedy="Add --filter F.wasm, --envoy FILE or --wasmplugin FILE.yaml")
+    if len(doors) > 1:
+        raise ConfigError(f"{' and '.join(doors)} each say the whole chain", remedy="Keep one of them")
+    if args.listener is not None and doors != ["--envoy"]:
+        raise ConfigError("--listener belongs to --envoy", remedy="Leave it out")
+    if args.module and doors == ["--filter"]:
+        raise ConfigError("--module belongs to --envoy or --wasmplugin", remedy="Name the module with --filter")
+
+
+def _configured(args: argparse.Namespace) -> Configured:
+    from ..config import envoy, istio
+
+    modules = dict(args.module)
+    if args.wasmplugin:
+        return istio.load(*args.wasmplugin, modules=modules, kind=args.kind)
+    found = envoy.load(args.envoy, listener=args.listener, modules=modules)
+    if args.kind not in (None, found.kind):
+        raise ConfigError(f"--kind {args.kind}, and the filters in {args.envoy} are for {found.kind}", remedy="Leave --kind out")
+    return found
+
+
+def inputs_of(args: argparse.Namespace, chain: Chain) -> list[str]:
     """Every file that the capture and the chain are read from."""
-    found = [args.capture, *([args.clusters] if args.clusters else ())]
+    found = [args.capture, *([args.clusters] if args.clusters else ()), *([args.envoy] if args.envoy else ()), *args.wasmplugin]
+    found += [str(each.path) for each in chain.stages]
     for given in args.filters or ():
-        found += [given["path"], *([given["swap"][1]] if "swap" in given else ())]
         found += [given[option][1:] for option in ("config", "vm_config") if given.get(option, "").startswith("@")]
     return found
 
@@ -146,6 +199,13 @@ def _swap(text: str) -> tuple[int, str]:
     if not colon or not path or not at.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not an exchange's number, a colon and a module, as in 50:new.wasm")
     return int(at), path
+
+
+def _module(text: str) -> tuple[str, str]:
+    name, equals, path = text.rpartition("=")
+    if not equals or not name or not path:
+        raise argparse.ArgumentTypeError(f"{text} is not an address, = and a module, as in oci://registry.example/limit:1=limit.wasm")
+    return name, path
 
 
 def _configuration(option: str, given: str) -> bytes:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import ConfigError, ReplayError
+from ..errors import ConfigError, ReplayError, visible
 
-__all__ = ["check_outputs", "print_page", "write_json"]
+__all__ = ["check_outputs", "print_notes", "print_page", "write_json"]
 
 
 def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str]) -> None:
@@ -48,7 +48,13 @@ def write_json(value: Any, option: str, out: str, *, indent: int) -> None:
     try:
         Path(out).write_text(text, encoding="ascii", newline="\n")
     except OSError as error:
-        raise ReplayError(f"cannot be written: {error.strerror}", where=f"{option} {out}", remedy="Choose another place") from error
+        raise ReplayError(f"cannot be written: {error.strerror}", where=f"{option} {out}", remedy="Choose another place") from None
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """What the files of the chain say and no replay shows, a line each on standard error."""
+    for note in notes:
+        print(f"workbench: {visible(note)}", file=sys.stderr)
 
 
 def print_page(page: Callable[[int, bool], str], to: IO[str]) -> None:

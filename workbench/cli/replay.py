@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from ..errors import ConfigError
 from .arguments import add_filters, chain_of, inputs_of, positive, size
-from .output import check_outputs, print_page, write_json
+from .output import check_outputs, print_notes, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
+    from ..analysis.exchange import ExchangeView
     from ..replay import Replay
     from .arguments import Commands
 
@@ -23,6 +25,9 @@ def add(commands: Commands) -> None:
     command = commands.add_parser("replay", help="replay a capture through filters", allow_abbrev=False)
     command.add_argument("capture", metavar="CAPTURE", help="a mitmproxy flow file or a HAR file")
     add_filters(command)
+    command.add_argument(
+        "--exchange", type=int, action="append", metavar="N", help="show exchange N call by call, in place of the summary; may be repeated"
+    )
     command.add_argument("--jsonl", metavar="OUT", help="write one JSON object an exchange or connection; - is standard output")
     command.add_argument(
         "--findings", metavar="OUT", help="write what looks wrong, with reasons and remedies, as JSON; - is standard output"
@@ -43,9 +48,9 @@ def add(commands: Commands) -> None:
 def _run(args: argparse.Namespace) -> int:
     from ..capture import open_capture
 
-    chain = chain_of(args)
+    chain, notes = chain_of(args)
     places = {"--jsonl": args.jsonl, "--findings": args.findings, "--perfetto": args.perfetto, "--speedscope": args.speedscope}
-    check_outputs(places, inputs_of(args))
+    check_outputs(places, inputs_of(args, chain))
     name = Path(args.capture).name
     with Progress(sys.stderr, name, not args.quiet) as progress:
         replay = chain.replay(
@@ -67,12 +72,25 @@ def _run(args: argparse.Namespace) -> int:
     if args.findings is not None:
         write_json([each.as_dict() for each in replay.findings()], "--findings", args.findings, indent=2)
     if args.perfetto:
-        replay.to_perfetto(args.perfetto)
+        with Progress(sys.stderr, f"{name} to {Path(args.perfetto).name}", not args.quiet) as progress:
+            replay.to_perfetto(args.perfetto, progress=progress.show)
     if args.speedscope:
         replay.to_speedscope(args.speedscope)
+    to = sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout
+    if args.exchange:
+        to.write("\n\n".join(str(_exchange(replay, number)) for number in args.exchange) + "\n")
+    elif not args.quiet:
+        print_summary(replay, to)
     if not args.quiet:
-        print_summary(replay, sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout)
+        print_notes(notes)
     return 0 if replay.complete else 130
+
+
+def _exchange(replay: Replay, number: int) -> ExchangeView:
+    try:
+        return replay[number]
+    except IndexError as error:
+        raise ConfigError(str(error), where=f"--exchange {number}", remedy="Give the number of one that is there, the first is 0") from None
 
 
 def print_summary(replay: Replay, to: IO[str]) -> None:

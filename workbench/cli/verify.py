@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import add_filters, chain_of, inputs_of
-from .output import check_outputs, print_page, write_json
+from .output import check_outputs, print_notes, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def _run(args: argparse.Namespace) -> int:
     from ..envoy import FilterSpec, find_envoy
     from ..envoy.verify import INTERRUPTED
 
-    chain = chain_of(args)
-    check_outputs({"--json": args.json}, inputs_of(args))
+    chain, notes = chain_of(args)
+    check_outputs({"--json": args.json}, inputs_of(args, chain))
     # What Envoy cannot have is told before time is spent on a replay.
     find_envoy()
     for each in chain:
@@ -51,6 +51,7 @@ def _run(args: argparse.Namespace) -> int:
         write_json(found.as_dict(), "--json", args.json, indent=1)
     if not args.quiet:
         print_page(lambda width, colour: found.text(width=width, colour=colour), sys.stderr if args.json == "-" else sys.stdout)
+        print_notes(notes)
     if found.stopped == INTERRUPTED:
         return 130
     return 1 if found.unexplained or found.stopped else 0

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import kuadrant
+from . import envoy, istio, kuadrant
 
-__all__ = ["kuadrant"]
+__all__ = ["envoy", "istio", "kuadrant"]

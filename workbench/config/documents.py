@@ -7,19 +7,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..services.yamlfile import Item, load_all
+from ..services.yamlfile import Item, Plain, load_all
 
 __all__ = ["choice", "fault", "listed", "mapping", "read_documents", "shown", "string", "strings", "whole"]
 
 _LONGEST_SHOWN = 80
 
 
-def read_documents(path: str | os.PathLike[str]) -> Iterator[Item]:
-    """Every object of a file of YAML documents; a `List` (of `kubectl get -o yaml`) gives its items.
+def read_documents(path: str | os.PathLike[str], plain: Plain | None = None) -> Iterator[Item]:
+    """Every object of a file of YAML documents; a `List` (of `kubectl get -o yaml`) gives its items. `plain` is that of `parse_all`.
 
     Raises ConfigError for a file that cannot be read or is no YAML.
     """
-    for document in load_all(Path(path)):
+    for document in load_all(Path(path), plain):
         if document.value is None:
             continue
         fields = mapping(document, None)

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from workbench.errors import ConfigError
 
-__all__ = ["PLAIN", "TCP", "TLS", "UPSTREAM", "Cluster", "FilterSpec", "Plugin", "bootstrap", "tcp_bootstrap"]
+__all__ = ["PLAIN", "POLICIES", "TCP", "TLS", "UPSTREAM", "Cluster", "FilterSpec", "Plugin", "bootstrap", "tcp_bootstrap"]
 
 UPSTREAM = "upstream"
 """Name of the cluster that the route leads to."""
@@ -25,7 +25,8 @@ TCP = "tcp"
 """Name of the one listener of `tcp_bootstrap`."""
 
 _TYPE = "type.googleapis.com/"
-_POLICIES = {"closed": "FAIL_CLOSED", "open": "FAIL_OPEN", "reload": "FAIL_RELOAD"}
+POLICIES = {"closed": "FAIL_CLOSED", "open": "FAIL_OPEN", "reload": "FAIL_RELOAD"}
+"""Failure policies by their names here: what `envoy.extensions.wasm.v3.FailurePolicy` calls them."""
 
 
 FailurePolicy: TypeAlias = Literal["closed", "open", "reload"]
@@ -80,7 +81,7 @@ class FilterSpec:
     @classmethod
     def of(cls, filter: Plugin) -> FilterSpec:
         """What Envoy is told of a chain's filter. Raises ConfigError for the failure policy `restart`, which Envoy has not."""
-        if filter.failure_policy not in _POLICIES:
+        if filter.failure_policy not in POLICIES:
             raise _no_policy(filter.name, filter.failure_policy)
         return cls(
             filter.name,
@@ -173,7 +174,7 @@ def _check(filters: Sequence[FilterSpec]) -> None:
             raise ConfigError(
                 "filters need different names, none empty", where=repr(spec.name), remedy="Give each filter a name of its own"
             )
-        if spec.failure_policy not in _POLICIES:
+        if spec.failure_policy not in POLICIES:
             raise _no_policy(spec.name, spec.failure_policy)
         if spec.fail_open_old and spec.failure_policy != "closed":
             raise ConfigError("fail_open and failure_policy exclude each other in Envoy", where=spec.name, remedy="Give only one")
@@ -182,7 +183,7 @@ def _check(filters: Sequence[FilterSpec]) -> None:
 
 
 def _no_policy(name: str, policy: str) -> ConfigError:
-    return ConfigError(f"Envoy has no failure policy {policy!r}", where=name, remedy=f"Use one of {', '.join(_POLICIES)}")
+    return ConfigError(f"Envoy has no failure policy {policy!r}", where=name, remedy=f"Use one of {', '.join(POLICIES)}")
 
 
 def _wasm_filter(spec: FilterSpec, kind: Literal["http", "network"] = "http") -> dict[str, Any]:
@@ -201,7 +202,7 @@ def _wasm_filter(spec: FilterSpec, kind: Literal["http", "network"] = "http") ->
     if spec.fail_open_old:
         plugin["fail_open"] = True
     else:
-        plugin["failure_policy"] = _POLICIES[spec.failure_policy]
+        plugin["failure_policy"] = POLICIES[spec.failure_policy]
     if spec.allowed_capabilities:
         plugin["capability_restriction_config"] = {"allowed_capabilities": {name: {} for name in spec.allowed_capabilities}}
     if spec.allow_on_headers_stop_iteration:

@@ -296,7 +296,9 @@ class _Run:
         if logs:
             text += f"; it logged last: {' | '.join(logs[-_LOGS_SHOWN:])}"
         remedy = "Check config, vm_config and root_id, or replay it anyway with start_anyway=True"
-        return FilterLoadError(text, where=str(self.filters[number].path), remedy=remedy)
+        error = FilterLoadError(text, where=str(self.filters[number].path), remedy=remedy)
+        error.refused = True
+        return error
 
     def _drive(self, name: str, *args: int) -> None:
         """Call the core and go on until it is done with it, whatever comes up meanwhile."""
@@ -381,11 +383,10 @@ class _Run:
 
     def drain(self) -> None:
         """Take over what the core has recorded."""
-        call = self.host.call
-        if size := call("records_len"):
-            records = self.host.take(call("records_ptr"), size)
-            self.trace.append(records, self.host.take(call("blob_ptr"), call("blob_len")))
-        call("trace_clear")
+        rows, rows_size, blob, blob_size = struct.unpack("<4I", self.host.read(self.host.call("trace_place"), 16))
+        if rows_size:
+            self.trace.append(self.host.take(rows, rows_size), self.host.take(blob, blob_size))
+        self.host.call("trace_clear")
 
     def report(self, final: bool = False) -> None:
         """Tell the user's callback how far the replay is, unless it has just been told."""

@@ -29,7 +29,9 @@ _CAUSES = {
     TrapCode.UNREACHABLE: "reached `unreachable`: a panic or an abort",
 }
 _RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
-_MACHINERY = re.compile(r"^(<?(std|core|alloc)::|_?_?rust_|__rg_|__rdl_|_?abort$|panic)|panicking|begin_panic")
+_MANGLED = re.compile(r"_Z|_R[A-Z]")
+_SPELT = re.compile(r"^ *(\d+): +0x[0-9a-f]+ - .*?!(.+)$", re.MULTILINE)
+_MACHINERY = re.compile(r"^(<?(std|core|alloc)::|_?_?rust_|__rg_|__rdl_|_?abort$|panic)|panicking|begin_panic|^proxy_on_")
 _OUT_OF_MEMORY = re.compile(r"alloc_error|rust_oom|handle_alloc|out_of_memory|bad_alloc|outofmem", re.IGNORECASE)
 
 
@@ -64,12 +66,16 @@ def _frames(error: wasmtime.Trap | wasmtime.WasmtimeError) -> list[Frame]:
 
 def _names(error: wasmtime.Trap | wasmtime.WasmtimeError) -> list[str]:
     """The filter's functions, innermost first: behind the gate come the host's."""
+    # wasmtime demangles the names of Rust and C++ in its text alone
+    spelt = {int(number): name for number, name in _SPELT.findall(str(error))}
     names = []
-    for frame in _frames(error):
+    for number, frame in enumerate(_frames(error)):
         if frame.module_name == "workbench.gate":
             break
         if frame.module_name not in ("workbench.imports", "workbench.hooks"):
             name = frame.func_name
+            if name and _MANGLED.match(name):
+                name = spelt.get(number, name)
             names.append(shown(_RUST_HASH.sub("", name), 80) if name else f"function {frame.func_index}")
     return names
 

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from reprlib import repr as brief
 from typing import TypeAlias
 
 import wasmtime
@@ -346,6 +347,8 @@ def let_go(error: InterceptError) -> None:
 def check_name(name: str) -> None:
     """Raises `ConfigError` unless the host has a function of that name."""
     known = sorted({each.name for each in core_interface().host})
+    if not isinstance(name, str):
+        raise ConfigError(f"{brief(name)} is no name of a hostcall", remedy="Give its name in the ABI, such as proxy_get_property")
     if name not in known:
         near = get_close_matches(name, known, 1) or get_close_matches(f"proxy_{name}", known, 1)
         remedy = f"Did you mean {near[0]}?" if near else "Give its name in the ABI, such as proxy_get_property"

@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as brief
 
 from ..errors import ConfigError, FilterLoadError
 from .abi import ALLOCATORS, Abi, GuestFunction, HostInterface
 from .binary import MAX_BYTES, Export, Import, WasmBinary, shown
 
-__all__ = ["DEFAULT_MEMORY_LIMIT", "PAGE", "FilterModule", "detect_abi", "read_file", "serves_connections"]
+__all__ = ["DEFAULT_MEMORY_LIMIT", "PAGE", "FilterModule", "detect_abi", "path_text", "read_file", "serves_connections"]
 
 PAGE = 65536
 DEFAULT_MEMORY_LIMIT = 1 << 30
@@ -90,6 +91,13 @@ def serves_connections(filters: Iterable[Path], interface: HostInterface) -> boo
             return False
         only |= not names & _OF_EXCHANGES
     return only
+
+
+def path_text(given: object) -> str:
+    """The path of a module as text; ConfigError for what is no path."""
+    if isinstance(given, (str, os.PathLike)) and isinstance(text := os.fspath(given), str):
+        return text
+    raise ConfigError(f"{brief(given)} is neither a filter nor a path", remedy="Give the path of a .wasm file, or a Filter")
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

@@ -110,5 +110,7 @@ def _source(name: str, given: Any) -> Source:
     except ConfigError as error:
         raise ConfigError(error.what, where=f"cluster {name}", remedy=error.remedy) from None
     raise ConfigError(
-        f"{type(given).__name__} cannot answer", where=f"cluster {name}", remedy='Give a function, an answer, "capture" or an address'
+        f"{type(given).__name__} cannot answer",
+        where=f"cluster {name}",
+        remedy='Give HttpResponse(200), GrpcResponse(b"…"), a function of the request, "capture" or "http://HOST:PORT"',
     )

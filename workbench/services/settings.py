@@ -12,7 +12,7 @@
           - match: {path: /flaky}
             sequence: [{failure: reset}, {failure: unreachable}, {failure: never}, {status: 200}]   # in turn; the last stays
             cycle: true                   # or from the beginning again
-        otherwise: {status: 404}          # where no entry fits
+        otherwise: {status: 404}          # where no entry fits, or alone: the same answer always
       recorded: {capture: true}           # answered as it was when captured
       real: {url: "http://127.0.0.1:8080"}   # a real server: such a replay is not the same twice (gRPC too, then also grpc://)
       limits: {rls: {limitador: limits.yaml}}   # a rate-limit service with these limits: `services.ratelimit.settings`
@@ -62,9 +62,9 @@ def read_clusters(path: Path) -> dict[str, Source]:
 
 def _cluster(item: Item, folder: Path) -> Source:
     given = item.mapping(("answers", "otherwise", "capture", "url", "rls"))
-    ways = [key for key in ("answers", "capture", "url", "rls") if key in given]
-    if len(ways) != 1 or ("otherwise" in given and ways != ["answers"]):
-        raise item.fault(f"has {' and '.join(given) or 'nothing'}", "Give one of answers (with otherwise), capture, url or rls")
+    ways = [key for key in ("answers", "capture", "url", "rls") if key in given or (key == "answers" and "otherwise" in given)]
+    if len(ways) != 1:
+        raise item.fault(f"has {' and '.join(given) or 'nothing'}", "Give answers, otherwise or both, or one of capture, url and rls")
     if ways == ["url"]:
         return _made(lambda: Live(given["url"].text()), given["url"])
     if ways == ["rls"]:
@@ -76,7 +76,7 @@ def _cluster(item: Item, folder: Path) -> Source:
             raise given["capture"].fault("is not true", "Write `capture: true`, or give another source")
         return Recorded()
     otherwise = _answer(given["otherwise"]) if "otherwise" in given else None
-    return Script([_entry(each) for each in given["answers"].items()], otherwise)
+    return Script([_entry(each) for each in given["answers"].items()] if "answers" in given else [], otherwise)
 
 
 def _entry(item: Item) -> Entry:

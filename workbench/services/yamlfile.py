@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import ConfigError
 
-__all__ = ["Item", "load", "load_all", "parse", "parse_all"]
+__all__ = ["Item", "Plain", "load", "load_all", "parse", "parse_all", "read"]
+
+Plain: TypeAlias = "Callable[[str], Any]"
+"""What a text that stands without quotes means to those who read such files: a value, or ValueError where it can mean none."""
 
 _MOST_FILE, _MOST_ITEMS, _MOST_SHOWN, _DEEPEST = 16 << 20, 200_000, 120, 100
 
@@ -124,20 +127,30 @@ def _only(documents: list[Item]) -> Item:
     return documents[0]
 
 
-def load_all(path: Path) -> list[Item]:
-    """The documents of a file, at least one. Raises ConfigError for what cannot be read, is too large, or is not YAML."""
+def load_all(path: Path, plain: Plain | None = None) -> list[Item]:
+    """The documents of a file, at least one. Raises ConfigError as `read` and `parse_all`, whose `plain` this is."""
+    return parse_all(read(path), str(path), plain)
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file. Raises ConfigError for what cannot be read or is too large."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path), remedy="Check the path") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(path), remedy="Check the path"
+        ) from error
     if len(data) > _MOST_FILE:
         raise ConfigError(f"is larger than {_MOST_FILE >> 20} MiB", where=str(path), remedy="Make it smaller")
-    return parse_all(data, str(path))
+    return data
 
 
-def parse_all(data: bytes | str, file: str) -> list[Item]:
-    """The documents of a text, at least one; `file` is what errors call it. Raises ConfigError for what is not YAML, or too much of it."""
+def parse_all(data: bytes | str, file: str, plain: Plain | None = None) -> list[Item]:
+    """The documents of a text, at least one; `file` is what errors call it. Raises ConfigError for what is not YAML, or too much of it.
+
+    `plain` tells values that stand without quotes, whatever their tag; without it they are those of YAML 1.1.
+    """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
@@ -146,7 +159,9 @@ def parse_all(data: bytes | str, file: str) -> list[Item]:
         nodes = []
         while loader.check_node():
             nodes.append(loader.get_node())
-        found = [node for node in (_Reader(file, loader).item(node, "") for node in nodes) if node.value is not None or len(nodes) == 1]
+        found = [
+            node for node in (_Reader(file, loader, plain).item(node, "") for node in nodes) if node.value is not None or len(nodes) == 1
+        ]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
@@ -182,9 +197,10 @@ def _too_many() -> tuple[str, str]:
 
 
 class _Reader:
-    def __init__(self, file: str, loader: Any) -> None:
+    def __init__(self, file: str, loader: Any, plain: Plain | None) -> None:
         self._file = file
         self._loader = loader
+        self._plain = plain
         self._count = 0
 
     def item(self, node: Any, name: str) -> Item:
@@ -201,7 +217,12 @@ class _Reader:
             return Item([self.item(each, name) for each in node.value], line, self._file, name)
         if isinstance(node, yaml.MappingNode):
             return Item(dict(self._pairs(node)), line, self._file, name)
-        return Item(self._loader.construct_object(node), line, self._file, name)
+        if self._plain is None:
+            return Item(self._loader.construct_object(node), line, self._file, name)
+        try:
+            return Item(node.value if node.style in ("'", '"', "|", ">") else self._plain(node.value), line, self._file, name)
+        except ValueError as error:
+            raise ConfigError(f"{node.value[:_MOST_SHOWN]!r} is {error}", where=f"{self._file}: line {line}", remedy="Mend it") from None
 
     def _pairs(self, node: Any) -> Iterator[tuple[str, Item]]:
         lines: dict[str, int] = {}
@@ -209,9 +230,10 @@ class _Reader:
             line = key_node.start_mark.line + 1
             key = key_node.value
             if not isinstance(key, str):
-                raise ConfigError("a key is text", where=f"{self._file}: line {line}")
+                raise ConfigError("a key is text", where=f"{self._file}: line {line}", remedy="Write a name before the colon")
             if key in lines:
-                raise ConfigError(f"{key} is here a second time, first on line {lines[key]}", where=f"{self._file}: line {line}")
+                where = f"{self._file}: line {line}"
+                raise ConfigError(f"{key} is here a second time, first on line {lines[key]}", where=where, remedy="Keep one of them")
             lines[key] = line
             # what is wrong with a value is looked for where its key stands
             yield key, Item(self.item(value_node, key).value, line, self._file, key)

@@ -1,7 +1,7 @@
 """What the core writes while it replays: rows of 64 bytes, and the bytes they point to.
 
 A trace is a list of rows (`RECORD`) in the order in which things began, and a blob. A row's blob is a run of
-fields, each `u32 length, bytes`. There are three kinds of rows:
+fields, each `u32 length, bytes`; rows of a message whose headers did not change since may share theirs. There are three kinds of rows:
 
 CALLBACK  the host called a filter. `code` is its place in `Schema.callbacks`, `result` what the filter returned,
           `ns` real time of the whole call, `other_ns` the part of it spent in the host.
@@ -87,11 +87,11 @@ class Event(IntEnum):
     """What a filter sees of a body after a callback that changed it. a 0 request, 1 response, 2 and 3 a connection's bytes from the
     client and from the upstream; b size before; bytes after."""
     UPSTREAM_REQUEST = 5
-    """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, body (empty if c),
-    pairs trailers."""
+    """What the upstream gets, when it is whole. a body size, c 1 where the body is as captured; pairs headers, pairs trailers, body
+    (empty if c)."""
     DOWNSTREAM_RESPONSE = 6
     """What the client gets. result status, a body size, c 1 where the body is the captured one, d 1 where the stream was reset
-    before its end; pairs headers, body (empty if c), pairs trailers."""
+    before its end; pairs headers, pairs trailers, body (empty if c)."""
     LOCAL_RESPONSE = 7
     """A response made here. result HTTP status, a gRPC status or NONE, b ResponseSource, c 1 where it had no effect; details, body,
     pairs headers: as the response filters see them, or where it had no effect as they were given."""
@@ -251,11 +251,12 @@ _U32 = struct.Struct("<I")
 
 def split_fields(blob: bytes | memoryview) -> list[bytes]:
     """The fields of a row's blob."""
-    fields, at = [], 0
-    while at < len(blob):
-        (size,) = _U32.unpack_from(blob, at)
-        fields.append(bytes(blob[at + 4 : at + 4 + size]))
-        at += 4 + size
+    data = bytes(blob)  # taken out once: slices of it are fields already
+    fields, at, end = [], 0, len(data)
+    while at < end:
+        begin = at + 4
+        at = begin + _U32.unpack_from(data, at)[0]
+        fields.append(data[begin:at])
     return fields
 
 

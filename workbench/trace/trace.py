@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import mmap as mmap_module
 import tempfile
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,6 +18,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ReplayError
 from .records import NONE, RECORD, Event, Kind, Schema, split_fields
 
 __all__ = ["Row", "Trace"]
@@ -26,6 +29,19 @@ Bytes: TypeAlias = bytes | memoryview
 
 _DROP: int | None = getattr(mmap_module, "MADV_DONTNEED", None)
 """Not on every system."""
+
+
+class _Unnamed:
+    """A file without a name, closed when the last trace that shares it is gone: the interpreter complains of one that is only dropped."""
+
+    def __init__(self, io: IO[bytes]) -> None:
+        self.io = io
+        weakref.finalize(self, _close, io)
+
+
+def _close(io: IO[bytes]) -> None:
+    with suppress(OSError):  # what found no room is tried once more then
+        io.close()
 
 
 @dataclass(slots=True)
@@ -96,12 +112,15 @@ class Trace:
     _segments: list[_Segment] = field(default_factory=list)
     _rows: int = 0
     _bytes: int = 0
-    _file: IO[bytes] | None = None
+    _file: _Unnamed | None = None
     _spanned: list[tuple[int, Rows, Rows]] = field(default_factory=lambda: [(0, _NOWHERE, _NOWHERE)])
     """How many rows were looked at last for `_spans`, and what it was: shared with snapshots, which need look at the further ones only."""
 
     def append(self, records: Bytes, blob: Bytes) -> None:
-        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards."""
+        """Take over a segment: whole rows, and the blob they point into; neither may change afterwards.
+
+        ReplayError where it should go to a temporary file, and there is no room for one.
+        """
         self._bytes += len(records) + len(blob)
         if self._bytes > self.in_memory:
             segment = self._spill(records, blob)
@@ -109,18 +128,26 @@ class Trace:
             segment = _Segment(self._rows, np.frombuffer(records, RECORD), memoryview(blob))
         self._segments.append(segment)
         self._rows += len(segment.records)
-        for name in ("_spans", "_firsts"):
+        for name in ("_spans", "_begins"):
             self.__dict__.pop(name, None)
 
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="workbench-trace-")  # noqa: SIM115 (lives as long as the trace)
-        at = self._file.seek(0, 2)
-        self._file.write(records)
-        self._file.write(blob)
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._file = _Unnamed(tempfile.TemporaryFile(prefix="workbench-trace-"))
+            file = self._file.io
+            at = file.seek(0, 2)
+            file.write(records)
+            file.write(blob)
+            file.flush()
+        except OSError as error:
+            raise ReplayError(
+                f"the trace, {self._bytes >> 20} MiB by now, cannot be kept there: {error.strerror or error}",
+                where=tempfile.gettempdir(),
+                remedy="Make room, or set TMPDIR to a folder that has some",
+            ) from None
         begin = at % ALLOCATIONGRANULARITY
-        mapped = mmap(self._file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
+        mapped = mmap(file.fileno(), begin + len(records) + len(blob), access=ACCESS_READ, offset=at - begin)
         rows = np.frombuffer(mapped, RECORD, len(records) // RECORD.itemsize, begin)
         return _Segment(self._rows, rows, memoryview(mapped)[begin + len(records) :], mapped)
 
@@ -142,13 +169,13 @@ class Trace:
 
     def blocks(self, since: int = 0) -> Iterator[tuple[int, Records, memoryview]]:
         """As `segments`, with the blob that the segment's rows point into; of a trace that has grown, those from row `since` on."""
-        for segment in self._segments[bisect_left(self._segments, since, key=lambda segment: segment.first) :]:
+        for segment in self._segments[bisect_left(self._begins, since) :]:
             yield segment.first, segment.records, segment.blob
             segment.release()
 
     def select(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, Records, memoryview, npt.NDArray[np.int64]]]:
         """As `blocks`, only the segments that hold some of `rows` (row numbers in any order, -1 for none), and which of these they are."""
-        where = np.searchsorted(self._firsts, rows, "right") - 1
+        where = np.searchsorted(np.array(self._begins, np.int64), rows, "right") - 1
         order = np.argsort(where, kind="stable")
         order = order[np.searchsorted(where[order], 0) :]
         bounds = [0, *(np.flatnonzero(np.diff(where[order])) + 1).tolist(), len(order)]
@@ -166,8 +193,8 @@ class Trace:
     def _locate(self, seq: int) -> tuple[_Segment, int]:
         if not 0 <= seq < self._rows:
             raise IndexError(f"row {seq} of a trace of {self._rows}")
-        at = bisect_right(self._segments, seq, key=lambda segment: segment.first) - 1
-        return self._segments[at], seq - self._segments[at].first
+        segment = self._segments[bisect_right(self._begins, seq) - 1]
+        return segment, seq - segment.first
 
     def row(self, seq: int) -> Row:
         """Row number `seq`."""
@@ -175,8 +202,9 @@ class Trace:
         return _row(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
-    def _firsts(self) -> npt.NDArray[np.int64]:
-        return np.array([segment.first for segment in self._segments], np.int64)
+    def _begins(self) -> list[int]:
+        """Number of the first row of each segment."""
+        return [segment.first for segment in self._segments]
 
     @cached_property
     def _spans(self) -> tuple[Rows, Rows]:
@@ -216,7 +244,7 @@ class Trace:
         """The rows of one exchange in order; without one, those that belong to none (root contexts, VMs)."""
         begin, end = self.span(exchange)
         found: list[Row] = []
-        at = bisect_right(self._segments, begin, key=lambda segment: segment.first) - 1 if begin < end else len(self._segments)
+        at = bisect_right(self._begins, begin) - 1 if begin < end else len(self._segments)
         for segment in self._segments[at:]:
             if segment.first >= end:
                 break
@@ -241,13 +269,12 @@ class Trace:
     def digest(self) -> str:
         """SHA-256 over everything but real time: the same for two runs of the same replay, whatever segments its rows came in."""
         digest, bytes_ = hashlib.sha256(), hashlib.sha256()
-        base = 0
         for segment in self._segments:
             rows = segment.records.copy()
-            places = rows["blob"].astype("<u8") + base
+            # rows may share their bytes, and which do depends on the segments
+            for begin, size in zip(rows["blob"].tolist(), rows["blob_len"].tolist(), strict=True):
+                bytes_.update(segment.blob[begin : begin + size])
             rows["ns"] = rows["other_ns"] = rows["blob"] = 0
-            digest.update(np.column_stack((rows.view("<u8").reshape(len(rows), -1), places)).tobytes())
-            bytes_.update(segment.blob)
-            base += len(segment.blob)
+            digest.update(rows.tobytes())
         digest.update(bytes_.digest())
         return digest.hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from inspect import signature
 from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,9 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
     index of the selected exchange. The chain can be edited in the view. With `watch=True` a module whose file changes is replayed again.
     What is wrong with a filter or a capture is shown in the view and, by `wait()`, raised.
 
-    `settings` are arguments of `Chain.replay` for each replay, such as `{"callback_limit_s": 5}`; with names of headers in `redact` the
-    view and `replay` show none of their values (`Replay.redacted`).
+    `settings` are arguments of `Chain.replay` for each replay, such as `{"callback_limit_s": 5}`, and `filter_defaults` those of `Filter`
+    for each filter that is added in the view; with names of headers in `redact` the view and `replay` show none of their values
+    (`Replay.redacted`).
     """
 
     _esm = script("dashboard", "dashboardView")
@@ -71,13 +73,15 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
 
     def __init__(self, source: Capture | Replay | None = None, chain: Chain | None = None, **traits: Any) -> None:
         if isinstance(source, Replay) and chain is not None:
-            raise TypeError("Workbench takes a replay, or a capture and a chain; not a replay and a chain")
+            remedy = "Give one of them: a replay has its chain, a capture needs one"
+            raise ConfigError("a replay and a chain are given both", where="Workbench", remedy=remedy)
         given = source if isinstance(source, Replay) else None
         if not (given or source is None or hasattr(source, "batches")):
             raise ConfigError(f"{brief(source)} is no capture", where="Workbench", remedy="Give open_capture(PATH), or a replay")
         if not (chain is None or hasattr(chain, "filters")):
             raise ConfigError(f"{brief(chain)} is no chain", where="Workbench", remedy="Give Chain(FILTER, …)")
         watch = traits.pop("watch", False)
+        _check_options(traits, self.trait_names())
         capture = given.capture if given else source
         if isinstance(capture, RedactedCapture):
             traits["redact"], capture = capture.redaction.names, capture.whole
@@ -110,3 +114,17 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
 
     def _answer_findings(self, _question: Mapping[str, Any]) -> Answer:
         return {}, [one.as_dict() for one in self._shown()[0].findings()[:_FINDINGS_SHOWN]]
+
+
+def _check_options(given: Mapping[str, Any], traits: Iterable[str]) -> None:
+    """ConfigError for a keyword that is none, or settings that `Chain.replay` does not take."""
+    from workbench.chain import Chain
+
+    if unknown := sorted(given.keys() - {"redact", "settings", *traits}):
+        raise ConfigError(f"no option {unknown[0]}", where="Workbench", remedy="There are settings, redact, watch and charts")
+    settings = given.get("settings") or {}
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"settings are {brief(settings)}", where="Workbench", remedy='Give a mapping, such as {"workers": 2}')
+    known = [name for name in signature(Chain.replay).parameters if name not in ("self", "capture", "progress", "cancel", "partial")]
+    if wrong := sorted(map(str, settings.keys() - set(known))):
+        raise ConfigError(f"no setting {wrong[0]}", where="Workbench", remedy=f"There are {', '.join(known)}")

@@ -3,12 +3,18 @@
 use crate::connection;
 use crate::events::Event as Planned;
 use crate::failure;
+use crate::headers::HeaderMap;
 use crate::local;
 use crate::message;
 use crate::refusal::UPGRADE_FAILED;
 use crate::state::{core, Core, Ctx, EARLIER, OPEN, RELOAD};
+<<<<<<< HEAD
 use crate::stream::{Bytes, Stream, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE};
+=======
+use crate::stream::{Bytes, Stream, Work, REQUEST, RESPONSE};
+use crate::trace::{Event, Has, Row, Trace, NONE};
+>>>>>>> main
 use crate::upgrade;
 use crate::work::{Kept, Work};
 use crate::worker::{self, Presence};
@@ -96,10 +102,7 @@ fn begin(slot: u32) {
             args: [body.1 - body.0, s.maps[1].len() as u32, s.connection, s.worker],
             ..Row::event(Event::Request, c.now)
         };
-        let (maps, trace) = (&s.maps, &mut c.trace);
-        trace.push(row, |f| {
-            f.with(|out| maps[0].write(out)).with(|out| maps[1].write(out));
-        });
+        record(&mut c.trace, row, &mut s.maps[..2]);
     }
     for filter in 0..core().filters.len() as u32 {
         let presence = core().filters[filter as usize].presence;
@@ -125,6 +128,18 @@ fn begin(slot: u32) {
     if !eos {
         deliver_body(slot, REQUEST, body.0, true);
     }
+}
+
+/// A message as it came in: its headers and trailers.
+fn record(trace: &mut Trace, row: Row, maps: &mut [HeaderMap]) {
+    let [headers, trailers] = maps else { return };
+    if trailers.len() == 0 {
+        headers.place = Some(trace.push_headers(row, Has::Trailers, None, |out| headers.write(out)));
+        return;
+    }
+    trace.push(row, |f| {
+        f.with(|out| headers.write(out)).with(|out| trailers.write(out));
+    });
 }
 
 /// Envoy answers this request itself: no filter is asked, each is told at the end.
@@ -233,10 +248,7 @@ pub fn respond(slot: u32) {
         args: [body.1 - body.0, s.maps[3].len() as u32, 0, 0],
         ..Row::event(Event::Response, c.now)
     };
-    let maps = &s.maps;
-    c.trace.push(row, |f| {
-        f.with(|out| maps[2].write(out)).with(|out| maps[3].write(out));
-    });
+    record(&mut c.trace, row, &mut s.maps[2..]);
     if s.upgrade.is_some() && s.status == 101 {
         s.code = s.status;
         s.details.extend_from_slice(b"via_upstream");

@@ -5,9 +5,14 @@ use crate::events::Event as Planned;
 use crate::hostcalls::control::note;
 use crate::local;
 use crate::state::core;
+<<<<<<< HEAD
 use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row, NONE, NO_FILTER};
 use crate::work::Work;
+=======
+use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::trace::{Event, Has, Row};
+>>>>>>> main
 
 impl Stream {
     pub fn put(&mut self, dir: usize, bytes: Bytes) {
@@ -83,8 +88,9 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
     if !eos && s.filters.iter().any(|f| f.half[dir].headers_open) {
         // what a filter writes from now on changes the map, no longer the message
         let mut frozen = Vec::new();
-        s.maps[HEADERS[dir]].write(&mut frozen);
-        s.sink[dir].frozen = Some(frozen);
+        let map = &s.maps[HEADERS[dir]];
+        map.write(&mut frozen);
+        s.sink[dir].frozen = Some((frozen, map.place));
     }
     if eos {
         complete(slot, dir);
@@ -182,13 +188,18 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
     };
     let (headers, trailers) = (&s.maps[HEADERS[dir]], &s.maps[TRAILERS[dir]]);
     let with_trailers = !reset && (s.has_trailers[dir] || s.trailers_added[dir]);
+    let (known, write_headers): (_, &dyn Fn(&mut Vec<u8>)) = match &sink.frozen {
+        Some((frozen, place)) => (*place, &|out| out.extend_from_slice(frozen)),
+        None => (headers.place, &|out| headers.write(out)),
+    };
+    if !with_trailers && (as_captured || body.is_empty()) {
+        c.trace.push_headers(row, Has::Body, known, write_headers);
+        return;
+    }
     c.trace.push(row, |f| {
-        f.with(|out| match &sink.frozen {
-            Some(frozen) => out.extend_from_slice(frozen),
-            None => headers.write(out),
-        });
-        f.bytes(if as_captured { empty } else { body });
+        f.with(write_headers);
         f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
+        f.bytes(if as_captured { empty } else { body });
     });
 }
 

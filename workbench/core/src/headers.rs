@@ -1,6 +1,7 @@
 //! Envoy's header map: order and repeats kept, names in lower case, pseudo headers first, inline names one entry only.
 
 use crate::refusal::{has_control, is_control, is_token, LOWER_TOKEN};
+use crate::trace::Place;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -27,6 +28,8 @@ pub struct HeaderMap {
     suspect: bool,
     /// When `bytes` is this long it is looked at for what no entry uses any more.
     crowded: usize,
+    /// Where the trace has it as it is now.
+    pub place: Option<Place>,
 }
 
 /// What a filter may make of a map: far beyond what any peer takes.
@@ -42,9 +45,11 @@ impl HeaderMap {
         self.side = side;
         self.suspect = false;
         self.crowded = ROOM;
+        self.place = None;
     }
 
     pub fn shrink_to(&mut self, capacity: usize) {
+        self.place = None;
         self.bytes.clear();
         self.entries.clear();
         self.bytes.shrink_to(capacity);
@@ -149,6 +154,7 @@ impl HeaderMap {
         let name = self.alias(name);
         if let Some(i) = self.position(name).filter(|_| self.joins(name)) {
             if !value.is_empty() {
+                self.place = None;
                 let at = self.entries[i].value;
                 let mut start = at.0;
                 if at.1 as usize != self.bytes.len() {
@@ -186,12 +192,14 @@ impl HeaderMap {
         } else {
             let value = self.keep(value);
             self.entries.push(Entry { name, value });
+            self.place = None;
         }
         true
     }
 
     /// Adds an entry whatever is there: pseudo headers behind the last of their kind, others at the end.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        self.place = None;
         let entry = Entry { name: self.keep(name), value: self.keep(value) };
         if name.first() == Some(&b':') {
             let at = self.entries.iter().position(|e| self.bytes.get(e.name.0 as usize) != Some(&b':')).unwrap_or(self.entries.len());
@@ -223,8 +231,11 @@ impl HeaderMap {
 
     /// Drops the entries whose name is not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
-        let bytes = &self.bytes;
+        let (bytes, before) = (&self.bytes, self.entries.len());
         self.entries.retain(|e| wanted(&bytes[e.name.0 as usize..e.name.1 as usize]));
+        if self.entries.len() != before {
+            self.place = None;
+        }
     }
 
     /// Removes all entries of a name, then adds one.
@@ -263,6 +274,7 @@ impl HeaderMap {
 
     /// Sets the first entry's value where it stands, or adds one.
     pub fn set_in_place(&mut self, name: &[u8], value: &[u8]) {
+        self.place = None;
         match self.position(name) {
             Some(i) => self.entries[i].value = self.keep(value),
             None => self.push(name, value),

@@ -181,25 +181,13 @@ pub extern "C" fn failure_len() -> u32 {
     core().last_failure.len() as u32
 }
 
+/// Where the trace so far lies: place and bytes of its rows, place and bytes of its blob.
 #[no_mangle]
-pub extern "C" fn records_ptr() -> *const trace::Row {
-    core().trace.rows.as_ptr()
-}
-
-/// In bytes.
-#[no_mangle]
-pub extern "C" fn records_len() -> u32 {
-    (core().trace.rows.len() * std::mem::size_of::<trace::Row>()) as u32
-}
-
-#[no_mangle]
-pub extern "C" fn blob_ptr() -> *const u8 {
-    core().trace.blob.as_ptr()
-}
-
-#[no_mangle]
-pub extern "C" fn blob_len() -> u32 {
-    core().trace.blob.len() as u32
+pub extern "C" fn trace_place() -> *const u32 {
+    let trace = &mut core().trace;
+    let rows = trace.rows.len() * std::mem::size_of::<trace::Row>();
+    trace.place = [trace.rows.as_ptr() as u32, rows as u32, trace.blob.as_ptr() as u32, trace.blob.len() as u32];
+    trace.place.as_ptr()
 }
 
 #[no_mangle]

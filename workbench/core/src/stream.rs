@@ -6,7 +6,7 @@ use crate::message;
 use crate::packed::Reader;
 use crate::pieces::Pieces;
 use crate::state::{core, Core, Ctx};
-use crate::trace::{Event, Row, NONE};
+use crate::trace::{Event, Has, Place, Row, NONE};
 use crate::upgrade;
 use crate::work::{Kept, Work};
 use std::collections::{BTreeMap, VecDeque};
@@ -177,7 +177,7 @@ pub struct FilterStream {
 pub struct Sink {
     pub headers: bool,
     /// The headers as they left, packed, where a filter can still write to the map.
-    pub frozen: Option<Vec<u8>>,
+    pub frozen: Option<(Vec<u8>, Option<Place>)>,
     pub ended: bool,
     /// Captured bytes that went out as they were; once something differs, all is in `own`.
     pub passed: u32,
@@ -436,14 +436,13 @@ pub fn flush_touched(parent: u32) {
     }
     for touched in std::mem::take(&mut c.touched) {
         let (Touched::Map { slot, filter, .. } | Touched::Body { slot, filter, .. }) = touched;
-        let s = &c.streams[slot as usize];
+        let s = &mut c.streams[slot as usize];
         let row = Row { filter: filter as u8, exchange: s.exchange, parent, ..Row::event(Event::Map, c.now) };
         match touched {
             Touched::Map { map, .. } => {
                 let row = Row { args: [map as u32, 0, 0, 0], ..row };
-                c.trace.push(row, |f| {
-                    f.with(|out| s.maps[map].write(out));
-                });
+                let map = &mut s.maps[map];
+                map.place = Some(c.trace.push_headers(row, Has::Headers, None, |out| map.write(out)));
             }
             Touched::Body { dir, before, .. } => {
                 let view = s.shown(filter, dir).get(&s.record);

@@ -80,6 +80,26 @@ impl Row {
     }
 }
 
+/// Where the headers of a message stand in the blob, followed by no trailers and no body, until the blob is taken.
+#[derive(Clone, Copy)]
+pub struct Place {
+    taken: u32,
+    start: u32,
+    /// Of the headers' field, its length in front included.
+    size: u32,
+}
+
+/// What stands behind a message's headers that has neither trailers nor a body: a list of no pairs and an empty field.
+const NO_MORE: [u8; 12] = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// How many of a message's fields a row has: headers, trailers, body.
+#[derive(Clone, Copy)]
+pub enum Has {
+    Headers,
+    Trailers,
+    Body,
+}
+
 #[derive(Default)]
 pub struct Trace {
     pub rows: Vec<Row>,
@@ -89,6 +109,8 @@ pub struct Trace {
     /// Where the running callback began, and how many of its hostcalls were left out.
     mark: usize,
     left_out: u32,
+    /// Where rows and blob are, for Python.
+    pub place: [u32; 4],
 }
 
 /// Bytes of the blob's buffer that are worth keeping.
@@ -105,6 +127,27 @@ impl Trace {
         row.blob_len = self.blob.len() as u32 - row.blob;
         self.rows.push(row);
         self.taken.wrapping_add(self.rows.len() as u32 - 1)
+    }
+
+    /// Appends a row with a message that has neither trailers nor a body. Headers that the trace has already are not written again:
+    /// the row points to them.
+    pub fn push_headers(&mut self, mut row: Row, has: Has, known: Option<Place>, write: impl FnOnce(&mut Vec<u8>)) -> Place {
+        let place = known.filter(|place| place.taken == self.taken).unwrap_or_else(|| {
+            let start = self.blob.len() as u32;
+            Fields(&mut self.blob).with(write);
+            let size = self.blob.len() as u32 - start;
+            self.blob.extend_from_slice(&NO_MORE);
+            Place { taken: self.taken, start, size }
+        });
+        row.blob = place.start;
+        row.blob_len = place.size
+            + match has {
+                Has::Headers => 0,
+                Has::Trailers => 8,
+                Has::Body => 12,
+            };
+        self.rows.push(row);
+        place
     }
 
     /// A callback begins: what its hostcalls record is bounded.
