@@ -170,17 +170,13 @@ class _Failures:
                 FailureKind.CONFIGURE: ("did-not-start", f"refused its configuration: {message}", "Check config against what it expects"),
                 FailureKind.EARLIER: ("failed-before", message, "Mend that failure: this one ends with it"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
-<<<<<<< HEAD
             whose = "a policy of this workbench that Envoy does not have" if row.b == Policy.RESTART else "in Envoy as here"
             reason = f"Its failure policy is {policy}: {words.effect(row.c)}, {whose}."
-=======
-            reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
             if kind == FailureKind.EARLIER:
                 title = "was out of order after its failure"
             elif said := last_words(self.trace, row):
                 reason = f"It said: {said}. {reason}"
                 remedy = "Mend that" if kind == FailureKind.TRAP else remedy
->>>>>>> main
             if kind == FailureKind.HANG:
                 code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
                 reason = "Nothing else lets the exchange go on: the client waits until Envoy's stream idle timeout, five minutes."

@@ -8,13 +8,8 @@ use crate::local;
 use crate::message;
 use crate::refusal::UPGRADE_FAILED;
 use crate::state::{core, Core, Ctx, EARLIER, OPEN, RELOAD};
-<<<<<<< HEAD
 use crate::stream::{Bytes, Stream, REQUEST, RESPONSE};
-use crate::trace::{Event, Row, NONE};
-=======
-use crate::stream::{Bytes, Stream, Work, REQUEST, RESPONSE};
 use crate::trace::{Event, Has, Row, Trace, NONE};
->>>>>>> main
 use crate::upgrade;
 use crate::work::{Kept, Work};
 use crate::worker::{self, Presence};

@@ -5,14 +5,9 @@ use crate::events::Event as Planned;
 use crate::hostcalls::control::note;
 use crate::local;
 use crate::state::core;
-<<<<<<< HEAD
 use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, HEADERS, REQUEST, RESPONSE, TRAILERS};
-use crate::trace::{Event, Row, NONE, NO_FILTER};
+use crate::trace::{Event, Has, Row, NONE, NO_FILTER};
 use crate::work::Work;
-=======
-use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
-use crate::trace::{Event, Has, Row};
->>>>>>> main
 
 impl Stream {
     pub fn put(&mut self, dir: usize, bytes: Bytes) {
