@@ -62,6 +62,14 @@ def test_settings_reach_the_filters(repo: Path, shown: list[Any]) -> None:
     assert (used.memory_limit, used.failure_policy) == (64 << 20, "open")
 
 
+def test_settings_reach_a_filter_that_is_added_in_the_view(repo: Path, shown: list[Any]) -> None:
+    _ask(repo, "captures/burst.mitm", settings={"memory_limit_mib": 64, "failure_policy": "open"})
+    shown[0].wait(60)
+    shown[0].draft.edit({"op": "add", "path": str(repo / "sample_filters" / "add_header" / "add_header.wasm")})
+    (added,) = shown[0].draft.apply()
+    assert (added.memory_limit, added.failure_policy) == (64 << 20, "open")
+
+
 def test_settings_reach_the_replay_and_its_view(repo: Path, shown: list[Any]) -> None:
     settings = {"time_limit_s": 0.5, "redact": True, "redacted_headers": ["Authorization"], "charts": "dark"}
     _ask(repo, "captures/toystore.mitm", settings=settings)

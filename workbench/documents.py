@@ -74,8 +74,9 @@ def _replay(path: Path, filters: list[Path], settings: dict[str, Any]) -> Workbe
     from .filter import Filter
     from .widgets import Workbench
 
-    chain = Chain(*(Filter(each, **_limits(settings)) for each in filters))
-    return Workbench(open_capture(path), chain, **_options(settings))
+    limits = _limits(settings)
+    chain = Chain(*(Filter(each, **limits) for each in filters))
+    return Workbench(open_capture(path), chain, filter_defaults=limits, **_options(settings))
 
 
 def _options(settings: dict[str, Any]) -> dict[str, Any]:

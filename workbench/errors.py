@@ -77,7 +77,12 @@ class CaptureError(WorkbenchError):
 
 
 class FilterLoadError(WorkbenchError):
-    """A `.wasm` that is not a Proxy-Wasm filter, cannot be linked, or refused to start or its configuration."""
+    """A `.wasm` that is not a Proxy-Wasm filter, cannot be linked, or refused to start or its configuration.
+
+    `refused` tells the last from the others: a replay with `start_anyway` goes on without such a filter, as its failure policy says.
+    """
+
+    refused = False
 
 
 class ConfigError(WorkbenchError):

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import wasmtime
 
 from tests.browser.conftest import Lab, Page
 
@@ -284,4 +285,42 @@ def test_settings_redact_limit_and_theme(opened: Page, settings: Callable[..., N
     assert secret not in view.inner_text()
     assert view.evaluate(LIGHTNESS) > 200
     assert view.locator(".fw-strip").evaluate(LIGHTNESS) < 80
+    _clean(opened)
+
+
+def test_the_running_panel_shows_the_view_and_shuts_it_down(opened: Page) -> None:
+    _open(opened, filters=["toys/token_bucket.wasm"])
+    kernel = opened.page.evaluate(CURRENT)["kernel"]["id"]
+    opened.page.evaluate("() => window.jupyterapp.shell.activateById('jp-running-sessions')")
+    row = opened.page.locator(".jp-mod-kernel-widget").filter(has_text="toystore.mitm → token_bucket")
+    row.locator("[data-icon='filter-workbench:capture']").wait_for()
+    row.hover()
+    row.get_by_role("button").click()
+    opened.page.wait_for_function(f"id => ({ALIVE})(id).then(alive => !alive)", arg=kernel)
+    opened.page.get_by_role("alert").get_by_text("The kernel was shut down").wait_for()
+    opened.page.get_by_role("button", name="Start a new kernel").click()
+    _view(opened)
+    _clean(opened)
+
+
+def test_what_cannot_be_replayed_is_replayed_anyway_at_a_button(opened: Page, files: Path) -> None:
+    configure = '(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 0))'
+    start = '(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))'
+    (files / "refuses.wasm").write_bytes(
+        wasmtime.wat2wasm(f'(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")) {start} {configure})')
+    )
+    asked = {"path": "toys/toystore.mitm", "filters": ["toys/refuses.wasm"]}
+    opened.page.evaluate("args => window.jupyterapp.commands.execute('filter-workbench:open', args).then(() => null)", asked)
+    view = opened.page.get_by_role("region", name="Filter Workbench", exact=True)
+    said = view.get_by_role("alert")
+    said.get_by_text("refused its configuration").wait_for()
+    assert "start_anyway" not in said.inner_text()
+    said.get_by_role("button", name="Replay anyway").click()
+    _view(opened).get_by_text("503").first.wait_for()
+    view.get_by_role("tab", name="Chain").click()
+    switch = view.get_by_role("checkbox", name="Replay even if a filter does not start")
+    assert switch.is_checked()
+    switch.uncheck()
+    view.get_by_role("button", name="Replay").first.click()
+    said.get_by_text("refused its configuration").wait_for()
     _clean(opened)

@@ -11,6 +11,7 @@ import pytest
 from tests.widgets.held import until
 from workbench.capture import Capture
 from workbench.chain import Chain, Filter
+from workbench.errors import FilterLoadError
 from workbench.replay import Replay
 from workbench.widgets import Workbench
 
@@ -85,6 +86,33 @@ def test_a_configuration_that_the_filter_refuses_is_told_at_the_filter(capture: 
     assert workbench.wait(60).digest() == good.digest()
     _, told = asked("chain")
     assert told["slots"][0]["refused"] == ""
+
+
+def test_a_filter_that_does_not_start_is_replayed_anyway(capture: Capture, sample_filter: Sample, ask: Ask) -> None:
+    chain = Chain(Filter(sample_filter("token_bucket"), config={"rate": "many"}, failure_policy="open"))
+    workbench = Workbench(capture, chain)
+    with pytest.raises(FilterLoadError):
+        workbench.wait(60)
+    assert workbench.run["refused"] and "start_anyway" not in workbench.run["remedy"]
+    workbench.start_anyway = True
+    ask(workbench)("run")
+    replay = workbench.wait(60)
+    assert len(replay) == 93 and replay.settings.start_anyway
+    assert replay.count("limited") == 0, "the filter counts as failed, and lets pass"
+
+
+def test_what_is_set_for_each_replay_is_the_first_state_of_the_switch(capture: Capture, sample_filter: Sample) -> None:
+    chain = Chain(Filter(sample_filter("token_bucket"), config={"rate": "many"}))
+    workbench = Workbench(capture, chain, settings={"start_anyway": True})
+    assert workbench.start_anyway and workbench.wait(60).count("error") > 0
+
+
+def test_what_no_host_loads_is_not_offered_anyway(capture: Capture, tmp_path: Path) -> None:
+    (tmp_path / "no.wasm").write_bytes(b"no module")
+    workbench = Workbench(capture, Chain(tmp_path / "no.wasm"))
+    with pytest.raises(FilterLoadError):
+        workbench.wait(60)
+    assert not workbench.run["refused"]
 
 
 def test_what_cannot_be_added_is_an_answer(replay: Replay, ask: Ask, tmp_path: Path) -> None:

@@ -164,3 +164,11 @@ def test_a_chain_begins_with_nothing(sample_filter: Sample) -> None:
     draft = Draft()
     draft.edit({"op": "add", "path": str(sample_filter("add_header"))})
     assert [each.name for each in draft.apply()] == ["add_header"]
+
+
+def test_an_added_filter_has_the_defaults(sample_filter: Sample) -> None:
+    draft = Draft(Chain(sample_filter("add_header")), {"memory_limit": 64 << 20, "failure_policy": "open"})
+    draft.edit({"op": "add", "path": str(sample_filter("token_bucket"))})
+    given, added = draft.apply()
+    assert (added.memory_limit, added.failure_policy) == (64 << 20, "open")
+    assert given == Filter(sample_filter("add_header")), "what was given stays as it is"

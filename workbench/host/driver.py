@@ -296,7 +296,9 @@ class _Run:
         if logs:
             text += f"; it logged last: {' | '.join(logs[-_LOGS_SHOWN:])}"
         remedy = "Check config, vm_config and root_id, or replay it anyway with start_anyway=True"
-        return FilterLoadError(text, where=str(self.filters[number].path), remedy=remedy)
+        error = FilterLoadError(text, where=str(self.filters[number].path), remedy=remedy)
+        error.refused = True
+        return error
 
     def _drive(self, name: str, *args: int) -> None:
         """Call the core and go on until it is done with it, whatever comes up meanwhile."""

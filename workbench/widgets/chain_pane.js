@@ -57,7 +57,8 @@ export const chainPane = (model, el, signal, { compare }) => {
       return false;
     }
     state = answer.data;
-    if (!slotOf(chosen)) chosen = state.slots[0]?.id ?? null;
+    // at first the one that has to be mended
+    if (!slotOf(chosen)) chosen = (state.slots.find((one) => one.refused) ?? state.slots[0])?.id ?? null;
     draw();
     return true;
   };
@@ -94,20 +95,22 @@ export const chainPane = (model, el, signal, { compare }) => {
     drawConfig(true);
   };
 
+  // Asked for by a replay that failed for it, and shown from then on: it has to be seen that it is on.
+  const anyway = h("input", { type: "checkbox", onchange: () => (model.set("start_anyway", anyway.checked), model.save_changes()) });
+  const anywayBox = h("label.check", { title: "A filter that refuses to start counts as failed, and its failure policy says what that means" }, anyway, h("span.cut", "Replay even if a filter does not start"));
+  const adderButton = h("button.btn", { type: "button", "aria-expanded": false, onclick: () => openAdder(adder.hidden) }, icon("plus", 14), "Add filter");
+  const counted = h("span.chain-count.cut");
+  head.append(counted, h("span.muted.wide.cut", "Requests pass from left to right, responses back"), h("span.grow"), anywayBox, adderButton);
   const drawHead = () => {
     const on = state.slots.filter((one) => one.on).length;
     const off = state.slots.length - on;
-    fill(head,
-      h("span.strong", plural(on, "filter")),
-      off ? h("span.muted", `${int(off)} switched off`) : null,
-      h("span.muted.wide", "Requests pass from left to right, responses back"),
-      h("span.grow"),
-      h("button.btn", { type: "button", "aria-expanded": !adder.hidden, onclick: () => openAdder(adder.hidden) }, icon("plus", 14), "Add filter"),
-    );
+    fill(counted, h("span.strong", plural(on, "filter")), off ? h("span.muted", ` ${int(off)} switched off`) : null);
+    anyway.checked = model.get("start_anyway");
+    anywayBox.hidden = !anyway.checked && !model.get("run").refused;
   };
   const openAdder = async (open) => {
     adder.hidden = !open;
-    head.lastChild.setAttribute("aria-expanded", open);
+    adderButton.setAttribute("aria-expanded", open);
     if (!open) return;
     const known = `fw-modules-${Math.random().toString(36).slice(2, 8)}`;
     const path = h("input", { type: "text", list: known, placeholder: "path/to/filter.wasm", "aria-label": "Path of a module", spellcheck: "false", autocomplete: "off" });
@@ -198,6 +201,7 @@ export const chainPane = (model, el, signal, { compare }) => {
         fact("Size", size),
         fact("SHA-256", sha256 && h("span", { title: sha256 }, `${sha256.slice(0, 16)}\u2026`), true),
         fact("VM", slot.vm_id && text(slot.vm_id), true),
+        fact("Memory", `${int(slot.memory / 1048576)} MiB at most`),
       ),
     );
     if (focused) settings.querySelector(`#${CSS.escape(focused)}`)?.focus();
@@ -267,11 +271,13 @@ export const chainPane = (model, el, signal, { compare }) => {
   const onEdited = () => (el.hidden ? (fresh = false) : typed || load());
   model.on("change:edited", onEdited);
   model.on("change:run", onRun);
+  const onAnyway = () => state && drawHead();
+  model.on("change:start_anyway", onAnyway);
   let last = "";
   function onRun() {
     const { state: now } = model.get("run");
     if (now !== last && now !== "running") stale();
-    else if (now !== last && state) drawFoot();
+    else if (now !== last && state) drawFoot(), drawHead();
     last = now;
   }
   el.addEventListener("keydown", (event) => {
@@ -284,6 +290,7 @@ export const chainPane = (model, el, signal, { compare }) => {
     clearTimeout(timer);
     model.off("change:edited", onEdited);
     model.off("change:run", onRun);
+    model.off("change:start_anyway", onAnyway);
   });
   return {
     reload: stale,

@@ -32,8 +32,9 @@ class ChainAnswers(RunningView):
 
     edited = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, *source: Any, **traits: Any) -> None:
+    def __init__(self, *source: Any, filter_defaults: Mapping[str, Any] | None = None, **traits: Any) -> None:
         self._draft: Draft | None = None
+        self._filter_defaults = filter_defaults
         self._facts: dict[tuple[Path, int, int], dict[str, str]] = {}
         self._looking = Lock()
         self._counted: tuple[Replay, Passage] | None = None
@@ -43,7 +44,7 @@ class ChainAnswers(RunningView):
     def draft(self) -> Draft:
         """The chain as it is being edited."""
         if self._draft is None:
-            self._draft = Draft(self._chain)
+            self._draft = Draft(self._chain, self._filter_defaults)
         return self._draft
 
     def _answer_chain(self, _question: Mapping[str, Any]) -> Answer:
@@ -80,6 +81,7 @@ class ChainAnswers(RunningView):
             "root_id": slot.root_id,
             "vm_id": slot.filter.vm_id[:200],
             "vm_config": len(slot.filter.vm_config),
+            "memory": slot.filter.memory_limit,
             "changes": slot.changes,
             "module": self._known(slot) or {},
             "refused": self._refused(slot),

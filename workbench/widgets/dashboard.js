@@ -104,6 +104,11 @@ export const dashboardView = (model, el, signal) => {
     );
   };
 
+  const replayAnyway = () => {
+    model.set("start_anyway", true);
+    model.save_changes();
+    ask("run");
+  };
   const drawNotices = () => {
     const run = model.get("run");
     const found = [];
@@ -115,6 +120,7 @@ export const dashboardView = (model, el, signal) => {
           { role: "alert" },
           icon("error", 16, "del"),
           h("div.grow", h("div", h("span.strong", text(run.where || "The replay did not run")), " ", text(run.what)), (kept || run.remedy) && h("div.muted", kept, text(run.remedy))),
+          run.refused ? h("button.btn", { type: "button", onclick: replayAnyway }, "Replay anyway") : null,
           h("button.btn", { type: "button", onclick: () => openTab("chain") }, "Open the chain"),
         ),
       );
@@ -152,7 +158,7 @@ export const dashboardView = (model, el, signal) => {
   };
   const waiting = () => h("div.loading", { "aria-busy": "true" }, [64, 48, 72, 40, 58, 66, 36].map((width) => h("div.skeleton", { style: `width:${width}%` })));
   const nothing = (run) => {
-    if (run.state === "failed") return h("div.void", h("span.strong", "No exchange was replayed"), h("span", "Mend what is named above, then press Replay."), h("button.btn", { type: "button", onclick: () => openTab("chain") }, "Open the chain"));
+    if (run.state === "failed") return h("div.void", h("span.strong", "No exchange was replayed"), h("span", "Mend what is named above, then press Replay"));
     const capture = model.get("capture_name");
     return h(
       "div.void",

@@ -41,8 +41,9 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
     index of the selected exchange. The chain can be edited in the view. With `watch=True` a module whose file changes is replayed again.
     What is wrong with a filter or a capture is shown in the view and, by `wait()`, raised.
 
-    `settings` are arguments of `Chain.replay` for each replay, such as `{"callback_limit_s": 5}`; with names of headers in `redact` the
-    view and `replay` show none of their values (`Replay.redacted`).
+    `settings` are arguments of `Chain.replay` for each replay, such as `{"callback_limit_s": 5}`, and `filter_defaults` those of `Filter`
+    for each filter that is added in the view; with names of headers in `redact` the view and `replay` show none of their values
+    (`Replay.redacted`).
     """
 
     _esm = script("dashboard", "dashboardView")

@@ -140,11 +140,12 @@ class Slot:
 
 
 class Draft:
-    """The slots in the order of the chain, those that are switched off among them."""
+    """The slots in the order of the chain, those that are switched off among them. Filters that are added have the `defaults`."""
 
-    def __init__(self, chain: Chain | None = None) -> None:
+    def __init__(self, chain: Chain | None = None, defaults: Mapping[str, Any] | None = None) -> None:
         from workbench.chain import Chain
 
+        self._defaults = dict(defaults or {})
         self._numbers = count(1)
         self._base = Chain() if chain is None else chain
         self.slots = [Slot(next(self._numbers), each) for each in self._base]
@@ -227,7 +228,7 @@ class Draft:
             return
         if not path.strip():
             raise ConfigError("no file is named", remedy="Give the path of a .wasm file")
-        added = self._base.with_filters(Path(os.path.expanduser(path.strip())))[0]
+        added = replace(self._base.with_filters(Path(os.path.expanduser(path.strip())))[0], **self._defaults)
         here = added.inspect().verdict("this-workbench")
         if here.runs == "no":
             reason = here.reasons[0]

@@ -19,7 +19,7 @@ from workbench.analysis.facts import Outcome
 from workbench.analysis.query_terms import PARTS
 from workbench.analysis.redaction import Redaction
 from workbench.analysis.words import count, duration, visible
-from workbench.errors import WorkbenchError
+from workbench.errors import FilterLoadError, WorkbenchError
 from workbench.replay import Replay, compare
 
 from .replay_view import ReplayView
@@ -41,6 +41,8 @@ _DIFFERENCES_SHOWN = 200
 _WORDS_SHOWN = 12
 _PARTS_SHOWN = tuple(word for word in PARTS if "_" in word or word in ("any", "outcome", "status", "presence", "connection"))
 """Each for itself, not those that stand for several."""
+_REFUSED = "Check its configuration and root id, or replay anyway: it then counts as failed, and its failure policy says what that means"
+"""The remedy where a filter does not start, for a reader who has buttons and no Python."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class RunningView(ReplayView):
     replayable = traitlets.Bool(False).tag(sync=True)
     run: traitlets.Dict[str, Any] = traitlets.Dict(help="What the replay does: its state, and words or numbers for it").tag(sync=True)
     watch = traitlets.Bool(False, help="Replay again when a module's file changes").tag(sync=True)
+    start_anyway = traitlets.Bool(False, help="Replay although a filter refuses to start, as its failure policy says").tag(sync=True)
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class RunningView(ReplayView):
         self._settings = dict(settings or {})
         self._redaction = None if redact is None else Redaction(redact)
         self.redact = None if self._redaction is None else self._redaction.names
+        traits.setdefault("start_anyway", bool(self._settings.pop("start_anyway", False)))
         self._capture = capture
         self._chain = chain
         self._cancel = Event()
@@ -153,7 +157,8 @@ class RunningView(ReplayView):
             chain = self._chain
             assert chain is not None
             self._redaction = None if self.redact is None else Redaction(self.redact)
-            replay = chain.replay(self._capture, progress=progress, cancel=self._cancel, partial=partial, **self._settings)
+            watched: dict[str, Any] = {"progress": progress, "cancel": self._cancel, "partial": partial}
+            replay = chain.replay(self._capture, **watched, start_anyway=self.start_anyway, **self._settings)
             spent = duration(1e9 * (time.monotonic() - began))
             replay = self._shown_as(replay)
             replay.findings()  # here, so that the kernel is not kept from answering when the page asks for them
@@ -163,7 +168,9 @@ class RunningView(ReplayView):
             self._adopt(replay)
         except WorkbenchError as error:
             self._failure = error
-            told = {"what": visible(error.what), "where": visible(error.where), "remedy": visible(error.remedy)}
+            refused = isinstance(error, FilterLoadError) and error.refused
+            remedy = _REFUSED if refused else visible(error.remedy)
+            told = {"what": visible(error.what), "where": visible(error.where), "remedy": remedy, "refused": refused}
             self.run = {"state": "failed", "number": number, **told, "kept": self.runs[-1].number if self.runs else 0}
         except Exception as error:  # a thread has nobody else to tell
             self._failure = error

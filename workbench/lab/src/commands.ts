@@ -3,9 +3,8 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/applica
 import { ICommandPalette } from "@jupyterlab/apputils";
 import { IFileBrowserFactory } from "@jupyterlab/filebrowser";
 import { ILauncher } from "@jupyterlab/launcher";
-import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import { ISurroundings, type Surroundings } from "./factory";
-import { captureIcon, filterIcon, recordIcon, workbenchIcon } from "./icons";
+import { captureIcon, filterIcon, lessonsIcon, recordIcon, workbenchIcon } from "./icons";
 import { Command, NAME, isCapture, isFilter } from "./ids";
 
 export const commands: JupyterFrontEndPlugin<void> = {
@@ -13,14 +12,13 @@ export const commands: JupyterFrontEndPlugin<void> = {
   description: "Commands of the Filter Workbench: replay, inspect, record, new filter",
   autoStart: true,
   requires: [ISurroundings],
-  optional: [IFileBrowserFactory, ICommandPalette, ILauncher, ITranslator],
+  optional: [IFileBrowserFactory, ICommandPalette, ILauncher],
   activate: (
     app: JupyterFrontEnd,
     around: Surroundings,
     browsers: IFileBrowserFactory | null,
     palette: ICommandPalette | null,
     launcher: ILauncher | null,
-    translator: ITranslator | null,
   ) => {
     const { commands } = app;
     const { trans } = around;
@@ -49,6 +47,9 @@ export const commands: JupyterFrontEndPlugin<void> = {
       describedBy: { args: NONE },
       execute: () => Promise.all(selected(isFilter).map((path) => open(path))),
     });
+    /** A card of the launcher says what is done; it stands under the workbench's name. */
+    const label = (usual: string, onCard: string) => (args: { isLauncher?: unknown }) =>
+      args.isLauncher ? onCard : usual;
     commands.addCommand(Command.replay, {
       label: trans.__("Replay through filter…"),
       icon: captureIcon,
@@ -56,27 +57,30 @@ export const commands: JupyterFrontEndPlugin<void> = {
       execute: async () => (await actions()).replay(around, selected(isCapture), selected(isFilter)),
     });
     commands.addCommand(Command.record, {
-      label: trans.__("Record to this folder…"),
+      label: label(trans.__("Record to this folder…"), trans.__("Record traffic")),
       caption: trans.__("Record traffic with mitmdump in a terminal"),
       icon: recordIcon,
       describedBy: { args: NONE },
       execute: async () => (await import("./record")).record(around, folder()),
     });
     commands.addCommand(Command.newFilter, {
-      label: trans.__("New filter from template…"),
+      label: label(trans.__("New filter from template…"), trans.__("New filter")),
+      caption: trans.__("A small filter to begin with, in Rust or WebAssembly text"),
       icon: filterIcon,
       describedBy: { args: NONE },
       execute: async () => (await actions()).newFilter(around, folder()),
     });
     commands.addCommand(Command.workbench, {
-      label: trans.__("Filter Workbench"),
+      label: label(trans.__("Filter Workbench"), trans.__("Replay a capture")),
       caption: trans.__("Replay a capture through Proxy-Wasm filters"),
       icon: workbenchIcon,
       describedBy: { args: NONE },
       execute: async () => (await actions()).replay(around, [], []),
     });
     commands.addCommand(Command.lessons, {
-      label: trans.__("Open the lessons"),
+      label: label(trans.__("Open the lessons"), trans.__("Lessons")),
+      caption: trans.__("Notebooks that show how Wasm works in a mesh"),
+      icon: lessonsIcon,
       describedBy: { args: NONE },
       execute: async () => (await actions()).lessons(around),
     });
@@ -85,9 +89,9 @@ export const commands: JupyterFrontEndPlugin<void> = {
     for (const command of [Command.workbench, Command.replay, Command.record, Command.newFilter, Command.lessons]) {
       palette?.addItem({ command, category });
     }
-    // The section is Lab's own, and goes by the name that Lab's translation gives it.
-    const lab = (translator ?? nullTranslator).load("jupyterlab");
-    launcher?.add({ command: Command.workbench, category: lab.__("Other"), rank: 1 });
+    for (const [rank, command] of [Command.workbench, Command.record, Command.newFilter, Command.lessons].entries()) {
+      launcher?.add({ command, category, rank });
+    }
   },
 };
 

@@ -77,6 +77,7 @@ export const documents: JupyterFrontEndPlugin<Surroundings> = {
     type(FileType.har, trans.__("HTTP archive"), EXTENSIONS.har, "application/vnd.http-archive+json", captureIcon);
     type(FileType.filter, trans.__("Proxy-Wasm filter"), EXTENSIONS.filter, "application/wasm", filterIcon);
 
+    const tracker = new WidgetTracker<FilterWorkbenchDocument>({ namespace: NAME });
     const around: Surroundings = {
       services: app.serviceManager,
       rendermime,
@@ -85,6 +86,7 @@ export const documents: JupyterFrontEndPlugin<Surroundings> = {
       documents: manager,
       folder: () => browser?.model.path ?? null,
       settings: () => settings,
+      viewOf: (kernel) => tracker.find((each) => each.content.state.kernel?.id === kernel),
       connected: new Signal({}),
     };
     const kinds = Object.values(FileType);
@@ -102,7 +104,6 @@ export const documents: JupyterFrontEndPlugin<Surroundings> = {
     docRegistry.addModelFactory(new HandleModelFactory());
     docRegistry.addWidgetFactory(factory);
 
-    const tracker = new WidgetTracker<FilterWorkbenchDocument>({ namespace: NAME });
     factory.widgetCreated.connect((_, document) => {
       void tracker.add(document);
       const save = () => void tracker.save(document);

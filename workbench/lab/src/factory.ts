@@ -24,6 +24,8 @@ export interface Surroundings {
   /** The folder of the file browser, where there is one. */
   folder: () => string | null;
   settings: () => Settings;
+  /** The view that a kernel is behind, where it is open on this page. */
+  viewOf: (kernel: string) => FilterWorkbenchDocument | undefined;
   /** Called with each kernel that a view connects to. */
   connected: Signal<unknown, Kernel.IKernelConnection>;
 }

@@ -7,7 +7,7 @@ const icon = (name: string, path: string): LabIcon =>
     name: `${NAME}:${name}`,
     svgstr:
       '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 16 16" fill="none">' +
-      '<g class="jp-icon3" stroke="#616161" stroke-width="1.3" stroke-linejoin="round" stroke-linecap="round">' +
+      `<g class="jp-icon3 ${NAME}-stroke" stroke="#616161" stroke-width="1.3" stroke-linejoin="round" stroke-linecap="round">` +
       `<path d="${path}" fill="none"/></g></svg>`,
   });
 
@@ -21,4 +21,8 @@ export const recordIcon = icon(
 export const workbenchIcon = icon(
   "workbench",
   "M1.8 4.2h3.4v3.2H1.8zM10.8 4.2h3.4v3.2h-3.4zM5.2 5.8h5.6M2 12.2h8.6M8.4 10l2.2 2.2-2.2 2.2",
+);
+export const lessonsIcon = icon(
+  "lessons",
+  "M8 4.2C6.6 3.2 4.6 2.9 2.2 3v9.4c2.4-.1 4.4.2 5.8 1.2c1.4-1 3.4-1.3 5.8-1.2V3c-2.4-.1-4.4.2-5.8 1.2zM8 4.2v9.4",
 );

@@ -7,6 +7,9 @@ export const FACTORY = "Filter Workbench";
 /** The model factory of documents whose content stays on the disk. */
 export const MODEL = `${NAME}-handle`;
 
+/** The type of the sessions that the kernels of views have. */
+export const SESSION = NAME;
+
 export const FileType = {
   capture: `${NAME}-capture`,
   har: `${NAME}-har`,
@@ -33,3 +36,7 @@ const ends = (path: string, extensions: string[]): boolean =>
   extensions.some((extension) => path.toLowerCase().endsWith(extension));
 export const isCapture = (path: string): boolean => ends(path, CAPTURES) || ends(path, HAR);
 export const isFilter = (path: string): boolean => ends(path, FILTERS);
+
+export const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+/** A filter as the views call it. */
+export const stem = (path: string): string => nameOf(path).replace(/\.wasm$/i, "");

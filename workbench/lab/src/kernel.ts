@@ -4,6 +4,7 @@ import type { TranslationBundle } from "@jupyterlab/translation";
 import { UUID } from "@lumino/coreutils";
 import type { IDisposable } from "@lumino/disposable";
 import { type ISignal, Signal } from "@lumino/signaling";
+import { SESSION } from "./ids";
 
 /** Which kernel: `own` tells whether it was started for the view, `id` names a running one, `spec` a kind to start. */
 export interface KernelChoice {
@@ -43,7 +44,7 @@ export class KernelLink implements IDisposable {
       const model = await services.kernels.findById(choice.id);
       if (!model) throw new Error(trans.__("that kernel is not running"));
       const session = [...services.sessions.running()].find((each) => each.kernel?.id === choice.id);
-      const own = choice.own && session?.type === TYPE;
+      const own = choice.own && session?.type === SESSION;
       const kernel = services.kernels.connectTo({ model, handleComms: true });
       return new KernelLink(kernel, { own, id: model.id, spec: model.name }, own ? session.id : null, services);
     }
@@ -54,7 +55,7 @@ export class KernelLink implements IDisposable {
       {
         path: ownPath(path, UUID.uuid4().slice(0, 8)),
         name: path.split("/").pop() ?? path,
-        type: TYPE,
+        type: SESSION,
         kernel: { name: spec },
       },
       { kernelConnectionOptions: { handleComms: true } },
@@ -75,7 +76,7 @@ export class KernelLink implements IDisposable {
     if (this.isDisposed) return;
     this.isDisposed = true;
     Signal.clearData(this);
-    if (this.session) this.services.sessions.shutdown(this.session).catch(() => undefined);
+    if (this.session && this.current !== "gone") this.services.sessions.shutdown(this.session).catch(() => undefined);
     this.kernel.dispose();
   }
 
@@ -103,8 +104,6 @@ export class KernelLink implements IDisposable {
     if (!models.some((each) => each.id === this.kernel.id)) this.set("gone");
   }
 }
-
-const TYPE = "filter-workbench";
 
 /**
  * A path that is of one view only, and still leads to the file: two views of a file have a kernel each, the server knows a session by

@@ -8,7 +8,7 @@ import { chooseCaptures } from "./choose";
 import type { Surroundings } from "./factory";
 import { find } from "./find";
 import { captureIcon, chainIcon, filterIcon, workbenchIcon } from "./icons";
-import { Command, NAME, isCapture, isFilter } from "./ids";
+import { Command, NAME, isCapture, isFilter, nameOf, stem } from "./ids";
 import type { Run, Runs } from "./runs";
 import { visible } from "./text";
 import "../style/panel.css";
@@ -26,8 +26,6 @@ const h = <Tag extends keyof HTMLElementTagNameMap>(
   node.append(...kids);
   return node;
 };
-const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
-const stem = (path: string): string => nameOf(path).replace(/\.wasm$/i, "");
 
 export class SidePanel extends Widget {
   constructor(
@@ -185,6 +183,7 @@ export class SidePanel extends Widget {
     const rows = this.runs.all.map((run) => {
       const through = run.filters.join(" → ") || trans.__("no filter");
       const row = this.row(workbenchIcon, run.capture, `${run.capture} → ${through}\n${run.words}`, words(run), null);
+      row.classList.add("is-run");
       row.classList.toggle("is-failed", run.state === "failed");
       if (run.state === "running") row.append(this.button(closeIcon, trans.__("Cancel the replay"), run.cancel));
       return row;

@@ -23,23 +23,8 @@ export const record = async (around: Surroundings, folder: string): Promise<void
       ),
     );
   }
-  const form = new RecordForm(around, freeName(await namesIn(services.contents, folder)));
-  const asked = await showDialog({
-    title: trans.__("Record to %1", visible(folder) || "/"),
-    body: form,
-    focusNodeSelector: "input",
-    buttons: [Dialog.cancelButton({ label: trans.__("Cancel") }), Dialog.okButton({ label: trans.__("Record") })],
-  });
-  const wanted = asked.button.accept ? asked.value : null;
+  const wanted = await ask(around, folder);
   if (!wanted) return;
-  const said: Record<string, string> = {
-    name: trans.__("Letters, digits, dots and dashes make a name."),
-    port: trans.__("A port is a number from 1 to 65535."),
-    upstream: trans.__("An upstream is written like http://127.0.0.1:9000."),
-  };
-  const taken = (await namesIn(services.contents, folder)).has(wanted.name);
-  const why = said[wrong(wanted) ?? ""] ?? (taken ? trans.__("%1 is there already.", wanted.name) : null);
-  if (why) return refuse(around, trans.__("Nothing was recorded"), why);
   const found = await findTool(services);
   if (found === "") {
     return refuse(
@@ -56,6 +41,38 @@ export const record = async (around: Surroundings, folder: string): Promise<void
   session.send({ type: "stdin", content: [`${commandOf(wanted, found ?? "mitmdump")}\r`] });
 };
 
+/** Ask until the answer can be recorded or is none; what was typed stays, with a sentence at what cannot be. */
+const ask = async (around: Surroundings, folder: string): Promise<Wanted | null> => {
+  const { trans, services } = around;
+  const said: Record<keyof Wanted, string> = {
+    name: trans.__("Letters, digits, dots and dashes make a name."),
+    port: trans.__("A port is a number from 1 to 65535."),
+    upstream: trans.__("An upstream is written like http://127.0.0.1:9000."),
+  };
+  let wanted: Wanted = { name: freeName(await namesIn(services.contents, folder)), port: "8080", upstream: "" };
+  let trouble: Trouble | null = null;
+  for (;;) {
+    const asked = await showDialog({
+      title: trans.__("Record to %1", visible(folder) || "/"),
+      body: new RecordForm(around, wanted, trouble),
+      focusNodeSelector: `input[name=${trouble?.field ?? "name"}]`,
+      buttons: [Dialog.cancelButton({ label: trans.__("Cancel") }), Dialog.okButton({ label: trans.__("Record") })],
+    });
+    if (!asked.button.accept || !asked.value) return null;
+    wanted = asked.value;
+    const field = wrong(wanted);
+    if (field) trouble = { field, why: said[field] };
+    else if ((await namesIn(services.contents, folder)).has(wanted.name))
+      trouble = { field: "name", why: trans.__("%1 is there already.", wanted.name) };
+    else return wanted;
+  }
+};
+
+interface Trouble {
+  field: keyof Wanted;
+  why: string;
+}
+
 const PATIENCE_MS = 3000;
 
 /** Wait until the shell says something: what is typed before its prompt would be seen twice. */
@@ -71,12 +88,14 @@ const prompt = (session: Terminal.ITerminalConnection): Promise<void> =>
   });
 
 class RecordForm extends Widget implements Dialog.IBodyWidget<Wanted> {
-  constructor({ trans }: Surroundings, name: string) {
+  constructor({ trans }: Surroundings, wanted: Wanted, trouble: Trouble | null) {
     super();
     this.addClass("filter-workbench-form");
-    this.name = this.field(trans.__("File"), name);
-    this.port = this.field(trans.__("Port on 127.0.0.1"), "8080");
-    this.upstream = this.field(trans.__("Upstream"), "", trans.__("none: a proxy for any"));
+    const why = (field: keyof Wanted) => (trouble?.field === field ? trouble.why : "");
+    this.name = this.field("name", trans.__("File"), wanted.name, why("name"));
+    this.port = this.field("port", trans.__("Port on 127.0.0.1"), wanted.port, why("port"));
+    this.upstream = this.field("upstream", trans.__("Upstream"), wanted.upstream, why("upstream"));
+    this.upstream.placeholder = trans.__("none: a proxy for any");
     const note = document.createElement("p");
     note.className = "filter-workbench-form-note";
     note.textContent = trans.__(
@@ -89,17 +108,27 @@ class RecordForm extends Widget implements Dialog.IBodyWidget<Wanted> {
     return { name: this.name.value.trim(), port: this.port.value.trim(), upstream: this.upstream.value.trim() };
   }
 
-  private field(label: string, value: string, hint = ""): HTMLInputElement {
+  private field(name: keyof Wanted, label: string, value: string, why: string): HTMLInputElement {
     const row = document.createElement("label");
     const words = document.createElement("span");
     words.textContent = label;
     const input = document.createElement("input");
     input.className = "jp-mod-styled";
+    input.name = name;
     input.value = value;
-    input.placeholder = hint;
     input.spellcheck = false;
     row.append(words, input);
     this.node.append(row);
+    if (why) {
+      const said = document.createElement("p");
+      said.id = `filter-workbench-form-${name}`;
+      said.className = "filter-workbench-form-wrong";
+      said.setAttribute("role", "alert");
+      said.textContent = why;
+      input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", said.id);
+      row.after(said);
+    }
     return input;
   }
   private readonly name: HTMLInputElement;
