@@ -175,7 +175,7 @@ class _Failures:
             if kind == FailureKind.EARLIER:
                 title = "was out of order after its failure"
             elif said := last_words(self.trace, row):
-                reason = f"It said: {said}. {reason}"
+                reason = f"It said: {said.rstrip('.')}{'' if said.endswith('…') else '.'} {reason}"
                 remedy = "Mend that" if kind == FailureKind.TRAP else remedy
             if kind == FailureKind.HANG:
                 code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
@@ -433,7 +433,9 @@ class _Callouts:
             yield made(
                 self.trace, place, "callout-failed", "note", f"its call to cluster {cluster} {self._ENDS[CalloutEnd(end)]}",
                 "Envoy tells the filter with a 504 or 503 of its own, or a gRPC status: it must expect that.",
-                "Look at .callouts, and at what the filter does then", self.hits.exchanges((place, end)),
+                "Look at .callouts, and at what the filter does then"
+                + ('; a cluster answered by "capture" knows only calls that were captured' if end == CalloutEnd.FAILED else ""),
+                self.hits.exchanges((place, end)),
             )  # fmt: skip
 
 
