@@ -154,4 +154,24 @@ CASES = [
         client: as answered
         """,
     ),
+    case(
+        "bodies/call data that is over",
+        "a body is empty when its callback has returned Continue (this host)",
+        plugin(request_body=[READ], log=[READ]),
+        """
+        proxy_on_request_body(2, 6, 0) -> Continue
+          proxy_get_buffer_bytes(CallData, 0, 99) -> Ok
+          proxy_log(info) "abcdef" -> Ok
+        proxy_on_request_body(2, 0, 1) -> Continue
+          proxy_get_buffer_bytes(CallData, 0, 99) -> Ok
+          proxy_log(info) "" -> Ok
+        proxy_on_log(2)
+          proxy_get_buffer_bytes(CallData, 0, 99) -> Ok
+          proxy_log(info) "" -> Ok
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=CHUNKED,
+        here_only="it reads through a pointer to what is gone",
+    ),
 ]

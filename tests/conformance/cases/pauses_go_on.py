@@ -383,4 +383,31 @@ CASES = [
         """,
         traffic=CHUNKED,
     ),
+    case(
+        "pauses/continue a response that is not there",
+        "nothing to do, whether or not the filter answers (this host)",
+        plugin(request_headers=[BACK]),
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_continue_stream(Response) -> Ok
+        upstream: as sent
+        client: as answered
+        """,
+        here_only="it crashes",
+    ),
+    case(
+        "pauses/continue at the end of a response",
+        "it has gone, and goes no second time (this host)",
+        [WATCH, plugin(response_headers=[BACK])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 1, 1) -> Continue
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 1, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=BODILESS,
+        here_only="it crashes as the filter passes on what has gone",
+    ),
 ]
