@@ -325,16 +325,19 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
         may |= (code == codes[4]) & lookup(judges.limiters)[place]
         may |= (code == codes[5]) & lookup(judges.deniers)[place]
         at = np.flatnonzero(may & (rows["kind"] == Kind.HOSTCALL) & (rows["result"] == 0) & (rows["exchange"] != NONE))
+        if not len(at):
+            continue
         called = code[at].astype(np.int64)
-        (start, size), (second, second_size) = field_spans(octets := np.frombuffer(blob, np.uint8), rows, at, 2)
         by_service = lookup(codes[2:4])[called]
-        size = np.where(called == codes[4], 0, np.where(by_service, second_size, size))  # of shared data the key says nothing
-        texts, which = distinct(octets, np.where(by_service, second, start), size)
+        octets = np.frombuffer(blob, np.uint8)
+        spans = field_spans(octets, rows, at, 2 if by_service.any() else 1)
+        start, size = (np.where(by_service, second, one) for one, second in zip(spans[0], spans[-1], strict=True))
+        texts, which = distinct(octets, start, np.where(called == codes[4], 0, size))  # of shared data the key says nothing
         early = request[callback_codes(trace, first, rows, at)]
-        kinds, kind = np.unique(np.stack((called, place[at], early, which)), axis=1, return_inverse=True)
+        kinds, kind = np.unique((((called << 8) | place[at]) << 1 | early) * len(texts) + which, return_inverse=True)
         weights = [
-            _weight(names[number], _RESPONSE_HEADERS, texts[text], by, bool(in_request), judges)
-            for number, by, in_request, text in kinds.T.tolist()
+            _weight(names[each >> 9], _RESPONSE_HEADERS, texts[text], each >> 1 & 0xFF, bool(each & 1), judges)
+            for each, text in (divmod(number, len(texts)) for number in kinds.tolist())
         ]
         weight = np.array([-1 if each is None else each for each in weights], np.int64)[kind]
         shows = weight >= 0
