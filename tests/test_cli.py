@@ -57,7 +57,9 @@ def test_replay_shows_chosen_exchanges(capsys: pytest.CaptureFixture[str], refus
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines() if line.startswith("#")] == ["#2", "#14"]
     assert out.count("\nCalls\n") == 2 and "on_response_headers(" in out and err == ""
-    assert "is not in a capture of 15. Give" in refused("replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--exchange", "15")
+    assert "exchange 15 is not in a capture of 15. The first is 0" in refused(
+        "replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--exchange", "15"
+    )
 
 
 def test_a_har_file_is_replayed_with_the_same_verdicts(need: Callable[..., str], tmp_path: Path) -> None:
@@ -391,3 +393,23 @@ def test_an_interrupt_while_results_are_written_is_told(
     monkeypatch.setattr("workbench.replay.write_jsonl", interrupted)
     assert main(["replay", CAPTURE, "--filter", ADD_HEADER, "--quiet", "--jsonl", str(tmp_path / "out.jsonl")]) == 130
     assert capsys.readouterr().err == "workbench: interrupted; files that were being written are not whole\n"
+
+
+def test_compare_ends_with_one_where_builds_differ(capsys: pytest.CaptureFixture[str], refused: Refused, tmp_path: Path) -> None:
+    words = ["compare", CAPTURE, "--filter", TOKEN_BUCKET]
+    assert main([*words, "--new", TOKEN_BUCKET]) == 0
+    assert "0 of 15 exchanges differ" in capsys.readouterr().out
+    assert main([*words, "--new-config", '{"rate": 6, "per_s": 10}']) == 1
+    assert "outcome" in capsys.readouterr().out.splitlines()[1]
+    assert main([*words, "--new", ADD_HEADER, "--quiet", "--json", "-"]) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert rows and all(row["differs"] and (row["outcome_a"] != "limited" or row["status_b"] == 201) for row in rows)
+    both = [*words, "--filter", ADD_HEADER]
+    assert main([*both, "--of", "add_header", "--new", ADD_HEADER, "--quiet"]) == 0
+    assert "Give one of token_bucket, add_header" in refused(*both, "--new", ADD_HEADER)
+    assert "nothing is given to compare with" in refused(*words)
+    assert "no filter named 'x'" in refused(*words, "--new", ADD_HEADER, "--of", "x")
+    assert "a chain with a swap is not compared" in refused(*words, "--swap", f"3:{ADD_HEADER}", "--new", ADD_HEADER)
+    config = tmp_path / "new.json"
+    config.write_text('{"rate": 6, "per_s": 10}')
+    assert "would overwrite what is read" in refused(*words, "--new-config", f"@{config}", "--json", str(config))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from workbench.chain import Chain
 from workbench.errors import ConfigError, FilterLoadError
 from workbench.magics import _complete
 
@@ -78,3 +79,11 @@ def test_files_are_completed(shell: Any, tmp_path: Path, monkeypatch: pytest.Mon
     assert _complete(shell, SimpleNamespace(line="%replay ")) == ["sub/", "a.mitm"]
     assert _complete(shell, SimpleNamespace(line="%replay a.mitm ")) == ["sub/", "b.wasm", "mine"]
     assert _complete(shell, SimpleNamespace(line="%replay a.mitm sub/")) == ["sub/d.wasm"]
+
+
+def test_a_word_that_is_no_filter_says_what_it_is(shell: Any, sample_capture: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing here is named stamp\. Run the %%filter cell"):
+        shell.run_line_magic("replay", f"{sample_capture} stamp")
+    shell.push({"chain": Chain()})
+    with pytest.raises(ConfigError, match="chain is a Chain, not a filter"):
+        shell.run_line_magic("replay", f"{sample_capture} chain")

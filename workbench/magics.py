@@ -112,6 +112,9 @@ class WorkbenchMagics(Magics):
         known = self.shell.user_ns.get(word)
         if isinstance(known, Filter):
             return known if config is None else replace(known, config=config.encode())
+        if known is None and word.isidentifier() and not Path(word).exists():
+            remedy = "Run the %%filter cell that makes it, or give the path of a .wasm file"
+            raise ConfigError(f"nothing here is named {word}", where="%replay", remedy=remedy)
         if known is not None and not Path(word).exists():
             what = f"{word} is a {type(known).__name__}, not a filter"
             raise ConfigError(what, where="%replay", remedy="Name a .wasm file, or a Filter; a chain has replay(capture) itself")

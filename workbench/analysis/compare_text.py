@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["compare_text"]
 
 _MOST = 20
-_LONGEST = 110
+_LONGEST = 140
 
 
 def compare_text(comparison: Comparison) -> str:
-    """The count of each part that differs, and a line for each of the first exchanges: before, after, and in what."""
+    """The count of each part that differs, and a line for some exchanges, those with another outcome first: before, after, and in what."""
     lines = [repr(comparison).removeprefix("<Comparison of ").removesuffix(">")]
     differences = comparison.differences
     parts: dict[str, int] = {}
@@ -25,12 +25,13 @@ def compare_text(comparison: Comparison) -> str:
             parts[part] = parts.get(part, 0) + 1
     if parts:
         lines.append("  " + "   ".join(f"{part} {words.count(n)}" for part, n in sorted(parts.items(), key=lambda each: -each[1])))
-    shown = [(f"#{one.exchange}", *map(_side, one.outcome, one.status), _parts(one)) for one in differences[:_MOST]]
+    weighty = sorted(differences, key=lambda one: not {"outcome", "status"}.intersection(one.parts))
+    shown = [(f"#{one.exchange}", *map(_side, one.outcome, one.status), _parts(one)) for one in weighty[:_MOST]]
     widths = [max((len(row[at]) for row in shown), default=0) for at in range(3)]
     for number, a, b, what in shown:
         lines.append(words.shorten(f"  {number:>{widths[0]}}  {a:<{widths[1]}} → {b:<{widths[2]}}  {what}", _LONGEST))
     if len(differences) > _MOST:
-        lines.append(f"  and {words.count(len(differences) - _MOST)} more: `.table` has them all")
+        lines.append(f"  and {words.count(len(differences) - _MOST)} more")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Policy, Schema
 from ..trace.trace import Trace
 from . import words
 from .facts import Facts
@@ -170,11 +170,12 @@ class _Failures:
                 FailureKind.CONFIGURE: ("did-not-start", f"refused its configuration: {message}", "Check config against what it expects"),
                 FailureKind.EARLIER: ("failed-before", message, "Mend that failure: this one ends with it"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
-            reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
+            whose = "a policy of this workbench that Envoy does not have" if row.b == Policy.RESTART else "in Envoy as here"
+            reason = f"Its failure policy is {policy}: {words.effect(row.c)}, {whose}."
             if kind == FailureKind.EARLIER:
                 title = "was out of order after its failure"
             elif said := last_words(self.trace, row):
-                reason = f"It said: {said}. {reason}"
+                reason = f"It said: {said.rstrip('.')}{'' if said.endswith('…') else '.'} {reason}"
                 remedy = "Mend that" if kind == FailureKind.TRAP else remedy
             if kind == FailureKind.HANG:
                 code, title = "never-answered", f"waits in {at} for a call that was never answered: {message}"
@@ -432,7 +433,9 @@ class _Callouts:
             yield made(
                 self.trace, place, "callout-failed", "note", f"its call to cluster {cluster} {self._ENDS[CalloutEnd(end)]}",
                 "Envoy tells the filter with a 504 or 503 of its own, or a gRPC status: it must expect that.",
-                "Look at .callouts, and at what the filter does then", self.hits.exchanges((place, end)),
+                "Look at .callouts, and at what the filter does then"
+                + ('; a cluster answered by "capture" knows only calls that were captured' if end == CalloutEnd.FAILED else ""),
+                self.hits.exchanges((place, end)),
             )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""The `workbench` command: replay a capture, look into a filter, ask real Envoy, serve modules or limits, read a mesh's policies, take the
-tour; a file each.
+"""The `workbench` command: replay a capture, compare two builds, look into a filter, ask real Envoy, serve modules or limits, read a mesh's
+policies, take the tour; a file each.
 
-Exit status 0 when it did what it was asked, whatever filters decided; 1 where real Envoy does something else for no known cause; 2 for
-input that cannot be used, with one line on standard error; 130 when it was interrupted, with what was done until then.
+Exit status 0 when it did what it was asked, whatever filters decided; 1 where real Envoy does something else for no known cause, or two
+builds differ; 2 for input that cannot be used, with one line on standard error; 130 when it was interrupted, with what was done until then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from .. import __version__
 from ..errors import WorkbenchError, visible
-from . import inspect, kuadrant, replay, rls, serve_filter, tour, verify
+from . import compare, inspect, kuadrant, replay, rls, serve_filter, tour, verify
 from .arguments import Parser
 
 __all__ = ["main"]
@@ -63,6 +63,6 @@ def _parser() -> Parser:
     parser = Parser(prog="workbench", description="Replay captured HTTP traffic through Proxy-Wasm filters.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (replay, inspect, verify, serve_filter, rls, kuadrant, tour):
+    for command in (replay, compare, inspect, verify, serve_filter, rls, kuadrant, tour):
         command.add(commands)
     return parser

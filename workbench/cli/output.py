@@ -60,5 +60,5 @@ def print_notes(notes: Iterable[str]) -> None:
 def print_page(page: Callable[[int, bool], str], to: IO[str]) -> None:
     """Print `page(width, colour)`: as wide as the terminal, in its colours where it has them."""
     width = shutil.get_terminal_size((110, 24)).columns if to.isatty() else 110
-    colour = to.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    colour = to.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     to.write(page(max(width, 60), colour))

@@ -7,13 +7,11 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import ConfigError
 from .arguments import add_filters, chain_of, inputs_of, positive, size
 from .output import check_outputs, print_notes, print_page, write_json
 from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..analysis.exchange import ExchangeView
     from ..replay import Replay
     from .arguments import Commands
 
@@ -78,19 +76,12 @@ def _run(args: argparse.Namespace) -> int:
         replay.to_speedscope(args.speedscope)
     to = sys.stderr if "-" in (args.jsonl, args.findings) else sys.stdout
     if args.exchange:
-        to.write("\n\n".join(str(_exchange(replay, number)) for number in args.exchange) + "\n")
+        to.write("\n\n".join(str(replay[number]) for number in args.exchange) + "\n")
     elif not args.quiet:
         print_summary(replay, to)
     if not args.quiet:
         print_notes(notes)
     return 0 if replay.complete else 130
-
-
-def _exchange(replay: Replay, number: int) -> ExchangeView:
-    try:
-        return replay[number]
-    except IndexError as error:
-        raise ConfigError(str(error), where=f"--exchange {number}", remedy="Give the number of one that is there, the first is 0") from None
 
 
 def print_summary(replay: Replay, to: IO[str]) -> None:
