@@ -67,6 +67,15 @@ def test_plugins_of_istio_with_modules(tmp_path: Path) -> None:
     assert "mesh.limit" in {each["decision"]["filter"] for each in found}
 
 
+def test_variables_of_the_proxy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = "vmConfig: {env: [{name: POD_NAME, valueFrom: HOST}]}\npluginConfig: {header: x-one, value: '1'}"
+    words = ["replay", CAPTURE, "--wasmplugin", str(stored(tmp_path, wasm_plugin("a", spec)))]
+    assert main(words) == 0
+    assert "POD_NAME comes from the proxy's environment; nobody said" in capsys.readouterr().err
+    assert main([*words, "--host-env", "POD_NAME=gateway=1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_one_of_several_listeners(tmp_path: Path, refused: Callable[..., str]) -> None:
     file = written(tmp_path, bootstrap(listener("in", [manager(ONE)]), listener("out", [manager(TWO)])))
     assert "several chains with Wasm filters: in, out" in refused("replay", CAPTURE, "--envoy", file)
@@ -83,6 +92,8 @@ def test_what_does_not_go_together(tmp_path: Path, refused: Callable[..., str]) 
             (("--envoy", envoy, "--config", "{}"), "--config belongs to the --filter before it, and there is none"),
             (("--wasmplugin", istio, "--listener", "in"), "--listener belongs to --envoy"),
             (("--filter", ADD_HEADER, "--module", "a=b"), "--module belongs to --envoy or --wasmplugin"),
+            (("--filter", ADD_HEADER, "--host-env", "A=b"), "--host-env belongs to --envoy or --wasmplugin"),
+            (("--wasmplugin", istio, "--host-env", "A"), "is not a name, = and a value"),
             (("--envoy", envoy, "--module", "a"), "is not an address, = and a module"),
             (("--envoy", envoy, "--module", f"a={ADD_HEADER}"), "no module is called 'a'"),
             (("--envoy", tmp_path / "gone.yaml"), "gone.yaml: cannot be read"),

@@ -144,7 +144,7 @@ def test_what_cannot_be_read_is_told(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(error) as raised:
         _ask(tmp_path, name, kind=kind)
-    assert name in str(raised.value)
+    assert str(raised.value).split("\n") == [raised.value.what, str(tmp_path / name), raised.value.remedy]
     assert raised.value.remedy
     assert not shown
 

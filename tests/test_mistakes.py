@@ -67,6 +67,7 @@ MISTAKES: dict[str, tuple[Callable[[Given], Any], str]] = {
     "a direction that is none": (lambda g: g.replay[0].tracks("up"), "no direction 'up'. Give request or response"),
     "an option that is none": (lambda g: wb.Workbench(g.replay, settngs={}), "Workbench: no option settngs. There are settings"),
     "settings that are a number": (lambda g: wb.Workbench(g.replay, settings=5), "Workbench: settings are 5. Give a mapping"),
+    "a default that is none": (lambda g: wb.Workbench(g.replay, filter_defaults={"path": 2}), "no filter default path. There are config"),
     "a setting that is none": (lambda g: wb.Workbench(g.replay, settings={"worker": 2}), "no setting worker. There are seed"),
     "a dashboard's headers": (lambda g: wb.Workbench(g.replay, redact=5), "redaction: 5 is no header's name"),
 }

@@ -6,12 +6,13 @@ The extension knows file names and the one call `show(request)`; everything else
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis.redaction import SECRET_HEADERS
-from .errors import ConfigError
+from .errors import ConfigError, WorkbenchError, visible
 
 if TYPE_CHECKING:
     from .widgets import Workbench
@@ -30,11 +31,20 @@ def show(request: str) -> None:
     and `filters` are files from the folder `root` on; `settings` are those of the extension (its schema says what they mean); with `keep`
     a view that is there already is shown again as it is.
 
-    Raises `WorkbenchError` for what cannot be read, its text with control characters escaped.
+    Raises `WorkbenchError` for what cannot be read; its text is what, where and remedy on a line each, with control characters escaped.
     """
     from IPython.display import display
 
     asked: dict[str, Any] = json.loads(request)
+    try:
+        _show(asked, display)
+    except WorkbenchError as error:
+        # apart, for a page that has room for a remedy of its own; each of them is on one line
+        error.args = ("\n".join(map(visible, (error.what, error.where, error.remedy))),)
+        raise
+
+
+def _show(asked: dict[str, Any], display: Callable[[Any], Any]) -> None:
     if asked["kind"] == "begin":
         # what a page does with widgets needs them to be loaded
         import_module(".widgets.dashboard", __package__)
@@ -47,7 +57,7 @@ def show(request: str) -> None:
     if asked["kind"] == "filter":
         from .filter import Filter
 
-        display(Filter(path, **_limits(asked["settings"])).inspect())  # type: ignore[no-untyped-call]
+        display(Filter(path, **_limits(asked["settings"])).inspect())
         return
     filters = [_file(root, each) for each in asked["filters"]]
     wanted = (path, tuple(filters))
@@ -55,7 +65,7 @@ def show(request: str) -> None:
     if not (asked["keep"] and kept is not None and kept[0] == wanted):
         _close(view)
         kept = _views[view] = (wanted, _replay(path, filters, asked["settings"]))
-    display(kept[1])  # type: ignore[no-untyped-call]
+    display(kept[1])
 
 
 def _file(root: Path, name: str) -> Path:

@@ -118,6 +118,15 @@ def test_changed_bytes_change_both_or_are_left_to_python(tmp_path: Path) -> None
     assert 200 < agree(tmp_path, list(mutated(chance, 4000))) < 3000
 
 
+@pytest.mark.parametrize("number", ["4294967295", "4294967294", "2147483647", "999999999999", "9999999999999", "0", "00000", "", "-1"])
+def test_no_length_leads_astray(number: str, tmp_path: Path) -> None:
+    """Each length in a flow as another one, among them those at which numbers of 32 bits end."""
+    raw = RAWS[0]
+    lengths = [found.span() for found in re.finditer(rb"\d+(?=:)", raw)]
+    assert len(lengths) > 100
+    agree(tmp_path, [raw[:at] + number.encode() + raw[stop:] for at, stop in lengths])
+
+
 def mutated(chance: random.Random, count: int) -> Iterator[bytes]:
     """Flows with digits, type bytes and letters changed, where it hurts: outside of bodies mostly."""
     numbers = re.compile(rb"\d+")

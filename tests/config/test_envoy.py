@@ -133,8 +133,26 @@ def test_every_field_of_a_filter(tmp_path: Path) -> None:
     )
     assert [note.split("envoy.yaml: ")[1] for note in found.notes] == [
         "line 25: nack_on_code_cache_miss means nothing here: the module is there from the start",
-        "line 24: OTHER comes from the proxy's environment, which nobody told: the filter does not get it",
+        "line 24: OTHER comes from the proxy's environment; nobody said env={'OTHER': …} or --host-env OTHER=…, so it is not set",
     ]
+
+
+def test_what_json_of_protobuf_allows(tmp_path: Path) -> None:
+    """Enums in small letters or by number, booleans in quotes, null for a value of a map: real Envoy takes them too."""
+    variables = {"environment_variables": {"key_values": {"A": None}}}
+    fields: dict[str, Any] = {"failure_policy": "3", "allow_on_headers_stop_iteration": "true", "vm_config": variables}
+    capabilities = {"allowed_capabilities": {"proxy_log": None}}
+    found = load(written(tmp_path, [wasm("one", plugin("one", ADD_HEADER, capability_restriction_config=capabilities, **fields))])).filters
+    assert found == (
+        Filter(
+            ADD_HEADER,
+            name="one",
+            failure_policy="open",
+            allow_on_headers_stop_iteration=True,
+            env={"A": ""},
+            allowed_capabilities=["proxy_log"],
+        ),
+    )
 
 
 def test_the_older_form_of_fail_open(tmp_path: Path) -> None:
@@ -173,6 +191,13 @@ def test_modules_that_are_no_filters_are_told(tmp_path: Path) -> None:
         "an access logger of Wasm is no filter and not replayed",
         "a service of Wasm is no filter and not replayed",
     ]
+
+
+def test_a_buffer_limit_of_its_own_is_told(tmp_path: Path) -> None:
+    for limit, notes in ((32768, 1), (1 << 20, 0)):
+        found = load(written(tmp_path, {**listener("in", [manager(ONE)]), "per_connection_buffer_limit_bytes": limit}))
+        assert len(found.notes) == notes
+        assert all("unless it is told buffer_limit=32768" in note for note in found.notes)
 
 
 def test_discovered_configuration(tmp_path: Path) -> None:

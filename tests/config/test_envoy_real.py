@@ -165,6 +165,10 @@ _CHAINS = {
     "two chains": bootstrap(listener("in", [manager(_ONE)], [manager(_ONE)]), listener("out", [manager(_ONE)])),
     "network": bootstrap(listener("db", [wasm("one", plugin("one", ADD_HEADER), "network"), tcp_proxy()])),
     "camelCase": _whole(wasm("one", {"rootId": "r", "failurePolicy": 2, "vmConfig": {"vmId": "v", "code": _code(ADD_HEADER)}})),
+    "what JSON of protobuf allows": _whole(
+        wasm("one", plugin("one", ADD_HEADER, failure_policy="fail_open", allow_on_headers_stop_iteration="true")),
+        wasm("two", plugin("two", ADD_HEADER, failure_policy="3", vm_config={"environment_variables": {"key_values": {"A": None}}})),
+    ),
     "everything": _whole(
         wasm(
             "one",

@@ -54,7 +54,7 @@ def test_every_field_of_a_plugin(tmp_path: Path) -> None:
     )
     assert told(found.notes) == [
         "mesh.limit is for istio=ingressgateway, mode CLIENT, port 80 alone; here every exchange meets it",
-        "D comes from the proxy's environment, which nobody told: the filter does not get it",
+        "D comes from the proxy's environment; nobody said env={'D': …} or --host-env D=…, so it is not set",
     ]
 
 

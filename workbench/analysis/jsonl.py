@@ -25,10 +25,9 @@ def write_jsonl(
 
     The text is ASCII: every other character is a JSON escape, so no captured text acts on a terminal or splits a line.
     """
-    count, report = 0, Report(progress, total)
+    count, report, encode = 0, Report(progress, total), json.JSONEncoder(separators=(",", ":")).encode
     for result in results:
-        to.write(json.dumps(result, separators=(",", ":")))
-        to.write("\n")
+        to.write(encode(result) + "\n")
         count += 1
         report.reached(count)
     return count

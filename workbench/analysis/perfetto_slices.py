@@ -42,7 +42,8 @@ class Slices:
         kind, filter_, code, flags, exchange, _, _, time, start, size, result, a, b, c, d, ns, other, vm = numbers
         process, head, category = self._heads.get((kind, filter_, code, vm)) or self._head(kind, filter_, code, vm)
         # most say what another said before
-        key = (kind, code, flags, result, a, b, c, d, bytes(blob[start : start + size]) if size <= _LONGEST_KEPT else seq)
+        said = b"" if not size else bytes(blob[start : start + size]) if size <= _LONGEST_KEPT else seq
+        key = (kind, code, flags, result, a, b, c, d, said)
         told = self._told.get(key)
         if told is None:
             told = self._given(seq) + self._result(kind, code, result, flags)

@@ -26,6 +26,7 @@ from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
 from .failed_calls import all_failed_calls
 from .findings import Finding, findings_text
+from .selections import events
 from .vms import all_vms, thread_name
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
@@ -283,9 +284,8 @@ def _failures(trace: Trace) -> Section:
     """Failures grouped by filter, callback, kind and message."""
     groups: Counter[tuple[int, str, str, str]] = Counter()
     first_of: dict[tuple[int, str, str, str], Row] = {}
-    for first, records in trace.segments():
-        chosen = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.FAILURE))
-        for seq in (chosen + first).tolist():
+    for first, _, _, at in events(trace, Event.FAILURE):
+        for seq in (at + first).tolist():
             row = trace.row(seq)
             message, callback = (*(words.text(each) for each in row.fields), "", "")[:2]
             key = (row.filter, words.visible(words.short_name(callback)), words.failure(row.a), message)
@@ -295,8 +295,8 @@ def _failures(trace: Trace) -> Section:
     for key, n in groups.most_common(GROUPS):
         place, callback, kind, message = key
         where = first_of[key].exchange
-        at = f"#{where}" if where != NONE else "start"
-        rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
+        begin = f"#{where}" if where != NONE else "start"
+        rows.append((_filter(trace, place), callback, kind, words.count(n), begin, words.visible(message), words.policy(first_of[key].b)))
     columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
     return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
 
@@ -325,8 +325,7 @@ def _vms(trace: Trace) -> Section:
 def _callouts(trace: Trace) -> Section:
     """Calls to other services by filter, cluster, and what they came to."""
     groups: dict[tuple[int, bytes, int], list[int]] = {}
-    for _, records, blob in trace.blocks():
-        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.CALLOUT))
+    for _, records, blob, at in events(trace, Event.CALLOUT):
         for place, end, micros, start in zip(*(records[name][at].tolist() for name in ("filter", "c", "d", "blob")), strict=True):
             size = int.from_bytes(blob[start : start + 4], "little")
             groups.setdefault((place, bytes(blob[start + 4 : start + 4 + size]), end), []).append(micros)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Scanner", "Times"]
 
 _WASM = Path(__file__).with_name("scan.wasm")
-_MOST = 1 << 20
-"""Bytes of flows that are read at once; larger ones are left to Python, as are their bodies to the file."""
+_MOST, _LARGEST = 1 << 20, 1 << 18
+"""Bytes of flows that are read at once, and of one of them: of what is larger an index need not read the body, so Python looks."""
 _GAP = 1 << 12
 """What lies between two flows is read along with them up to here."""
 _FIRST, _FLOWS = 64, 1024
@@ -88,7 +88,7 @@ class Scanner:
     def _read(self, offsets: Ints, sizes: Ints, line: np.dtype[Any]) -> tuple[npt.NDArray[Any], list[bytes]]:
         """A table that says where behind it each flow is, and what comes there. Neighbours in the file are read at once."""
         lines = np.zeros(len(offsets), line)
-        (order,) = np.nonzero(sizes <= _MOST)
+        (order,) = np.nonzero(sizes <= _LARGEST)
         order = order[np.argsort(offsets[order])]
         if not len(order):
             return lines, []
@@ -126,7 +126,7 @@ def _parts(sizes: Ints) -> Iterator[slice]:
     at, most = 0, _FIRST
     while at < len(sizes):
         ahead = sizes[at : at + most]
-        total = np.cumsum(np.where(ahead <= _MOST, ahead, 0))
+        total = np.cumsum(np.where(ahead <= _LARGEST, ahead, 0))
         count = max(1, int(np.searchsorted(total, _MOST, side="right")))
         yield slice(at, at + count)
         at, most = at + count, _FLOWS

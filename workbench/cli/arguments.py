@@ -88,6 +88,14 @@ def add_filters(command: argparse.ArgumentParser) -> None:
         default=[],
         help="where code lies that the files name by an address, an image or a path of the proxy; repeat it",
     )
+    files.add_argument(
+        "--host-env",
+        metavar="NAME=VALUE",
+        type=_variable,
+        action="append",
+        default=[],
+        help="a variable of the proxy's environment that the files hand on to filters; repeat it",
+    )
     of = command.add_argument_group("options of the --filter before them")
     of.add_argument("--config", metavar="JSON|@FILE", action=_OfFilter, default=argparse.SUPPRESS, help="plugin configuration")
     of.add_argument("--root-id", metavar="ID", action=_OfFilter, default=argparse.SUPPRESS, help="root context of the module")
@@ -132,17 +140,18 @@ def _check_doors(args: argparse.Namespace) -> None:
         raise ConfigError(f"{' and '.join(doors)} each say the whole chain", remedy="Keep one of them")
     if args.listener is not None and doors != ["--envoy"]:
         raise ConfigError("--listener belongs to --envoy", remedy="Leave it out")
-    if args.module and doors == ["--filter"]:
-        raise ConfigError("--module belongs to --envoy or --wasmplugin", remedy="Name the module with --filter")
+    for option, given in (("--module", args.module), ("--host-env", args.host_env)):
+        if given and doors == ["--filter"]:
+            raise ConfigError(f"{option} belongs to --envoy or --wasmplugin", remedy="Leave it out")
 
 
 def _configured(args: argparse.Namespace) -> Configured:
     from ..config import envoy, istio
 
-    modules = dict(args.module)
+    modules, env = dict(args.module), dict(args.host_env)
     if args.wasmplugin:
-        return istio.load(*args.wasmplugin, modules=modules, kind=args.kind)
-    found = envoy.load(args.envoy, listener=args.listener, modules=modules)
+        return istio.load(*args.wasmplugin, modules=modules, env=env, kind=args.kind)
+    found = envoy.load(args.envoy, listener=args.listener, modules=modules, env=env)
     if args.kind not in (None, found.kind):
         raise ConfigError(f"--kind {args.kind}, and the filters in {args.envoy} are for {found.kind}", remedy="Leave --kind out")
     return found
@@ -206,6 +215,13 @@ def _module(text: str) -> tuple[str, str]:
     if not equals or not name or not path:
         raise argparse.ArgumentTypeError(f"{text} is not an address, = and a module, as in oci://registry.example/limit:1=limit.wasm")
     return name, path
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text} is not a name, = and a value, as in POD_NAME=gateway-1")
+    return name, value
 
 
 def configuration(option: str, given: str) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..services.yamlfile import Item
-from .documents import fault, mapping, string
+from .documents import fault, mapping, shown, string
 from .plugin_config import Reading, read_plugin
 from .protojson import flag, message, messages, typed, written
 
@@ -37,19 +37,24 @@ _TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 _LISTENER, _EXTENSION = "envoy.config.listener.v3.Listener", "envoy.config.core.v3.TypedExtensionConfig"
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 _LISTENERS_DUMP, _BOOTSTRAP_DUMP, _ECDS_DUMP = (f"envoy.admin.v3.{name}ConfigDump" for name in ("Listeners", "Bootstrap", "Ecds"))
+_BUFFER_LIMIT = 1 << 20  # Envoy's default, and that of a replay
 _ENTRY = ("name", "typed_config", "config_discovery", "is_optional", "disabled")
 _FORMS = "a bootstrap, a listener, an HTTP connection manager, a list of http_filters or one filter"
 
 
 @dataclass(frozen=True)
 class FilterList:
-    """The filters of one chain; `listener` and `chain` are the names by which it is chosen, empty where a file holds the filters alone."""
+    """The filters of one chain; `listener` and `chain` are the names by which it is chosen, empty where a file holds the filters alone.
+
+    `outer` are network filters around those of HTTP, `buffer_limit` is what the listener lets filters hold back, where it says so.
+    """
 
     listener: str
     chain: str
     kind: Kind
     entries: tuple[Item, ...]
     outer: tuple[Item, ...] = ()
+    buffer_limit: Item | None = None
 
     @property
     def name(self) -> str:
@@ -159,7 +164,8 @@ def _of_listener(listener: Item, usual: str) -> Iterator[FilterList]:
         chain = message(each)
         own = string(chain["name"], empty=True) if "name" in chain else ""
         place = own or (str(number) if number < len(chains) else "default")
-        yield _of_filters(name, place if len(every) > 1 else "", messages(chain.get("filters")))
+        found = _of_filters(name, place if len(every) > 1 else "", messages(chain.get("filters")))
+        yield replace(found, buffer_limit=fields.get("per_connection_buffer_limit_bytes"))
 
 
 def _of_filters(listener: str, chain: str, entries: list[Item]) -> FilterList:
@@ -188,6 +194,9 @@ def _resolved(entry: Item, extensions: dict[str, Item]) -> Item:
 
 def read_filters(filters: FilterList, extensions: dict[str, Item], reading: Reading) -> tuple[Filter, ...]:
     """The Wasm filters of a chain in their order; every other one is noted. Raises ConfigError for what Envoy refuses."""
+    limit = filters.buffer_limit
+    if limit is not None and str(limit.value) != str(_BUFFER_LIMIT):
+        reading.note(limit, f"a replay lets filters hold back {_BUFFER_LIMIT} bytes unless it is told buffer_limit={shown(limit)}")
     for each in filters.outer:
         reading.note(each, f"{_called(each)} stands before HTTP and is not replayed")
     found: list[Filter] = []

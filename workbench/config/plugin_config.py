@@ -17,7 +17,7 @@ from .protojson import STRUCT, any_bytes, data, flag, message, option, pairs
 if TYPE_CHECKING:
     from ..filter import Filter
 
-__all__ = ["Reading", "checksum", "environment", "read_plugin"]
+__all__ = ["Reading", "checksum", "read_plugin"]
 
 _PLUGIN = (
     *("name", "root_id", "vm_config", "configuration", "fail_open", "failure_policy", "reload_config"),
@@ -32,6 +32,7 @@ _MEANINGLESS = {
     "nack_on_code_cache_miss": "the module is there from the start",
     "allow_precompiled": "modules are compiled here",
 }
+_USUAL_ENTRIES = ("envoy.filters.http.wasm", "envoy.filters.network.wasm")
 _LONGEST_NOTE = 400
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -58,7 +59,7 @@ def read_plugin(item: Item, entry: str, reading: Reading) -> Filter | None:
 
     fields = message(item, _PLUGIN)
     vm = message(fields["vm_config"], _VM) if "vm_config" in fields else {}
-    name = _text(fields, "name") or (entry if entry != "envoy.filters.http.wasm" and entry != "envoy.filters.network.wasm" else "")
+    name = _text(fields, "name") or ("" if entry in _USUAL_ENTRIES else entry)
     if _runtime(vm) == _NATIVE:
         reading.note(vm["runtime"], f"{name or 'a filter'} is compiled into Envoy and not replayed")
         return None
@@ -66,10 +67,7 @@ def read_plugin(item: Item, entry: str, reading: Reading) -> Filter | None:
         raise fault(fields.get("vm_config", item), "has no code", "Say where the module is, in vm_config.code")
     policy, fail_open = _policy(fields, reading)
     path, expected = _code(vm["code"], reading)
-    for each, what in (
-        ("nack_on_code_cache_miss", "the module is there from the start"),
-        ("allow_precompiled", "modules are compiled here"),
-    ):
+    for each, what in _MEANINGLESS.items():
         if each in vm:
             reading.note(vm[each], f"{each} means nothing here: {what}")
     try:
@@ -133,21 +131,18 @@ def _capabilities(fields: dict[str, Item]) -> tuple[str, ...]:
 
 
 def _environment(vm: dict[str, Item], reading: Reading) -> dict[str, str]:
+    """The variables of a VM: those with values, and those of the proxy, which are noted where nobody told them."""
     if "environment_variables" not in vm:
         return {}
     given = message(vm["environment_variables"], ("host_env_keys", "key_values"))
-    values = {name: string(each, empty=True) for name, each in pairs(given.get("key_values")).items()}
+    values = {name: "" if each.value is None else string(each, empty=True) for name, each in pairs(given.get("key_values")).items()}
     keys = strings(given["host_env_keys"]) if "host_env_keys" in given else []
-    return environment(values, keys, given.get("host_env_keys", vm["environment_variables"]), reading)
-
-
-def environment(values: dict[str, str], keys: list[str], item: Item, reading: Reading) -> dict[str, str]:
-    """The variables of a VM: `values`, and those of the proxy called `keys`, which are noted where nobody told them."""
     for key in keys:
         if key in values:
-            raise fault(item, f"{key} has a value of its own already, which Envoy refuses", "Keep one of them")
+            raise fault(given["host_env_keys"], f"{key} has a value of its own already, which Envoy refuses", "Keep one of them")
         if key not in reading.env:
-            reading.note(item, f"{key} comes from the proxy's environment, which nobody told: the filter does not get it")
+            told = f"{key} comes from the proxy's environment; nobody said env={{'{key}': …}} or --host-env {key}=…, so it is not set"
+            reading.note(given["host_env_keys"], told)
     return {**{key: reading.env[key] for key in keys if key in reading.env}, **values}
 
 

@@ -72,23 +72,25 @@ def messages(item: Item | None) -> list[Item]:
 
 
 def pairs(item: Item | None) -> dict[str, Item]:
-    """A map's values by their keys, which are kept as they are."""
-    return {} if item is None else mapping(item, None)
+    """A map's values by their keys, which are kept as they are; a null is the value that is taken where none is said."""
+    if item is not None:
+        mapping(item, None)
+    return {} if item is None else dict(item.value)
 
 
 def flag(item: Item | None) -> bool:
     """A bool, False where it is left out."""
     if item is None:
         return False
-    if not isinstance(item.value, bool):
+    if not isinstance(item.value, bool) and item.value not in ("true", "false"):
         raise fault(item, "must be true or false", "Write one of them, without quotes")
-    return item.value
+    return item.value in (True, "true")
 
 
 def option(item: Item, numbers: Mapping[str, int]) -> str:
-    """The name of an enum's value, which may be given by its number."""
+    """The name of an enum's value, which may be given in small letters or by its number."""
     for name, number in numbers.items():
-        if type(item.value) is int and item.value == number:
+        if item.value in (name.lower(), str(number)) or (type(item.value) is int and item.value == number):
             return name
     return choice(item, numbers)
 

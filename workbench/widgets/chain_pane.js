@@ -25,6 +25,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   const title = h("div.panel-head");
   const verdict = h("div.config-verdict", { role: "status" });
   const config = h("section.config", { "aria-label": "Configuration" }, title, editor.root, verdict);
+  const none = h("div.void", { hidden: true }, h("span.strong", "No filter yet"), h("span", "Add the .wasm that you deploy, then apply and replay"), h("button.btn.primary", { type: "button", onclick: () => openAdder(true) }, "Add filter"));
   const settings = h("section.settings", { "aria-label": "Settings of the filter" });
   const runs = h("section.runs", { "aria-label": "Runs" });
   const side = h("div.chain-side.scroll", { tabindex: 0, role: "group", "aria-label": "Settings and runs" }, settings, runs);
@@ -43,7 +44,7 @@ export const chainPane = (model, el, signal, { compare }) => {
     },
     toggle: (id, on) => edit({ op: "switch", id, on }),
   });
-  el.append(h("div.chain", { "data-lm-suppress-shortcuts": "true" }, head, adder, trouble, diagram.root, h("div.chain-lower", config, side), foot, spoken));
+  el.append(h("div.chain", { "data-lm-suppress-shortcuts": "true" }, head, adder, trouble, diagram.root, h("div.chain-lower", config, none, side), foot, spoken));
 
   const say = (words, bad = false) => {
     trouble.hidden = !bad || !words;
@@ -151,6 +152,7 @@ export const chainPane = (model, el, signal, { compare }) => {
   const drawConfig = (anew = false) => {
     const slot = slotOf(chosen);
     config.hidden = !slot;
+    none.hidden = Boolean(slot);
     if (!slot) return;
     const editable = slot.text != null;
     fill(title,

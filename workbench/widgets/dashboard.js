@@ -22,6 +22,9 @@ const PANES = [
   { id: "chain", label: () => "Chain", count: (model) => plural(model.get("filters").length, "filter"), make: chainPane, always: true },
 ];
 
+// More of them are counted beside the first ones.
+const MOST_NAMED = 4;
+
 export const dashboardView = (model, el, signal) => {
   const ask = channel(model, signal);
   const top = h("div.top");
@@ -84,9 +87,11 @@ export const dashboardView = (model, el, signal) => {
     const capture = model.get("capture_name");
     const running = run.state === "running";
     const watching = model.get("watch");
+    const all = (words, title) => h("button.link.chain-all", { type: "button", title, onclick: () => openTab("chain") }, words);
     const chain = filters.length
-      ? filters.flatMap((name, at) => [at ? h("span.muted", ARROW) : null, h("button.link", { type: "button", title: `Configuration of ${plain(name)}`, onclick: () => openFilter(at) }, ordinal(at, name), h("span.cut", text(name)))])
-      : [h("span.muted", model.get("replayable") ? "No filter" : "No chain")];
+      ? [h("span.chain-names", filters.slice(0, MOST_NAMED).map((name, at) => h("span.chain-name", at ? h("span.muted", ARROW) : null, h("button.link", { type: "button", title: `Configuration of ${plain(name)}`, onclick: () => openFilter(at) }, ordinal(at, name), h("span.cut", text(name))))))]
+      : [all(model.get("replayable") ? "No filter" : "No chain", "Add filters")];
+    if (filters.length > 1) chain.push(h("span.chain-count", { class: filters.length > MOST_NAMED ? "many" : "" }, all(plural(filters.length, "filter"), "All filters of the chain")));
     const replayable = model.get("replayable");
     const said = running ? "" : [run.number ? `Run ${int(run.number)}` : "", run.state === "failed" ? "failed" : (run.words ?? "")].filter(Boolean).join(": ");
     const watch = () => {
@@ -94,9 +99,9 @@ export const dashboardView = (model, el, signal) => {
       model.save_changes();
     };
     fill(top,
-      h("span.pick", icon("capture"), h("span.strong.cut", { title: plain(capture) }, text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), model.get("noun"))) : null),
+      h("span.pick.capture", icon("capture"), h("span.strong.cut", { title: plain(capture) }, text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), model.get("noun"))) : null),
       h("span.muted", ARROW),
-      h("span.pick.cut", icon("chain"), h("span.chain-line", chain)),
+      h("span.pick", icon("chain"), h("span.chain-line", chain)),
       h("span.grow"),
       h("span.muted.wide.cut.said", { role: "status", title: plain(said) }, text(said)),
       replayable ? h("button.btn.quiet.toggle", { type: "button", "aria-pressed": watching, "aria-label": "Watch", title: watching ? "Replays again when a module's file changes" : "Replay again when a module's file changes", onclick: watch }, icon("watch"), h("span.wide", watching ? "Watching" : "Watch")) : null,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from inspect import signature
 from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any
@@ -117,14 +117,21 @@ class Workbench(ChainAnswers, DecisionAnswers, LaboratoryAnswers, MicroscopeAnsw
 
 
 def _check_options(given: Mapping[str, Any], traits: Iterable[str]) -> None:
-    """ConfigError for a keyword that is none, or settings that `Chain.replay` does not take."""
+    """ConfigError for a keyword that is none, or for settings that `Chain.replay` or `Filter` do not take."""
     from workbench.chain import Chain
+    from workbench.filter import Filter
 
-    if unknown := sorted(given.keys() - {"redact", "settings", *traits}):
-        raise ConfigError(f"no option {unknown[0]}", where="Workbench", remedy="There are settings, redact, watch and charts")
-    settings = given.get("settings") or {}
-    if not isinstance(settings, Mapping):
-        raise ConfigError(f"settings are {brief(settings)}", where="Workbench", remedy='Give a mapping, such as {"workers": 2}')
-    known = [name for name in signature(Chain.replay).parameters if name not in ("self", "capture", "progress", "cancel", "partial")]
-    if wrong := sorted(map(str, settings.keys() - set(known))):
-        raise ConfigError(f"no setting {wrong[0]}", where="Workbench", remedy=f"There are {', '.join(known)}")
+    if unknown := sorted(given.keys() - {"redact", "settings", "filter_defaults", *traits}):
+        remedy = "There are settings, filter_defaults, redact, watch and charts"
+        raise ConfigError(f"no option {unknown[0]}", where="Workbench", remedy=remedy)
+    _check_names(given, "settings", Chain.replay, {"capture", "progress", "cancel", "partial"})
+    _check_names(given, "filter_defaults", Filter.__init__, {"path", "name"})
+
+
+def _check_names(given: Mapping[str, Any], option: str, taker: Callable[..., Any], kept: Set[str]) -> None:
+    named = given.get(option) or {}
+    if not isinstance(named, Mapping):
+        raise ConfigError(f"{option} are {brief(named)}", where="Workbench", remedy="Give a mapping of names to values")
+    known = [name for name in signature(taker).parameters if name != "self" and name not in kept]
+    if wrong := sorted(map(str, named.keys() - set(known))):
+        raise ConfigError(f"no {option.replace('_', ' ')[:-1]} {wrong[0]}", where="Workbench", remedy=f"There are {', '.join(known)}")

@@ -233,7 +233,7 @@ const decisionTimeline = (model, el, signal, { select, open }) => {
     if (answer.error) return blank(h("span", text(answer.error)));
     facts = answer.data;
     Object.assign(view, { first: 0, from: 0, to: facts.span_ms, lane: null });
-    if (!facts.lanes) return blank(h("span.strong", "No filter decided on a request here"), h("span", "Lanes appear once a filter limits, denies or counts requests: its local responses, rate-limit headers,"), h("span", "shared data and answers of rate-limit services are what tells."));
+    if (!facts.lanes) return blank(h("span.strong", "No filter decided on a request here"), h("span", "Lanes appear once a filter limits, denies or counts requests: its local responses, rate-limit headers, shared data and answers of rate-limit services are what tells."));
     empty.hidden = true;
     say.replaceChildren(...text(facts.sentence));
     say.title = facts.sentence;

@@ -16,13 +16,33 @@ const status = (row) => {
   }
   return [h("span.muted", `${row.up} ${ARROW} `), h("b.strong", row.down)];
 };
-const changes = (row) => {
+// As wide as names are in the table's type, so that those that fit are shown whole.
+const CHARACTER = 7.3;
+const BETWEEN = 9;
+const MORE = 52;
+/** How many of the names fit, one at least: what is left over is counted. */
+const fitting = (names, more, room) => {
+  let left = room;
+  let shown = 0;
+  for (const name of names) {
+    const need = (name.length + 1) * CHARACTER + (shown ? BETWEEN : 0);
+    const tail = more + names.length - shown - 1 > 0 ? MORE + BETWEEN : 0;
+    if (shown && need + tail > left) break;
+    left -= need;
+    shown += 1;
+  }
+  return shown;
+};
+const changes = (row, scale, room) => {
   if (row.reason) return h("span.cut", { class: row.outcome === "error" ? "del" : "muted", title: plain(row.reason) }, text(row.reason));
-  const named = row.changes.map(([kind, name]) => h("span.mono", { title: plain(name) }, h("span", { class: kind }, SIGNS[kind]), text(name)));
+  const shown = fitting(row.changes.map(([, name]) => plain(name)), row.more, room("changes"));
+  const more = row.more + row.changes.length - shown;
+  const named = row.changes.slice(0, shown).map(([kind, name]) => h("span.mono", { title: plain(name) }, h("span", { class: kind }, SIGNS[kind]), text(name)));
   const counts = ["del", "add", "chg"].filter((kind) => row[kind]).map((kind) => h("span", { class: kind }, SIGNS[kind], row[kind]));
-  return [h("div.names", named, row.more > 0 && h("span.muted", `${int(row.more)} more`)), h("div.counts", counts)];
+  return [h("div.names", { title: row.changes.map(([kind, name]) => `${SIGNS[kind]}${plain(name)}`).join(" ") }, named, more > 0 && h("span.muted", `${int(more)} more`)), h("div.counts", counts)];
 };
 const cost = (row, scale) => {
+  if (!row.callbacks) return null; // no filter had it
   const [own, rest] = durations(row.filter_ns, row.host_ns);
   return [timeBar(row.filter_ns, row.host_ns, scale), h("span.num", own, h("span.muted", rest))];
 };
@@ -70,6 +90,7 @@ export const columnHeads = (el, { onsort, onchange }) => {
   const kept = read();
   const heads = h("div.row.heads", { role: "row", "aria-rowindex": 1 });
   let room = 1280;
+  const rooms = new Map();
   let focused = 0;
 
   const isShown = (column) => kept.shown[column.key] ?? room >= column.from;
@@ -80,6 +101,7 @@ export const columnHeads = (el, { onsort, onchange }) => {
     // The last track takes what fixed columns leave over.
     const spare = columns.some((column) => width(column).includes("fr")) ? "" : " minmax(0, 1fr)";
     el.style.setProperty("--fw-columns", columns.map(width).join(" ") + spare);
+    rooms.clear();
     // Narrower than this the table scrolls sideways, all rows alike.
     const least = columns.reduce((sum, column) => sum + (Number(/(\d+)px/.exec(width(column))?.[1]) || 60) + GAP, 24);
     el.style.setProperty("--fw-least", `${least}px`);
@@ -90,6 +112,12 @@ export const columnHeads = (el, { onsort, onchange }) => {
     write(kept);
   };
   const widthNow = (column) => heads.querySelector(`[data-key="${column.key}"]`)?.getBoundingClientRect().width - OVERHANG || 80;
+
+  /** Width of a column's cells, measured once for all rows. */
+  const roomOf = (key) => {
+    if (!rooms.has(key)) rooms.set(key, (heads.querySelector(`[data-key="${key}"]`)?.getBoundingClientRect().width ?? 0) - OVERHANG);
+    return rooms.get(key);
+  };
 
   const grip = (column) => {
     const bar = h("span.grip", { "aria-hidden": "true", title: "Drag to resize, double-click for the usual width" });
@@ -192,12 +220,14 @@ export const columnHeads = (el, { onsort, onchange }) => {
   return {
     heads,
     menu,
+    roomOf,
     shown,
     draw,
     /** True where another set of columns has room now. */
     fit(px) {
       const before = shown().map((column) => column.key + width(column)).join();
       room = px;
+      rooms.clear();
       return before !== shown().map((column) => column.key + width(column)).join();
     },
   };

@@ -34,7 +34,7 @@ export const flowTable = (model, el, signal, { onpick = () => {}, onopen = () =>
   const count = h("span.muted.count", { role: "status" });
   const kinds = h("div.kinds", { role: "radiogroup", "aria-label": "Outcome" });
   const columns = columnHeads(el, { onsort: (column) => sortBy(column), onchange: () => draw(true) });
-  const layer = rowLayer((row) => columns.shown().map((column) => h("div", { role: "gridcell", class: column.classes }, column.cell(row, scale))));
+  const layer = rowLayer((row) => columns.shown().map((column) => h("div", { role: "gridcell", class: column.classes }, column.cell(row, scale, columns.roomOf))));
   const spacer = h("div.spacer", { role: "rowgroup" }, layer.root);
   const scroller = h("div.body.scroll", { role: "presentation" }, h("div.heads-group", { role: "rowgroup" }, columns.heads), spacer);
   const note = h("div.note", { hidden: true });

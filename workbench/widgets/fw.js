@@ -67,7 +67,7 @@ export const duration = (ns) => {
 export const durations = (filter, host) => {
   const total = filter + host;
   const [unit, by] = total < 1e3 ? ["ns", 1] : total < 999.5e3 ? ["\u00b5s", 1e3] : ["ms", 1e6];
-  const places = by > 1 && total < 100 * by ? 1 : 0;
+  const places = by === 1 || total >= 100 * by ? 0 : by === 1e6 && total < 10 * by ? 2 : 1;
   return [`${(filter / by).toFixed(places)} `, `+ ${(host / by).toFixed(places)} ${unit}`];
 };
 /** 86 B, 182 kB, 1.1 MB. */
@@ -118,6 +118,7 @@ export const ordinal = (place, name) => h("span.ord", { title: plain(name ?? "")
 /** Filter time solid, host time hatched; `scale` is the time of a full bar, a longer one is cut with a notch. */
 export const timeBar = (filter, host, scale) => {
   const total = filter + host;
+  scale = scale || total;
   const fit = total > scale ? scale / total : 1;
   const width = (ns) => `width:${scale > 0 ? ((100 * ns * fit) / scale).toFixed(2) : 0}%`;
   return h("div.bar", { class: total > scale ? "over" : "", "aria-hidden": "true" }, h("i.f", { style: width(filter) }), host > 0 && h("i.h", { style: width(host) }));
@@ -132,8 +133,15 @@ export const tabList = (label, tabs, chosen, onpick) => {
       tab.setAttribute("aria-selected", on);
       tab.tabIndex = on ? 0 : -1;
       if (on && focus) tab.focus();
+      if (on) reveal(tab);
     }
     onpick(id);
+  };
+  // Only the list itself is scrolled: the page must not jump.
+  const reveal = (tab) => {
+    const [from, to] = [tab.offsetLeft, tab.offsetLeft + tab.offsetWidth];
+    if (from < list.scrollLeft) list.scrollLeft = from;
+    else if (to > list.scrollLeft + list.clientWidth) list.scrollLeft = to - list.clientWidth;
   };
   for (const [id, name, count] of tabs) {
     const tab = h("button", { role: "tab", type: "button", "data-id": id, "aria-selected": id === chosen, tabindex: id === chosen ? 0 : -1, onclick: () => pick(id) }, name, count != null && h("span.n", count));

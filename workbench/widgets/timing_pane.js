@@ -24,10 +24,11 @@ export const timingPane = (model, el, signal, doors = {}) => {
     capture.mark();
   };
   const told = ({ data, error }) => {
-    const nothing = error ?? (data.facts.length || data.rows.length ? "" : "No filter was called, so there is no time to show.");
+    const nothing = error || !(data.facts.length || data.rows.length);
     blank.hidden = !nothing;
     parts.hidden = Boolean(nothing);
-    if (nothing) return words(nothing);
+    if (error) return words(error);
+    if (nothing) return blank.replaceChildren(h("span.strong", "No filter was called"), h("span", "What the calls into a filter cost is shown here, once the chain has one."));
     const units = data.counted && choice("Unit", UNITS, unit, (id) => {
       if (id === unit) return;
       unit = id;

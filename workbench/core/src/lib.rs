@@ -21,6 +21,7 @@ mod message;
 mod packed;
 mod pieces;
 mod refusal;
+mod resume;
 mod root;
 mod shared;
 mod state;
@@ -28,6 +29,7 @@ mod stream;
 mod swap;
 mod trace;
 mod upgrade;
+mod work;
 mod worker;
 
 use events::Event;
@@ -272,7 +274,7 @@ fn pump() -> i32 {
             chain::settle(slot, pending, None);
             continue;
         }
-        hostcalls::control::run_actions();
+        hostcalls::control::run_left();
         if callouts::take_questions() {
             return NEEDS_ANSWER;
         }

@@ -4,8 +4,9 @@
 use crate::departure;
 use crate::headers::{self, Side};
 use crate::state::core;
-use crate::stream::{Bytes, Route, Work, REQUEST, RESPONSE};
+use crate::stream::{Bytes, Route, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE, NO_FILTER};
+use crate::work::{Kept, Work};
 
 /// `ResponseSource` of the trace.
 pub const FILTER: u32 = 0;
@@ -138,6 +139,8 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.details = reply.details;
     s.work.clear();
     s.has_trailers[RESPONSE] = false;
+    s.whole[RESPONSE] = false;
+    s.buffered[RESPONSE] = false;
     s.trailers_added[RESPONSE] = false;
     s.maps[3].clear(Side::Trailers);
     let count = core().filters.len() as u32;
@@ -149,7 +152,7 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.sink[RESPONSE] = crate::stream::Sink { own: Some(Vec::new()), ..Default::default() };
     s.work.push_back(Work::Headers { dir: RESPONSE, pos, eos: bodiless });
     if !bodiless {
-        s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true });
+        s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true, kept: Kept::No });
     }
     for filter in &mut s.filters {
         filter.half[REQUEST].chunk = None;

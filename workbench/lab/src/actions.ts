@@ -36,6 +36,8 @@ export const newFilter = async (around: Surroundings, folder: string): Promise<v
     title: trans.__("New filter in %1", folder || "/"),
     label: trans.__("Name: small letters, digits and _"),
     text: "my_filter",
+    pattern: "[a-z][a-z0-9_]*",
+    required: true,
     okLabel: trans.__("Create"),
     cancelLabel: trans.__("Cancel"),
   });

@@ -35,7 +35,7 @@ const choose = async (
   const places = new Map<string, HTMLElement>();
   for (const path of found) {
     const label = element("label", "choice");
-    const box = element("input", "box");
+    const box = element("input", "mark");
     box.type = several ? "checkbox" : "radio";
     box.name = "filter-workbench-choice";
     const place = element("span", "place");

@@ -164,7 +164,9 @@ export class DocumentView {
       }
       if (asked !== this.asked) return;
       if (reply?.status === "error") {
-        this.say({ ...trouble(reply.ename, reply.evalue, (text) => trans.__(text)), actions: this.ways() });
+        const { kernel, ...said } = trouble(reply.ename, reply.evalue, (text) => trans.__(text));
+        const again = { label: trans.__("Read again"), act: () => void this.show(false) };
+        this.say({ ...said, actions: kernel ? this.ways() : [again] });
       } else if (!shown) {
         this.say({ what: trans.__("The kernel gave nothing to show."), actions: this.ways() });
       }

@@ -45,7 +45,7 @@ export class Notice extends Widget {
     if (said.actions?.length) {
       const actions = element("div", "actions");
       for (const [at, { label, act }] of said.actions.entries()) {
-        const button = element("button", at ? "button" : "button", label) as HTMLButtonElement;
+        const button = element("button", "button", label) as HTMLButtonElement;
         button.type = "button";
         button.classList.add("jp-mod-styled", at ? "jp-mod-reject" : "jp-mod-accept");
         button.addEventListener("click", act);

@@ -27,6 +27,8 @@ export const call = (request: Request): string =>
 export interface Trouble {
   what: string;
   remedy: string;
+  /** The kernel is what is wrong, or where it runs; with the file another kernel would fare no better. */
+  kernel: boolean;
 }
 
 /** What an exception in the kernel means to a reader. */
@@ -35,11 +37,19 @@ export const trouble = (ename: string, evalue: string, __: (text: string) => str
     return {
       what: __("This kernel does not have the Filter Workbench."),
       remedy: __("Install wasm-filter-workbench where the kernel runs and restart it, or choose another kernel."),
+      kernel: true,
     };
   }
   if (ename === "KeyboardInterrupt") {
-    return { what: __("The kernel was interrupted before the view was there."), remedy: __("Open it again.") };
+    return {
+      what: __("The kernel was interrupted before the view was there."),
+      remedy: __("Open it again."),
+      kernel: true,
+    };
   }
-  const known = /(Capture|FilterLoad|Config|Replay|Workbench)Error$/.test(ename);
-  return { what: known ? evalue : `${ename}: ${evalue}`, remedy: "" };
+  if (!/^(Capture|FilterLoad|Config|Replay|Workbench)Error$/.test(ename)) {
+    return { what: `${ename}: ${evalue}`, remedy: "", kernel: true };
+  }
+  const [what = "", where = "", remedy = ""] = evalue.split("\n");
+  return { what: [where, what].filter(Boolean).join(": "), remedy, kernel: ename === "ConfigError" };
 };

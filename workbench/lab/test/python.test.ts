@@ -51,10 +51,13 @@ describe("trouble", () => {
       "ModuleNotFoundError: No module named 'yaml'",
     );
   });
-  it("gives the workbench's own errors as they are", () => {
-    expect(trouble("CaptureError", "a.mitm: the file is empty", say)).toEqual({
+  it("takes the workbench's own errors apart, and knows whether another kernel would help", () => {
+    expect(trouble("CaptureError", "the file is empty\na.mitm\nRecord one", say)).toEqual({
       what: "a.mitm: the file is empty",
-      remedy: "",
+      remedy: "Record one",
+      kernel: false,
     });
+    expect(trouble("ConfigError", "the kernel does not see this file\na.mitm\n", say)).toMatchObject({ kernel: true });
+    expect(trouble("WorkbenchError", "all on one line", say)).toMatchObject({ what: "all on one line", remedy: "" });
   });
 });

@@ -25,11 +25,7 @@ pub fn push(pairs: &mut Pairs, client: Span, server: Span, connection: u32, vers
     tls_protocol(pairs, b"connection\0tls_version", tls_version.0);
     tls_protocol(pairs, b"upstream\0tls_version", upstream_tls_version.0);
     pairs.push(b"connection\0id", &u64::from(connection).to_le_bytes());
-    let protocol: Span = match version {
-        b"HTTP/2.0" => b"HTTP/2",
-        b"HTTP/3.0" => b"HTTP/3",
-        other => other,
-    };
+    let protocol: Span = match version { b"HTTP/2.0" => b"HTTP/2", b"HTTP/3.0" => b"HTTP/3", other => other };
     pairs.push(b"request\0protocol", protocol);
     Some(())
 }
@@ -57,10 +53,8 @@ fn known(connection: Span) -> Option<Known> {
 
 /// Adds an address as ip:port and, where that has a name, its port; nothing for what is none, as a name is.
 fn address(pairs: &mut Pairs, name: Span, port_name: Span, (value, kind): (Span, u8), dotted: bool) -> Option<()> {
-    match kind {
-        b']' => {}
-        b'~' => return Some(()),
-        _ => return None,
+    if kind != b']' {
+        return (kind == b'~').then_some(());
     }
     let mut at = Cursor::new(value);
     let host = std::str::from_utf8(at.value(12, b';')?).ok()?;

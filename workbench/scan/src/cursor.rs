@@ -29,12 +29,6 @@ impl<'a> Cursor<'a> {
         self.rest().starts_with(bytes).then(|| self.at += bytes.len())
     }
 
-    pub fn byte(&mut self) -> Option<u8> {
-        let byte = *self.data.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
     pub fn take(&mut self, size: usize) -> Option<Span<'a>> {
         let taken = self.rest().get(..size)?;
         self.at += size;
@@ -60,7 +54,8 @@ impl<'a> Cursor<'a> {
     /// A value of any type: its payload and its type byte.
     pub fn any(&mut self, most_digits: usize) -> Option<(Span<'a>, u8)> {
         let size = self.length(most_digits)?;
-        Some((self.take(size)?, self.byte()?))
+        let (payload, kind) = self.take(size.checked_add(1)?)?.split_at(size);
+        Some((payload, kind[0]))
     }
 
     /// A value of this type.

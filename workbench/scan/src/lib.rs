@@ -19,6 +19,8 @@ static OUTPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// Bytes of a line of the table before the flows: place and size, both u32; for `pack` then u32 index, u32 connection, u64 start.
 const SHORT_LINE: usize = 8;
 const LONG_LINE: usize = 24;
+/// The same of a line that `times` gives.
+const TIMES_LINE: u32 = 24;
 
 /// Room for `size` bytes of input.
 #[no_mangle]
@@ -66,7 +68,7 @@ pub extern "C" fn times(count: u32) -> u32 {
             let (start, end, id) = known.unwrap_or((0, 0, &[]));
             out.extend_from_slice(&start.to_le_bytes());
             out.extend_from_slice(&end.to_le_bytes());
-            put(out, &[count * LONG_LINE as u32 + ids.len() as u32, id.len() as u32]);
+            put(out, &[count * TIMES_LINE + ids.len() as u32, id.len() as u32]);
             ids.extend_from_slice(id);
         }
         out.append(&mut ids);

@@ -128,11 +128,7 @@ fn version(message: &Message) -> u32 {
 }
 
 fn or(time: u64, otherwise: u64) -> u64 {
-    if time == 0 {
-        otherwise
-    } else {
-        time
-    }
+    if time == 0 { otherwise } else { time }
 }
 
 fn put32(out: &mut Vec<u8>, value: u32) {

@@ -1,0 +1,413 @@
+"""A filter that continues a direction that it does not hold back: Envoy does not look, and goes on with the filters behind it at once."""
+
+from __future__ import annotations
+
+from tests.conformance.case import case, plugin
+from tests.conformance.cases.callouts import ask
+from tests.core.traffic import GET, request, response
+from tests.core.wat import Ret, call
+
+FORTH, BACK = (call("cont", dir) for dir in (0, 1))
+SAME = call("effective", 2)
+DENY = call("local", 403, "", "denied", "", -1)
+WATCH = plugin(request_headers=[], request_body=[], request_trailers=[], response_headers=[], response_body=[], response_trailers=[])
+TRAILED = [
+    (
+        request("POST", "/p", "transfer-encoding: chunked", body=b"abcdef", trailers=("T: 1",)),
+        response(200, "transfer-encoding: chunked", "date: x", body=b"ok", trailers=("R: 2",)),
+    )
+]
+CHUNKED = [(request("POST", "/p", "transfer-encoding: chunked", body=b"abcdef"), response(200, "transfer-encoding: chunked", body=b"ok"))]
+BODILESS = [(GET, response(204))]
+
+CASES = [
+    case(
+        "pauses/continue in the request's headers",
+        "those behind are called at once, and again as it returns Continue: two requests (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_headers=[FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+    ),
+    case(
+        "pauses/continue in the request's headers, and pause",
+        "they have gone: a request without a body goes on (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_headers=[FORTH, Ret(1)]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+    ),
+    case(
+        "pauses/continue in the headers of a request with a body, and pause",
+        "the headers have gone, the body stays (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_headers=[FORTH, Ret(1)]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 0) -> StopIteration
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 14, 1) -> Continue
+        upstream: nothing
+        client: 504
+          content-length: 14
+          content-type: text/plain
+          body "stream timeout"
+        """,
+        traffic=TRAILED,
+        left_open=True,
+    ),
+    case(
+        "pauses/continue in the request's body",
+        "nothing is held back, nothing happens (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_body=[FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_trailers(2, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue in the request's trailers",
+        "those behind see them twice (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_trailers=[FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_trailers(2, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue in the request's trailers, and pause",
+        "they have gone (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_trailers=[FORTH, Ret(1)]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> StopIteration
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_trailers(2, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue where trailers are made",
+        "they come before what is left of the body, which no one sees then (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_body=[call("add", 1, "x", "1"), FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+          proxy_add_header_map_value(HttpRequestTrailers) -> BadArgument
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_body(2, 0, 1) -> Continue
+          proxy_add_header_map_value(HttpRequestTrailers) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: POST h/p
+          body "abcdef"
+          trailer x: 1
+        client: as answered
+        """,
+        traffic=CHUNKED,
+    ),
+    case(
+        "pauses/continue the request in the response",
+        "those behind see its trailers once more, as long as the response has not come in whole (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_headers=[FORTH]), WATCH],
+        """
+        proxy_on_request_headers(3, 5, 0) -> Continue
+        proxy_on_request_headers(4, 5, 0) -> Continue
+        proxy_on_request_body(3, 6, 0) -> Continue
+        proxy_on_request_body(4, 6, 0) -> Continue
+        proxy_on_request_trailers(3, 1) -> Continue
+        proxy_on_request_trailers(4, 1) -> Continue
+        proxy_on_response_headers(4, 3, 0) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_trailers(4, 1) -> Continue
+        proxy_on_response_headers(3, 3, 0) -> Continue
+        proxy_on_response_body(4, 2, 0) -> Continue
+        proxy_on_response_body(3, 2, 0) -> Continue
+        proxy_on_response_trailers(4, 1) -> Continue
+        proxy_on_response_trailers(3, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue in the response's headers",
+        "they go to the client twice, and it cannot read what follows (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_headers=[BACK])],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_trailers(2, 1) -> Continue
+        upstream: as sent
+        client: 200, cut short
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue in the response's headers, and pause",
+        "they have gone; the stream idle timeout cuts the response (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_headers=[BACK, Ret(1)])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> StopIteration
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        upstream: as sent
+        client: 200, cut short
+          content-length: 2
+        """,
+        left_open=True,
+    ),
+    case(
+        "pauses/continue in the headers of a bodiless response, and pause",
+        "it has gone whole (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_headers=[BACK, Ret(1)])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 1, 1) -> StopIteration
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 1, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=BODILESS,
+    ),
+    case(
+        "pauses/continue in the response's body",
+        "nothing is held back, nothing happens (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_body=[BACK])],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_trailers(2, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue in the response's trailers, and pause",
+        "they have gone (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_trailers=[BACK, Ret(1)])],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_trailers(2, 1) -> StopIteration
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_trailers(2, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "pauses/continue twice",
+        "the second finds nothing to do (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_headers=[ask("/ok"), Ret(1)], http_call_response=[SAME, FORTH, FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+          proxy_http_call(5000) -> Ok
+        proxy_on_http_call_response(1, 4, 4, 5, 0)
+          proxy_set_effective_context(2) -> Ok
+          proxy_continue_stream(Request) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+    ),
+    case(
+        "local/continue, then answer",
+        "what the filter asked for is done in its order: the response has gone (Envoy filter_manager.cc commonContinue)",
+        [WATCH, plugin(response_headers=[BACK, DENY])],
+        """
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(2, 6, 0) -> Continue
+        proxy_on_request_trailers(2, 1) -> Continue
+        proxy_on_response_headers(2, 3, 0) -> Continue
+          proxy_continue_stream(Response) -> Ok
+          proxy_send_local_response(403, -1) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        upstream: as sent
+        client: 200, cut short
+        """,
+        traffic=TRAILED,
+    ),
+    case(
+        "local/answer, then continue the request",
+        "an answered request goes nowhere (Envoy)",
+        [WATCH, plugin(request_headers=[DENY, FORTH])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_send_local_response(403, -1) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 6, 1) -> Continue
+        upstream: nothing
+        client: 403
+          content-length: 6
+          content-type: text/plain
+          body "denied"
+        """,
+    ),
+    case(
+        "local/answer, then continue the response",
+        "the answer has passed all filters when its turn comes (Envoy)",
+        [WATCH, plugin(request_headers=[ask("/ok"), Ret(1)], http_call_response=[SAME, DENY, BACK])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+          proxy_http_call(5000) -> Ok
+        proxy_on_http_call_response(1, 4, 4, 5, 0)
+          proxy_set_effective_context(2) -> Ok
+          proxy_send_local_response(403, -1) -> Ok
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 6, 1) -> Continue
+        upstream: nothing
+        client: 403
+          content-length: 6
+          content-type: text/plain
+          body "denied"
+        """,
+    ),
+    case(
+        "local/answer, then continue the response that is paused",
+        "what a VM asked for waits for its next callback: here the answer's, whose body stays behind then (cpp-host)",
+        [WATCH, plugin(request_headers=[ask("/ok"), Ret(1)], http_call_response=[SAME, DENY, BACK], response_headers=[Ret(1)])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+          proxy_http_call(5000) -> Ok
+        proxy_on_http_call_response(1, 4, 4, 5, 0)
+          proxy_set_effective_context(2) -> Ok
+          proxy_send_local_response(403, -1) -> Ok
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> StopIteration
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        upstream: nothing
+        client: 403, cut short
+          content-length: 6
+          content-type: text/plain
+        """,
+        left_open=True,
+    ),
+    case(
+        "local/continue in the answer's body",
+        "at its end there is nothing more to let go (Envoy)",
+        [WATCH, plugin(request_headers=[DENY], response_body=[BACK])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_send_local_response(403, -1) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 6, 1) -> Continue
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_body(2, 6, 1) -> Continue
+        upstream: nothing
+        client: 403
+          content-length: 6
+          content-type: text/plain
+          body "denied"
+        """,
+    ),
+    case(
+        "local/continue in the answer's body, and pause",
+        "it stays behind all the same: the client has the headers (Envoy)",
+        [WATCH, plugin(request_headers=[DENY], response_body=[BACK, Ret(1)])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_send_local_response(403, -1) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        proxy_on_response_body(2, 6, 1) -> StopIterationAndBuffer
+          proxy_continue_stream(Response) -> Ok
+        upstream: nothing
+        client: 403, cut short
+          content-length: 6
+          content-type: text/plain
+        """,
+        left_open=True,
+    ),
+    case(
+        "local/continue in the answer's headers, and pause",
+        "they have gone, the body stays (Envoy)",
+        [WATCH, plugin(request_headers=[DENY], response_headers=[BACK, Ret(1)])],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_send_local_response(403, -1) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> StopIteration
+          proxy_continue_stream(Response) -> Ok
+        proxy_on_response_headers(2, 3, 0) -> Continue
+        upstream: nothing
+        client: 403, cut short
+          content-length: 6
+          content-type: text/plain
+        """,
+        left_open=True,
+    ),
+]
