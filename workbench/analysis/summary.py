@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, Kind
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, connection_ends
@@ -295,7 +295,7 @@ def _times(trace: Trace) -> Section:
 
 
 def _failures(trace: Trace) -> Section:
-    """Failures grouped by filter, callback, kind and message."""
+    """Failures grouped by filter, callback, kind and message; what only follows from an earlier one comes last."""
     groups: Counter[tuple[int, str, str, str]] = Counter()
     first_of: dict[tuple[int, str, str, str], Row] = {}
     for first, _, _, at in events(trace, Event.FAILURE):
@@ -306,7 +306,8 @@ def _failures(trace: Trace) -> Section:
             groups[key] += 1
             first_of.setdefault(key, row)
     rows = []
-    for key, n in groups.most_common(GROUPS):
+    follows = words.failure(FailureKind.EARLIER)
+    for key, n in sorted(groups.items(), key=lambda group: (group[0][2] == follows, -group[1]))[:GROUPS]:
         place, callback, kind, message = key
         where = first_of[key].exchange
         begin = f"#{where}" if where != NONE else "start"
