@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tests.conformance.case import case, plugin
+from tests.conformance.case import Plugin, case, plugin
 from tests.conformance.cases.callouts import ask
 from tests.core.traffic import GET, request, response
-from tests.core.wat import Ret, call
+from tests.core.wat import Nth, Ret, call
 
 FORTH, BACK = (call("cont", dir) for dir in (0, 1))
 SAME = call("effective", 2)
-DENY = call("local", 403, "", "denied", "", -1)
 WATCH = plugin(request_headers=[], request_body=[], request_trailers=[], response_headers=[], response_body=[], response_trailers=[])
 TRAILED = [
     (
@@ -19,6 +18,19 @@ TRAILED = [
 ]
 CHUNKED = [(request("POST", "/p", "transfer-encoding: chunked", body=b"abcdef"), response(200, "transfer-encoding: chunked", body=b"ok"))]
 BODILESS = [(GET, response(204))]
+
+
+def held() -> Plugin:
+    """Two of it in a VM: the first passes what the second keeps, and keeps the end; the second goes on before the first."""
+    keep = (Nth(2, (ask("/ok"), Ret(1))), Nth(3, (Ret(1),)))
+    return plugin(request_body=keep, http_call_response=[call("effective", 4), FORTH, call("effective", 3), FORTH])
+
+
+def taken() -> Plugin:
+    """Likewise, where the second waits with the headers."""
+    keep = {"request_headers": [Nth(2, (ask("/ok"), Ret(1)))], "request_body": [Nth(1, (Ret(1),))]}
+    return plugin(**keep, http_call_response=[call("effective", 4), FORTH, call("effective", 3), FORTH])
+
 
 CASES = [
     case(
@@ -279,135 +291,96 @@ CASES = [
         """,
     ),
     case(
-        "local/continue, then answer",
-        "what the filter asked for is done in its order: the response has gone (Envoy filter_manager.cc commonContinue)",
-        [WATCH, plugin(response_headers=[BACK, DENY])],
+        "pauses/the headers again for one that waits",
+        "it is called all the same, and waits on until it continues (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_headers=[FORTH]), plugin(request_headers=[Nth(1, (ask("/ok"),)), Ret(1)], http_call_response=[SAME, FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+          proxy_http_call(5000) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+        proxy_on_http_call_response(1, 4, 4, 5, 0)
+          proxy_set_effective_context(2) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: as sent
+        client: as answered
+        """,
+    ),
+    case(
+        "pauses/the headers again for one that lets them go then",
+        "that it waited before stands: they have gone nowhere (Envoy filter_manager.cc commonContinue)",
+        [plugin(request_headers=[FORTH]), plugin(request_headers=[Nth(1, (ask("/ok"), Ret(1)))], http_call_response=[SAME, FORTH]), WATCH],
+        """
+        proxy_on_request_headers(2, 5, 1) -> Continue
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> StopIteration
+          proxy_http_call(5000) -> Ok
+        proxy_on_request_headers(2, 5, 1) -> Continue
+        proxy_on_http_call_response(1, 4, 4, 5, 0)
+          proxy_set_effective_context(2) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        upstream: nothing
+        client: 504
+          content-length: 14
+          content-type: text/plain
+          body "stream timeout"
+        """,
+        left_open=True,
+    ),
+    case(
+        "pauses/one goes on with what another holds",
+        "one buffer for all: the second of two filters of a VM lets the first's part go as well (Envoy filter_manager.cc commonContinue)",
+        [held(), held(), WATCH],
         """
         proxy_on_request_headers(2, 5, 0) -> Continue
-        proxy_on_request_body(2, 6, 0) -> Continue
-        proxy_on_request_trailers(2, 1) -> Continue
-        proxy_on_response_headers(2, 3, 0) -> Continue
-          proxy_continue_stream(Response) -> Ok
-          proxy_send_local_response(403, -1) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        upstream: as sent
-        client: 200, cut short
-        """,
-        traffic=TRAILED,
-    ),
-    case(
-        "local/answer, then continue the request",
-        "an answered request goes nowhere (Envoy)",
-        [WATCH, plugin(request_headers=[DENY, FORTH])],
-        """
-        proxy_on_request_headers(2, 5, 1) -> Continue
-        proxy_on_request_headers(2, 5, 1) -> Continue
-          proxy_send_local_response(403, -1) -> Ok
+        proxy_on_request_body(3, 6, 0) -> Continue
+        proxy_on_request_body(4, 6, 0) -> StopIterationAndBuffer
+          proxy_http_call(5000) -> Ok
+        proxy_on_request_body(3, 0, 1) -> StopIterationAndBuffer
+        proxy_on_http_call_response(2, 4, 4, 5, 0)
+          proxy_set_effective_context(4) -> Ok
           proxy_continue_stream(Request) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        proxy_on_response_body(2, 6, 1) -> Continue
-        upstream: nothing
-        client: 403
-          content-length: 6
-          content-type: text/plain
-          body "denied"
+          proxy_set_effective_context(3) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_body(2, 6, 1) -> Continue
+        proxy_on_request_body(4, 0, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: as sent
+        client: as answered
         """,
+        traffic=CHUNKED,
     ),
     case(
-        "local/answer, then continue the response",
-        "the answer has passed all filters when its turn comes (Envoy)",
-        [WATCH, plugin(request_headers=[ask("/ok"), Ret(1)], http_call_response=[SAME, DENY, BACK])],
+        "pauses/one goes on while another keeps the body",
+        "it takes the body along, the other comes too late with nothing (Envoy filter_manager.cc commonContinue)",
+        [taken(), taken(), WATCH],
         """
-        proxy_on_request_headers(2, 5, 1) -> Continue
-        proxy_on_request_headers(2, 5, 1) -> StopIteration
+        proxy_on_request_headers(3, 5, 0) -> Continue
+        proxy_on_request_headers(4, 5, 0) -> StopIteration
           proxy_http_call(5000) -> Ok
-        proxy_on_http_call_response(1, 4, 4, 5, 0)
-          proxy_set_effective_context(2) -> Ok
-          proxy_send_local_response(403, -1) -> Ok
-          proxy_continue_stream(Response) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        proxy_on_response_body(2, 6, 1) -> Continue
-        upstream: nothing
-        client: 403
-          content-length: 6
-          content-type: text/plain
-          body "denied"
+        proxy_on_request_body(3, 6, 0) -> StopIterationAndBuffer
+        proxy_on_request_body(3, 6, 1) -> Continue
+        proxy_on_http_call_response(2, 4, 4, 5, 0)
+          proxy_set_effective_context(4) -> Ok
+          proxy_continue_stream(Request) -> Ok
+          proxy_set_effective_context(3) -> Ok
+          proxy_continue_stream(Request) -> Ok
+        proxy_on_request_headers(2, 5, 0) -> Continue
+        proxy_on_request_body(4, 6, 1) -> Continue
+        proxy_on_request_body(2, 6, 1) -> Continue
+        proxy_on_response_headers(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 2, 0) -> Continue
+        proxy_on_response_body(2, 0, 1) -> Continue
+        upstream: as sent
+        client: as answered
         """,
-    ),
-    case(
-        "local/answer, then continue the response that is paused",
-        "what a VM asked for waits for its next callback: here the answer's, whose body stays behind then (cpp-host)",
-        [WATCH, plugin(request_headers=[ask("/ok"), Ret(1)], http_call_response=[SAME, DENY, BACK], response_headers=[Ret(1)])],
-        """
-        proxy_on_request_headers(2, 5, 1) -> Continue
-        proxy_on_request_headers(2, 5, 1) -> StopIteration
-          proxy_http_call(5000) -> Ok
-        proxy_on_http_call_response(1, 4, 4, 5, 0)
-          proxy_set_effective_context(2) -> Ok
-          proxy_send_local_response(403, -1) -> Ok
-          proxy_continue_stream(Response) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> StopIteration
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        upstream: nothing
-        client: 403, cut short
-          content-length: 6
-          content-type: text/plain
-        """,
-        left_open=True,
-    ),
-    case(
-        "local/continue in the answer's body",
-        "at its end there is nothing more to let go (Envoy)",
-        [WATCH, plugin(request_headers=[DENY], response_body=[BACK])],
-        """
-        proxy_on_request_headers(2, 5, 1) -> Continue
-        proxy_on_request_headers(2, 5, 1) -> Continue
-          proxy_send_local_response(403, -1) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        proxy_on_response_body(2, 6, 1) -> Continue
-          proxy_continue_stream(Response) -> Ok
-        proxy_on_response_body(2, 6, 1) -> Continue
-        upstream: nothing
-        client: 403
-          content-length: 6
-          content-type: text/plain
-          body "denied"
-        """,
-    ),
-    case(
-        "local/continue in the answer's body, and pause",
-        "it stays behind all the same: the client has the headers (Envoy)",
-        [WATCH, plugin(request_headers=[DENY], response_body=[BACK, Ret(1)])],
-        """
-        proxy_on_request_headers(2, 5, 1) -> Continue
-        proxy_on_request_headers(2, 5, 1) -> Continue
-          proxy_send_local_response(403, -1) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        proxy_on_response_body(2, 6, 1) -> StopIterationAndBuffer
-          proxy_continue_stream(Response) -> Ok
-        upstream: nothing
-        client: 403, cut short
-          content-length: 6
-          content-type: text/plain
-        """,
-        left_open=True,
-    ),
-    case(
-        "local/continue in the answer's headers, and pause",
-        "they have gone, the body stays (Envoy)",
-        [WATCH, plugin(request_headers=[DENY], response_headers=[BACK, Ret(1)])],
-        """
-        proxy_on_request_headers(2, 5, 1) -> Continue
-        proxy_on_request_headers(2, 5, 1) -> Continue
-          proxy_send_local_response(403, -1) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> StopIteration
-          proxy_continue_stream(Response) -> Ok
-        proxy_on_response_headers(2, 3, 0) -> Continue
-        upstream: nothing
-        client: 403, cut short
-          content-length: 6
-          content-type: text/plain
-        """,
-        left_open=True,
+        traffic=CHUNKED,
     ),
 ]

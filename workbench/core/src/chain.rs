@@ -97,7 +97,8 @@ fn offer(slot: u32, dir: usize, pos: u32, work: Work) {
     let filter = turned(dir, pos);
     let s = &mut core().streams[slot as usize];
     s.whole[dir] |= pos == 0 && work.ends();
-    if s.filters[filter as usize].half[dir].pause == Pause::All {
+    // headers that come a second time are shown to one that waits, too
+    if s.filters[filter as usize].half[dir].pause == Pause::All && !matches!(work, Work::Headers { .. }) {
         return hold(slot, dir, filter, work);
     }
     match gate(slot, dir, filter) {
@@ -212,6 +213,7 @@ fn act(slot: u32, vm: u32, p: Pending, result: u32, answers: u32) {
     let c = core();
     let deferred = c.deferred;
     let s = &mut c.streams[slot as usize];
+    s.aborted |= s.answers != answers && p.dir == REQUEST && p.phase.is_message();
     // the stream was answered here, or is over: the chain does not see this result any more
     if !s.live || s.ending || s.answers != answers && !deferred {
         return connection::after_close(slot, p);
@@ -246,6 +248,11 @@ fn after_headers(slot: u32, p: Pending, result: u32) {
     if matches!(result, 0 | 2) {
         half.headers_open = false;
         half.headers_gone = true;
+        half.headers_held = false;
+        if half.pause == Pause::All {
+            // it waits for another call of it
+            return;
+        }
         return s.advance(Work::Headers { dir: p.dir, pos: p.pos + 1, eos: p.eos });
     }
     half.pause = if result == 1 && stop_iteration { Pause::HeadersOnly } else { Pause::All };

@@ -35,6 +35,10 @@ impl Stream {
 pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
     let c = core();
     let s = &mut c.streams[slot as usize];
+    if dir == REQUEST && s.stopped {
+        // answered meanwhile: it does not get as far as the upstream
+        return;
+    }
     if dir == REQUEST {
         let map = &s.maps[0];
         let routed = map.get(b":path").is_some_and(|path| path.first() == Some(&b'/')) && map.get(b"x-forwarded-proto").is_some_and(|v| !v.is_empty());
@@ -94,7 +98,7 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
 
 pub fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
     let s = &mut core().streams[slot as usize];
-    if s.sink[dir].ended {
+    if s.sink[dir].ended || dir == REQUEST && s.stopped {
         return;
     }
     if !s.sink[dir].spoilt {
@@ -110,6 +114,9 @@ pub fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
 
 pub fn leave_trailers(slot: u32, dir: usize) {
     let s = &mut core().streams[slot as usize];
+    if dir == REQUEST && s.stopped {
+        return;
+    }
     s.has_trailers[dir] |= s.trailers_added[dir];
     complete(slot, dir);
 }

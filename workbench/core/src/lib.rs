@@ -374,7 +374,12 @@ fn abandon() -> bool {
     let c = core();
     let waiting: Vec<u32> = (0..c.streams.len() as u32).filter(|&slot| c.streams[slot as usize].live).collect();
     for &slot in &waiting {
-        departure::end(slot);
+        let s = &core().streams[slot as usize];
+        if s.tcp.is_some() || s.upgraded || s.ending || s.answers > 0 {
+            departure::end(slot);
+        } else {
+            local::timed_out(slot);
+        }
     }
     !waiting.is_empty()
 }

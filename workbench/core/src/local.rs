@@ -74,15 +74,16 @@ pub fn grpc_from_http(code: u32) -> u32 {
     }
 }
 
+const IDLE: &[u8] = b"stream_idle_timeout";
+
 /// A filter held the stream back for longer than Envoy's idle timeout: it says so to the client, or where it has begun to answer breaks off.
 pub fn timed_out(slot: u32) {
-    const DETAILS: &[u8] = b"stream_idle_timeout";
     let s = &mut core().streams[slot as usize];
     if !s.sink[RESPONSE].headers {
-        return answer_for_proxy(slot, 504, b"stream timeout", DETAILS);
+        return answer_for_proxy(slot, 504, b"stream timeout", IDLE);
     }
     s.flags |= TIMED_OUT;
-    s.details = DETAILS.to_vec();
+    s.details = IDLE.to_vec();
     departure::cut(slot);
 }
 
@@ -91,7 +92,7 @@ const TIMED_OUT: u32 = 1 << 16;
 /// The flags, and what is known of the route, for an answer of the proxy's with these details.
 fn met(details: &[u8], route: Route) -> (u32, Route) {
     match details {
-        b"stream_idle_timeout" => (TIMED_OUT, route),
+        IDLE => (TIMED_OUT, route),
         b"route_not_found" => (1 << 8, Route::HostOnly),
         b"missing_host_header" | b"absolute_path_rejected" | b"path_normalization_failed" => (0, Route::HostOnly),
         b"upstream_reset_before_response_started{connection_termination}" => (1 << 6, route),
@@ -132,6 +133,7 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.answers += 1;
     s.answered_by = parent;
     s.stopped = true;
+    s.aborted |= source != FILTER && reply.details != IDLE;
     if source == PROXY {
         (s.flags, s.route) = met(&reply.details, s.route);
     }

@@ -16,8 +16,8 @@ pub fn resume(slot: u32, filter: u32, dir: usize, row: u32) -> Option<(usize, u3
     let pos = turned(dir, filter);
     let c = core();
     let s = &mut c.streams[slot as usize];
-    // an answered request goes nowhere any more
-    if dir == REQUEST && (s.stopped || s.whole[RESPONSE]) {
+    // a request that a filter answered on its way goes nowhere any more, nor does any once the answer is whole
+    if dir == REQUEST && (s.aborted || s.whole[RESPONSE]) {
         return None;
     }
     let half = &mut s.filters[filter as usize].half[dir];

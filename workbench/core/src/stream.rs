@@ -231,6 +231,8 @@ pub struct Stream {
     /// The callback that made the local response.
     pub answered_by: u32,
     pub stopped: bool,
+    /// In a call of its own on the way to the upstream, where Envoy goes no farther with it.
+    pub aborted: bool,
     pub ending: bool,
     /// Listed among the paused streams, and paused last at this time.
     pub watched: bool,
@@ -376,6 +378,7 @@ impl Stream {
         self.received = [0; 2];
         self.answered_by = NONE;
         (self.response_planned, self.response_loaded, self.local, self.answers) = (false, false, false, 0);
+        self.aborted = false;
         (self.stopped, self.ending, self.watched, self.code) = (false, false, false, 0);
         (self.flags, self.route, self.left) = (0, Route::Whole, 0);
         (self.upgraded, self.stalled) = (false, [false; 2]);
