@@ -248,6 +248,34 @@ def test_the_status_bar_shows_a_replay_and_cancels_it(opened: Page) -> None:
     _clean(opened)
 
 
+def test_a_kernel_restarted_in_the_midst_of_a_replay_is_told(opened: Page) -> None:
+    """Nothing more comes of that replay, and the view asks why."""
+    opened.page.evaluate(NOTEBOOK)
+    code = "\n".join(
+        [
+            "import time, workbench as wb",
+            f"capture = wb.open_capture({str(opened.lab.root / 'toys/toystore.mitm')!r})",
+            f"chain = wb.Chain({str(opened.lab.root / 'toys/add_header.wasm')!r})",
+            "@chain.intercept('proxy_replace_header_map_value')",
+            "def slow(call): time.sleep(1)",
+            "wb.Workbench(capture, chain)",
+        ]
+    )
+    opened.page.evaluate(
+        """code => {
+            window.fwNotebook.model.sharedModel.insertCells(0, [{ cell_type: 'code', source: code }]);
+            return window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => null);
+        }""",
+        code,
+    )
+    view = opened.page.get_by_role("region", name="Filter Workbench", exact=True)
+    view.get_by_role("progressbar").wait_for()
+    opened.page.evaluate("() => window.fwNotebook.sessionContext.session.kernel.restart().then(() => null)")
+    view.get_by_text("The kernel does not answer").first.wait_for()
+    assert view.get_by_role("progressbar").count() == 0
+    assert opened.page.locator(".filter-workbench-status:visible").count() == 0
+
+
 SAVE = "settings => window.jupyterapp.serviceManager.settings.save('filter-workbench:documents', JSON.stringify(settings)).then(() => null)"
 LIGHTNESS = """node => {
     const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d');

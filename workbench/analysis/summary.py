@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, Kind
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, connection_ends
@@ -26,6 +26,8 @@ from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
 from .failed_calls import all_failed_calls
 from .findings import Finding, findings_text
+from .prints import distinct
+from .rowfields import field_spans
 from .selections import events
 from .vms import all_vms, thread_name
 
@@ -199,21 +201,7 @@ _SIGNS = {"proxy_add_header_map_value": "+", "proxy_replace_header_map_value": "
 
 def _changes(trace: Trace, facts: Facts) -> Section:
     """Changes grouped by filter, part, call and header name."""
-    names = [call.name for call in trace.schema.hostcalls]
-    groups: Counter[tuple[int, str, int, bytes]] = Counter()
-    for first, records, blob in trace.blocks():
-        at = facts.changed[np.searchsorted(facts.changed, first) : np.searchsorted(facts.changed, first + len(records))] - first
-        octets = bytes(blob)
-        for place, code, kind, start in zip(*(records[name][at].tolist() for name in ("filter", "code", "a", "blob")), strict=True):
-            sign, name = _SIGNS.get(names[code], ""), b""
-            if sign:
-                end = start + 4 + int.from_bytes(octets[start : start + 4], "little")
-                name = octets[start + 4 : end]
-                if sign == "~":
-                    # replacing what is not there adds it: the list of values before lies behind name and value
-                    before = end + 4 + int.from_bytes(octets[end : end + 4], "little")
-                    sign = "~" if any(octets[before : before + 4]) else "+"
-            groups[place, sign or names[code], kind, name] += 1
+    groups = _change_groups(trace, facts)
     rows = []
     for (place, sign, kind, name), n in groups.most_common(GROUPS):
         if sign == "proxy_set_buffer_bytes":
@@ -224,6 +212,32 @@ def _changes(trace: Trace, facts: Facts) -> Section:
             part, what = MUTATION_PARTS[kind], f"{sign} {words.visible(words.text(name))}"
         rows.append((_filter(trace, place), part, what, words.count(n)))
     return Section("Changes", ("filter", "part", "change", "times"), tuple(rows), frozenset(("times",)), _rest(groups))
+
+
+def _change_groups(trace: Trace, facts: Facts) -> Counter[tuple[int, str, int, bytes]]:
+    """How many changes there are by filter, sign (or the call, where it has none), map or buffer and name, in the order of the first."""
+    counts: Counter[tuple[int, str, int, bytes]] = Counter()
+    begins: dict[tuple[int, str, int, bytes], int] = {}
+    for first, records, blob, which in trace.select(facts.changed):
+        at, octets = facts.changed[which] - first, np.frombuffer(blob, np.uint8)
+        for code in np.unique(records["code"][at]).tolist():
+            call, rows = trace.schema.hostcalls[code], at[records["code"][at] == code]
+            sign, texts, name, was = _SIGNS.get(call.name, ""), [b""], np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
+            if sign:
+                spans = field_spans(octets, records, rows, len(call.fields))
+                texts, name = distinct(octets, *spans[0])
+                was = spans[call.fields.index("before")][1] > 0
+            # maps and buffers of a message are four each
+            where = records["filter"][rows].astype(np.int64) << 3 | records["a"][rows].astype(np.int64) << 1 | was
+            kinds, begin, times = np.unique(where * len(texts) + name, return_index=True, return_counts=True)
+            for number, row, n in zip(kinds.tolist(), (rows[begin] + first).tolist(), times.tolist(), strict=True):
+                packed, text = divmod(number, len(texts))
+                # replacing what is not there adds it
+                told = "+" if sign == "~" and not packed & 1 else sign or call.name
+                key = (packed >> 3, told, packed >> 1 & 3, texts[text])
+                begins[key] = min(begins.get(key, row), row)
+                counts[key] += n
+    return Counter({key: counts[key] for key in sorted(counts, key=lambda key: begins[key])})
 
 
 def _filter(trace: Trace, place: int) -> str:
@@ -281,7 +295,7 @@ def _times(trace: Trace) -> Section:
 
 
 def _failures(trace: Trace) -> Section:
-    """Failures grouped by filter, callback, kind and message."""
+    """Failures grouped by filter, callback, kind and message; what only follows from an earlier one comes last."""
     groups: Counter[tuple[int, str, str, str]] = Counter()
     first_of: dict[tuple[int, str, str, str], Row] = {}
     for first, _, _, at in events(trace, Event.FAILURE):
@@ -292,7 +306,8 @@ def _failures(trace: Trace) -> Section:
             groups[key] += 1
             first_of.setdefault(key, row)
     rows = []
-    for key, n in groups.most_common(GROUPS):
+    follows = words.failure(FailureKind.EARLIER)
+    for key, n in sorted(groups.items(), key=lambda group: (group[0][2] == follows, -group[1]))[:GROUPS]:
         place, callback, kind, message = key
         where = first_of[key].exchange
         begin = f"#{where}" if where != NONE else "start"

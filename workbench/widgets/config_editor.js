@@ -35,7 +35,7 @@ export const configEditor = ({ ontype, onapply }) => {
   let leaves = false;
   const gutter = h("div.editor-gutter", { "aria-hidden": "true" });
   const under = h("div.editor-under", { "aria-hidden": "true" });
-  const input = h("textarea.editor-input", { spellcheck: "false", autocomplete: "off", autocapitalize: "off", wrap: "off", placeholder: "JSON or plain text that the filter is to get" });
+  const input = h("textarea.editor-input", { spellcheck: "false", autocomplete: "off", autocapitalize: "off", wrap: "off", placeholder: "JSON or plain text" });
   const hint = h("span.sr", { id: `fw-editor-${Math.random().toString(36).slice(2, 8)}` }, "Tab indents. Escape, then Tab leaves the editor.");
   input.setAttribute("aria-describedby", hint.id);
   const page = h("div.editor-page", under, input);

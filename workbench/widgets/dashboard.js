@@ -23,10 +23,18 @@ const PANES = [
 ];
 
 // More of them are counted beside the first ones.
-const MOST_NAMED = 4;
+const MOST_NAMED = 3;
+const SILENT_MS = 10_000;
 
 export const dashboardView = (model, el, signal) => {
-  const ask = channel(model, signal);
+  const ask = channel(model, signal, (words) => {
+    if (lost === words) return;
+    lost = words;
+    root.classList.add("fw-lost"); // said once is enough
+    drawNotices();
+    onRun();
+  });
+  let lost = "";
   const top = h("div.top");
   const notices = h("div", { role: "presentation" });
   const tabs = h("div.tabs.views");
@@ -101,7 +109,7 @@ export const dashboardView = (model, el, signal) => {
     fill(top,
       h("span.pick.capture", icon("capture"), h("span.strong.cut", { title: plain(capture) }, text(capture || "No capture")), capture ? h("span.muted.wide", plural(model.get("captured"), model.get("noun"))) : null),
       h("span.muted", ARROW),
-      h("span.pick", icon("chain"), h("span.chain-line", chain)),
+      h("span.pick.through", icon("chain"), h("span.chain-line", chain)),
       h("span.grow"),
       h("span.muted.wide.cut.said", { role: "status", title: plain(said) }, text(said)),
       replayable ? h("button.btn.quiet.toggle", { type: "button", "aria-pressed": watching, "aria-label": "Watch", title: watching ? "Replays again when a module's file changes" : "Replay again when a module's file changes", onclick: watch }, icon("watch"), h("span.wide", watching ? "Watching" : "Watch")) : null,
@@ -117,6 +125,7 @@ export const dashboardView = (model, el, signal) => {
   const drawNotices = () => {
     const run = model.get("run");
     const found = [];
+    if (lost) found.push(h("div.banner.is-error", { role: "alert" }, icon("error", 16, "del"), h("div.grow", text(lost))));
     if (run.state === "failed") {
       const kept = run.kept ? `What is shown is run ${int(run.kept)}, the last good one. ` : "";
       found.push(
@@ -159,7 +168,7 @@ export const dashboardView = (model, el, signal) => {
     if (!bare) drawTabs();
     root.classList.toggle("fw-bare", bare);
     place();
-    if (!ready()) fill(blank, run.state === "running" ? waiting() : nothing(run));
+    if (!ready()) fill(blank, run.state !== "running" ? nothing(run) : lost ? h("div.void", h("span.strong", "The replay is no longer heard of")) : waiting());
   };
   const waiting = () => h("div.loading", { "aria-busy": "true" }, [64, 48, 72, 40, 58, 66, 36].map((width) => h("div.skeleton", { style: `width:${width}%` })));
   const nothing = (run) => {
@@ -190,9 +199,22 @@ export const dashboardView = (model, el, signal) => {
   };
   let state = "";
   let told = 0;
+  // A kernel that is gone says nothing, so what has long said nothing is asked.
+  let silence = null;
+  const onNews = () => {
+    if (lost) {
+      lost = "";
+      root.classList.remove("fw-lost");
+      drawNotices();
+    }
+    onRun();
+  };
   const onRun = () => {
     const run = model.get("run");
-    bar.draw(run);
+    clearTimeout(silence);
+    if (run.state === "running" && !lost) silence = setTimeout(() => ask("runs").then(onNews), SILENT_MS);
+    if (lost && !ready()) drawView(false);
+    bar.draw(lost ? { state: "lost" } : run);
     if (run.state !== state) {
       state = run.state;
       drawTop();
@@ -215,7 +237,7 @@ export const dashboardView = (model, el, signal) => {
     drawView(false);
   };
   const watched = {
-    "change:run": onRun,
+    "change:run": onNews,
     "change:problems": drawNotices,
     "change:filters": onFilters,
     "change:replayable": onFilters,
@@ -226,6 +248,7 @@ export const dashboardView = (model, el, signal) => {
   };
   for (const [name, act] of Object.entries(watched)) model.on(name, act);
   signal.addEventListener("abort", () => {
+    clearTimeout(silence);
     for (const [name, act] of Object.entries(watched)) model.off(name, act);
   });
   root.setAttribute("role", "region");

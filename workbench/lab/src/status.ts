@@ -61,7 +61,14 @@ export class RunStatus extends Widget {
       );
     } else if (this.ending) {
       // It ends as a sentence, which stays for a moment.
-      this.words.textContent = this.trans.__("Replay: %1", visible(this.runs.all[0]?.words ?? ""));
+      const words = this.runs.all[0]?.words;
+      if (!words) {
+        // its kernel is gone
+        this.ending = false;
+        this.node.hidden = true;
+        return;
+      }
+      this.words.textContent = this.trans.__("Replay: %1", visible(words));
       window.clearTimeout(this.quiet);
       this.quiet = window.setTimeout(() => {
         this.ending = false;
