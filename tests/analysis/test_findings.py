@@ -111,6 +111,18 @@ def test_a_trap_tells_what_the_filter_said_before_it(found: Found) -> None:
     assert trapped.code == "trapped" and trapped.reason.startswith("It said: panicked at src/lib.rs:7: no. Its failure policy")
 
 
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("closed", "fail_closed: the exchange failed, in Envoy as here."),
+        ("restart", "restart: the exchange failed, a policy of this workbench that Envoy does not have."),
+    ],
+)
+def test_failure_policies(found: Found, policy: str, said: str) -> None:
+    failed = one(found({"request_headers": (TRAP,)}, failure_policy=policy), "trapped")
+    assert failed.reason == f"Its failure policy is {said}"
+
+
 def test_a_call_past_its_limit(found: Found) -> None:
     spun = found({"request_headers": (LOG, Loop(()))}, settings=Settings(callback_limit_s=0.1))
     assert "ran too long in on_request_headers" in one(spun, "limit-exceeded").title

@@ -65,6 +65,27 @@ def test_logs(endings: Trace) -> None:
     ]
 
 
+def test_log_lines_of_every_level_and_source() -> None:
+    w = TraceWriter("b", "a")
+    w.callback("proxy_on_request_headers", 0, 0)
+    for level in (0, 5, 77):
+        w.hostcall("proxy_log", 1, 0, (level,), b"caf\xc3\xa9" if level else b"\xff")
+    w.hostcall("fd_write", 0, NONE, (1, 3), b"out")
+    w.hostcall("fd_write", 0, 0, (2, 3), b"err")
+    table = tables.logs_table(w.take(2))
+    assert table["level"].tolist() == ["trace", "critical", "77", "info", "error"]
+    assert table["message"].tolist() == ["\u00ff", "caf\u00e9", "caf\u00e9", "out", "err"]
+    assert table["source"].tolist() == ["proxy_log"] * 3 + ["fd_write"] * 2
+    assert list(table["filter"].cat.categories) == ["a", "b"]
+    assert table["exchange"].isna().tolist() == [False, False, False, True, False]
+
+
+def test_equal_changes_have_lists_of_their_own(replayed: Any) -> None:
+    table = replayed.mutations
+    assert table.duplicated(subset=["filter", "part", "op", "name"]).any()
+    assert len({id(each) for name in ("before", "after") for each in table[name]}) == 2 * len(table)
+
+
 @pytest.mark.parametrize("filters", [(), ("f",)])
 def test_empty_traces_have_empty_tables_of_the_same_columns(endings: Trace, filters: tuple[str, ...]) -> None:
     empty = TraceWriter(*filters).take()

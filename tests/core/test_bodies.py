@@ -175,3 +175,11 @@ def test_the_trace_has_the_body_after_an_edit(play: Play) -> None:
     played = play([{"request_body": [Nth(1, (call("set_body", 0, 0, 0, "<"), call("set_body", 0, ALL, 0, ">")))]}], [POST])
     (row,) = played.events(Event.BODY)
     assert (row.a, row.b, row.fields) == (0, 6, (b"<abcdef>",))
+
+
+def test_call_data_that_is_over(play: Play) -> None:
+    """Envoy reads through a pointer to what is gone, which may show anything; here it is empty."""
+    script = {"request_body": [Nth(1, (call("body", 8, 0, ALL, OUT, OUT),))], "log": [call("body", 8, 0, ALL, OUT, OUT)]}
+    played = play([script], [POST])
+    assert played.results("proxy_get_buffer_bytes") == [0, 0]
+    assert [row.d for row in played.of("proxy_get_buffer_bytes")] == [6, 0]

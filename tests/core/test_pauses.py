@@ -6,6 +6,7 @@ import pytest
 
 from tests.core.conftest import GET, MS, POST, START_NS, Play, request, response
 from tests.core.wat import OUT, Nth, Ret, call
+from workbench.capture.exchange import Request, Response
 from workbench.trace.records import Event
 
 CHUNKED = request("POST", "/p", "transfer-encoding: chunked", body=b"abcdef")
@@ -92,14 +93,14 @@ def test_the_request_map_is_gone_with_the_continue(play: Play) -> None:
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
 def test_two_filters_resumed_in_one_call(play: Play, order: str) -> None:
-    """Two filters of one VM hold different parts of a body: they leave in their order, whichever goes on first."""
+    """Two filters of one VM hold different parts of a body: there is one buffer, and it goes whole with whichever goes on first."""
     # roots 1 and 2, then streams 3 (a) and 4 (b); the module's first body callback is a's and passes, the others hold
     ids = {"a": 3, "b": 4}
     tick = [Nth(1, tuple(step for each in order for step in (call("effective", ids[each]), call("cont", 0))))]
     one = {"configure": [call("tick", 50)], "tick": tick, "request_body": [Nth(n, (Ret(1),)) for n in (2, 3, 4)]}
     played = play([(one, {"vm_id": "v"}), (one, {"vm_id": "v"}), {}], [CHUNKED], chunk_size=3)
     assert of(played.calls(), "a", "request")[1:] == ["body(3, 0)", "body(3, 0)", "body(3, 1)"]
-    assert [each for each in of(played.calls(), "c", "request")][:2] == ["headers(5, 0)", "body(3, 0)"]
+    assert [each for each in of(played.calls(), "c", "request")][:2] == ["headers(5, 0)", "body(6, 1)"]
     assert played.upstream() is not None and played.upstream().body is None  # type: ignore[union-attr]
 
 
@@ -124,13 +125,35 @@ def test_continue_within_a_body_callback(play: Play, steps: list[object], seen_b
 
 @pytest.mark.parametrize("callback", ["request_headers", "response_headers"])
 def test_continue_where_nothing_is_paused(play: Play, callback: str) -> None:
-    """A fault in Envoy, which sends twice or crashes: told, not imitated."""
-    played = play([{callback: [call("cont", 0 if callback == "request_headers" else 1)]}])
-    assert played.status() == 200 and "was not paused" in played.notes()[0]
+    """Twice through the filters behind, and out twice: an upstream does not mind, a client cannot read it."""
+    direction = 0 if callback == "request_headers" else 1
+    script = {callback: [call("cont", direction)]}
+    played = play([script, {}] if direction == REQUEST else [{}, script])
+    seen = of(played.calls(), "b" if direction == REQUEST else "a", callback.partition("_")[0])
+    assert [each[:7] for each in seen[:2]] == ["headers", "headers"]
+    assert played.status() == (200, -200)[direction]
+    assert "did not hold back" in played.notes()[0] and "a second time" in played.notes()[1]
     assert played.results("proxy_continue_stream") == [0]
 
 
-def test_continue_after_an_answer_is_nothing(play: Play) -> None:
+@pytest.mark.parametrize("callback", ["request_headers", "request_body", "request_trailers"])
+def test_continue_a_response_that_is_not_there(play: Play, callback: str) -> None:
+    """Envoy crashes."""
+    played = play([{callback: [call("cont", 1), call("local", 403, "", "", "", -1), call("cont", 1)]}], [TRAILED])
+    assert played.status() == 403 and [note.endswith("Envoy crashes") for note in played.notes()] == [True, True]
+
+
+@pytest.mark.parametrize("answer", [BOTH, (GET, response(204))])
+def test_continue_at_the_end_of_a_response(play: Play, answer: tuple[Request, Response]) -> None:
+    """Envoy crashes where the filter then passes on what has gone."""
+    callback = "response_headers" if answer[0] is GET else "response_trailers"
+    played = play([{}, {callback: [call("cont", 1)]}], [answer])
+    assert abs(played.status() or 0) in (200, 204) and any(note.endswith("Envoy crashes") for note in played.notes())
+    assert len(of(played.calls(), "a", callback.removeprefix("response_"))) <= 1
+
+
+def test_continue_behind_an_answer(play: Play) -> None:
+    """It waits for the VM's next callback, the answer's headers: the filters behind see the request, the upstream does not."""
     script = {
         "configure": [call("tick", 50)],
         "request_headers": [Ret(1)],
@@ -138,7 +161,7 @@ def test_continue_after_an_answer_is_nothing(play: Play) -> None:
     }
     played = play([script, {}])
     assert played.status() == 418 and played.upstream() is None
-    assert not [each for each in played.calls() if each.startswith("b.request")] and not played.notes()
+    assert of(played.calls(), "b", "request") == ["headers(5, 1)"] and len(played.notes()) == 0
 
 
 @pytest.mark.parametrize(("stream_type", "status"), [(0, 0), (1, 0), (2, 0), (3, 12), (4, 2)])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from ..capture.exchange import Pairs
 from ..capture.packing import unpack_pairs
-from ..trace.records import NONE, Event, Kind, split_values
+from ..trace.records import NONE, Event, Kind, Schema, split_values
 from ..trace.trace import Records, Row, Trace
 from . import words
 from .rowfields import Ints
@@ -26,6 +27,7 @@ __all__ = [
     "callback_row",
     "connection_ends",
     "log_line",
+    "named_arguments",
     "shown",
     "spelt",
 ]
@@ -53,20 +55,29 @@ _WIDE = (("value", False), ("offset", True))
 
 def arguments(trace: Trace, row: Row) -> dict[str, Argument]:
     """The named numbers and bytes of a callback or hostcall; empty for an event."""
-    numbers = (row.a, row.b, row.c, row.d)
-    if row.kind == Kind.CALLBACK:
-        return dict(zip(trace.schema.callbacks[row.code].args, numbers, strict=False))
-    if row.kind != Kind.HOSTCALL:
+    return named_arguments(trace.schema, row.kind, row.code, (row.a, row.b, row.c, row.d), row.fields)
+
+
+def named_arguments(schema: Schema, kind: int, code: int, numbers: Sequence[int], fields: Sequence[bytes]) -> dict[str, Argument]:
+    """The same of a row's kind, code, four numbers and fields."""
+    if kind == Kind.CALLBACK:
+        return dict(zip(schema.callbacks[code].args, numbers, strict=False))
+    if kind != Kind.HOSTCALL:
         return {}
-    call = trace.schema.hostcalls[row.code]
+    call = schema.hostcalls[code]
     given: dict[str, Argument] = dict(zip(call.args, numbers, strict=False))
-    for name, has_sign in _WIDE:
-        low, high = given.pop(f"{name}_low", None), given.pop(f"{name}_high", None)
-        if isinstance(low, int) and isinstance(high, int):
-            wide = low | high << 32
-            given[name] = wide - (1 << 64) if has_sign and high >> 31 else wide
-    given.update(zip(call.fields, row.fields, strict=False))
+    for name, has_sign in _wide(call.args):
+        low, high = given.pop(f"{name}_low"), given.pop(f"{name}_high")
+        wide = int(low) | int(high) << 32
+        given[name] = wide - (1 << 64) if has_sign and int(high) >> 31 else wide
+    given.update(zip(call.fields, fields, strict=False))
     return given
+
+
+@lru_cache(maxsize=256)
+def _wide(names: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    """Those of `_WIDE` that these arguments have."""
+    return tuple((name, has_sign) for name, has_sign in _WIDE if {f"{name}_low", f"{name}_high"} <= {*names})
 
 
 def spelt(name: str, value: Argument, call: str = "") -> str:
@@ -120,6 +131,8 @@ def _is_text(value: bytes) -> bool:
 
 def shown(value: bytes) -> str:
     """Captured bytes for display: decoded, bounded, and nothing in them acts."""
+    if len(value) <= _SHOWN and value.isascii() and (plain := value.decode()).isprintable():
+        return plain
     cut = value[:_SHOWN]
     tail = f"… {words.size(len(value))} in all" if len(value) > _SHOWN else ""
     return words.visible(words.text(cut) if not tail else cut.decode(errors="ignore")) + tail

@@ -325,11 +325,14 @@ def verdict_calls(trace: Trace, judges: Judges) -> dict[int, list[tuple[int, int
         may |= (code == codes[4]) & lookup(judges.limiters)[place]
         may |= (code == codes[5]) & lookup(judges.deniers)[place]
         at = np.flatnonzero(may & (rows["kind"] == Kind.HOSTCALL) & (rows["result"] == 0) & (rows["exchange"] != NONE))
+        if not len(at):
+            continue
         called = code[at].astype(np.int64)
-        (start, size), (second, second_size) = field_spans(octets := np.frombuffer(blob, np.uint8), rows, at, 2)
         by_service = lookup(codes[2:4])[called]
-        size = np.where(called == codes[4], 0, np.where(by_service, second_size, size))  # of shared data the key says nothing
-        texts, which = distinct(octets, np.where(by_service, second, start), size)
+        octets = np.frombuffer(blob, np.uint8)
+        spans = field_spans(octets, rows, at, 2 if by_service.any() else 1)
+        start, size = (np.where(by_service, second, one) for one, second in zip(spans[0], spans[-1], strict=True))
+        texts, which = distinct(octets, start, np.where(called == codes[4], 0, size))  # of shared data the key says nothing
         early = request[callback_codes(trace, first, rows, at)]
         # in one number each: numpy sorts these many times as fast as columns
         packed = ((which * 256 + called) * (NO_FILTER + 1) + place[at]) * 2 + early

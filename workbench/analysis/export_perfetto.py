@@ -18,13 +18,14 @@ from typing import IO, Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from ..capture.packing import unpack_pairs
 from ..trace.records import NO_FILTER, NONE, CalloutKind, Event, Kind
-from ..trace.trace import Row, Trace
+from ..trace.trace import Records, Row, Trace
 from . import words
 from .callorder import spread
 from .calls import shown
+from .heads import pseudo_headers
 from .perfetto_slices import LONGEST, Slice, Slices
+from .prints import slices
 from .rowfields import lookup
 from .state import State
 from .vms import all_vms, thread_name
@@ -65,6 +66,7 @@ class _Writer:
         self._metrics = _MetricChanges(state)
         self._open: dict[int, str] = {}  # exchanges that began, by the name of their span in JSON
         self._paused: dict[tuple[int, int], str] = {}
+        self._lines: dict[int, str] = {}
 
     def write(self, report: Report) -> int:
         about = {
@@ -79,6 +81,7 @@ class _Writer:
         drawn = lookup(_HANDLERS)
         for first, records, blob in self._trace.blocks():
             at = np.flatnonzero((records["kind"] != Kind.EVENT) | drawn[records["code"]])
+            self._read_lines(first, records, blob)
             for seq, numbers in zip((at + first).tolist(), records[at].tolist(), strict=True):
                 kind, parent = numbers[0], numbers[6]
                 # what belongs to a hostcall (a filter's allocator calling, a limit asked) belongs to its callback
@@ -87,7 +90,7 @@ class _Writer:
                     self._call(callback, inside)
                     callback = None
                 if kind == Kind.EVENT:
-                    row = self._trace.row(seq)
+                    row = Row.of(seq, numbers, blob)
                     if belongs:
                         inside.append(row)
                     else:
@@ -98,6 +101,7 @@ class _Writer:
                 elif callback is not None and parent == callback[_SEQ]:
                     inside.append(self._slices.of(seq, numbers, blob))
             self._flush()
+            self._lines.clear()
             report.reached(first + len(records))
         if callback is not None:
             self._call(callback, inside)
@@ -156,10 +160,16 @@ class _Writer:
         if handler := _HANDLERS.get(row.code):
             handler(self, row, at)
 
+    def _read_lines(self, first: int, records: Records, blob: memoryview) -> None:
+        """Method and path of the requests of a segment."""
+        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.REQUEST))
+        octets = np.frombuffer(blob, np.uint8)
+        spans = pseudo_headers(octets, records, at)
+        told = zip(*(slices(octets, *spans[name]) for name in ("method", "path")), strict=True)
+        self._lines.update(zip((at + first).tolist(), (" ".join(map(shown, filter(None, parts))) for parts in told), strict=True))
+
     def _request(self, row: Row, at: int) -> None:
-        pairs = dict(unpack_pairs(row.fields[0])[0]) if row.fields else {}
-        line = " ".join(shown(pairs[name]) for name in (b":method", b":path") if name in pairs) or "connection"
-        self._open[row.exchange] = name = json.dumps(words.shorten(line, 80))
+        self._open[row.exchange] = name = json.dumps(words.shorten(self._lines.get(row.seq) or "connection", 80))
         self._held.append(f'{_span("b", name, at, row.exchange)},"args":{{"exchange":{row.exchange}}}}}')
 
     def _close(self, exchange: int, at: int) -> None:

@@ -223,16 +223,22 @@ def _add_segment(
         rows = rows_of(_EVENT + place)
         if event == Event.LOCAL_RESPONSE:
             rows = rows[records["c"][rows] == 0]
-        if not len(rows):
-            continue
-        column = columns[row_column]
-        fresh = column[at[rows]] < 0
-        rows = (rows if fresh.all() else rows[fresh])[::-1]  # the first of several is written last, so it stays
-        exchanges = at[rows]
-        column[exchanges] = rows + first
-        for name, source in sources:
-            columns[name][exchanges] = records[source][rows]
+        if len(rows):
+            _keep_first(columns, first, records, at, rows, row_column, sources)
     return changed
+
+
+def _keep_first(
+    columns: GrowingColumns, first: int, records: Records, at: Ints, rows: Ints, row_column: str, sources: tuple[tuple[str, str], ...]
+) -> None:
+    """Of events at `rows`, whose exchanges are in `at`, note each exchange's first: its row's number, and some of the row's columns."""
+    column = columns[row_column]
+    fresh = column[at[rows]] < 0
+    rows = (rows if fresh.all() else rows[fresh])[::-1]  # the first of several is written last, so it stays
+    exchanges = at[rows]
+    column[exchanges] = rows + first
+    for name, source in sources:
+        columns[name][exchanges] = records[source][rows]
 
 
 _EVENTS: tuple[tuple[Event, str, tuple[tuple[str, str], ...]], ...] = (

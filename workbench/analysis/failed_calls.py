@@ -13,6 +13,7 @@ from .callouts import CALLS, ends_of
 from .calls import ExchangeRows, arguments
 from .ratelimit_answers import read_answer
 from .rowfields import field_spans
+from .selections import events
 
 __all__ = ["FailedCalls", "all_failed_calls", "failed_calls"]
 
@@ -53,10 +54,7 @@ def failed_calls(rows: ExchangeRows) -> FailedCalls:
 def all_failed_calls(trace: Trace) -> FailedCalls:
     """Those of the whole replay; only what may have failed is looked at by itself."""
     found = FailedCalls()
-    for first, rows, blob in trace.blocks():
-        at = np.flatnonzero((rows["kind"] == Kind.EVENT) & (rows["code"] == Event.CALLOUT))
-        if not len(at):
-            continue
+    for first, rows, blob, at in events(trace, Event.CALLOUT):
         http, answered, result = rows["b"][at] == CalloutKind.HTTP, rows["c"][at] == CalloutEnd.ANSWERED, rows["result"][at]
         octets = np.frombuffer(blob, np.uint8)
         begin, size = field_spans(octets, rows, at, 4)[2]

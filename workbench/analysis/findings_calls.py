@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Schema
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind, Policy, Schema
 from ..trace.trace import Trace
 from . import words
 from .facts import Facts
@@ -170,7 +170,8 @@ class _Failures:
                 FailureKind.CONFIGURE: ("did-not-start", f"refused its configuration: {message}", "Check config against what it expects"),
                 FailureKind.EARLIER: ("failed-before", message, "Mend that failure: this one ends with it"),
             }.get(kind, ("failed", f"failed in {at}: {message}", "Look at its log"))
-            reason = f"Its failure policy is {policy}: " + words.effect(row.c) + ", in Envoy as here."
+            whose = "a policy of this workbench that Envoy does not have" if row.b == Policy.RESTART else "in Envoy as here"
+            reason = f"Its failure policy is {policy}: {words.effect(row.c)}, {whose}."
             if kind == FailureKind.EARLIER:
                 title = "was out of order after its failure"
             elif said := last_words(self.trace, row):

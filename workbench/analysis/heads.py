@@ -13,7 +13,7 @@ from .facts import Facts
 from .prints import slices
 from .rowfields import Ints, Octets, u32_at
 
-__all__ = ["HEADS", "head_spans", "heads"]
+__all__ = ["HEADS", "head_spans", "heads", "pseudo_headers"]
 
 HEADS = ("method", "authority", "path")
 """What can be read: the request's pseudo-headers as the first filter is shown them. A connection's are TCP and its two addresses."""
@@ -47,10 +47,10 @@ def head_spans(trace: Trace, facts: Facts, places: Ints) -> Iterator[tuple[Octet
     rows = facts.request[places]
     for first, records, blob, here in trace.select(rows):
         octets = np.frombuffer(blob, np.uint8)
-        yield octets, here, _pseudo_headers(octets, records, rows[here] - first)
+        yield octets, here, pseudo_headers(octets, records, rows[here] - first)
 
 
-def _pseudo_headers(octets: Octets, records: Records, rows: Ints) -> dict[str, tuple[Ints, Ints]]:
+def pseudo_headers(octets: Octets, records: Records, rows: Ints) -> dict[str, tuple[Ints, Ints]]:
     """Start and size of each pseudo-header's value in the blob: they are the first pairs of a REQUEST event's first field."""
     begin = records["blob"][rows].astype(np.int64) + 4
     usable = (records["code"][rows] == Event.REQUEST) & (records["blob_len"][rows] >= 8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..trace.records import NONE, CalloutEnd, CalloutKind, Event, Kind
+from ..trace.records import NONE, CalloutEnd, CalloutKind, Event
 from ..trace.trace import Trace
 from . import words
 from .facts import Facts
@@ -13,6 +13,7 @@ from .limits_kept import add_kept
 from .limits_rows import LimitRows, calls
 from .ratelimit_answers import OVER_LIMIT, Quota, read_answer, read_question
 from .rowfields import field_spans
+from .selections import events
 
 __all__ = ["gather_limits"]
 
@@ -31,10 +32,8 @@ def _explained(trace: Trace, book: LimitRows) -> set[int]:
     """LIMIT events; gives the hostcalls that they explain."""
     asked: set[int] = set()
     known: dict[bytes, int] = {}
-    for first, rows, blob in trace.blocks():
-        at = np.flatnonzero((rows["kind"] == Kind.EVENT) & (rows["code"] == Event.LIMIT) & (rows["exchange"] != NONE))
-        if not len(at):
-            continue
+    for first, rows, blob, at in events(trace, Event.LIMIT):
+        at = at[rows["exchange"][at] != NONE]
         octets = np.frombuffer(blob, np.uint8)
         (_, _), (_, _), (key, key_size), (window, window_size), (flags, flags_size) = field_spans(octets, rows, at, 5)
         groups = np.empty(len(at), np.int64)
@@ -84,9 +83,9 @@ def _answered(trace: Trace, book: LimitRows, explained: set[int]) -> None:
     calls = _questions(trace, explained)
     if not calls:
         return
-    for first, rows, blob in trace.blocks():
-        kept = (rows["kind"] == Kind.EVENT) & (rows["code"] == Event.CALLOUT) & (rows["b"] == CalloutKind.UNARY)
-        at = np.flatnonzero(kept & (rows["c"] == CalloutEnd.ANSWERED) & (rows["result"] == 0) & (rows["exchange"] != NONE))
+    for first, rows, blob, at in events(trace, Event.CALLOUT):
+        kept = (rows["b"][at] == CalloutKind.UNARY) & (rows["c"][at] == CalloutEnd.ANSWERED) & (rows["result"][at] == 0)
+        at = at[kept & (rows["exchange"][at] != NONE)]
         _, _, (start, size), _ = field_spans(np.frombuffer(blob, np.uint8), rows, at, 4)
         columns = (at + first, rows["parent"][at], rows["exchange"][at], rows["time"][at], start, size)
         for seq, parent, exchange, time, begin, length in zip(*(column.tolist() for column in columns), strict=True):

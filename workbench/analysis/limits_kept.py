@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, Event, Kind, ResponseSource
+from ..trace.records import NO_FILTER, NONE, Event, ResponseSource
 from ..trace.trace import Trace
 from . import words
 from .facts import Facts, Outcome
@@ -17,6 +15,7 @@ from .limits import HEADERS, LOCAL, SHARED, Limit
 from .limits_rows import LimitRows, calls, fields_of
 from .ratelimit_answers import Quota, read_quotas
 from .rowfields import lookup
+from .selections import events
 
 __all__ = ["add_kept"]
 
@@ -65,9 +64,9 @@ def _told(trace: Trace) -> dict[tuple[int, int], tuple[int, tuple[Quota, ...]]]:
 
 
 def _local_quotas(trace: Trace) -> Iterator[tuple[int, int, int, tuple[Quota, ...]]]:
-    for first, rows, blob in trace.blocks():
-        kept = (rows["kind"] == Kind.EVENT) & (rows["code"] == Event.LOCAL_RESPONSE) & (rows["c"] == 0)
-        at = np.flatnonzero(kept & (rows["b"] == ResponseSource.FILTER) & (rows["exchange"] != NONE))
+    for first, rows, blob, at in events(trace, Event.LOCAL_RESPONSE):
+        kept = (rows["c"][at] == 0) & (rows["b"][at] == ResponseSource.FILTER)
+        at = at[kept & (rows["exchange"][at] != NONE)]
         for seq, exchange, filter_, (pairs,) in fields_of(first, rows, blob, at, [2], 3):
             quotas = _read_pairs(pairs)
             if quotas:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..trace.records import NONE, Kind
+from ..trace.records import NONE
 from ..trace.trace import Records, Trace
 from .limits import ALLOWED, LIMITED, Limit, Limits
 from .ratelimit_answers import Quota
 from .rowfields import Ints, field_spans
+from .selections import hostcalls
 
 __all__ = ["LimitRows", "calls", "fields_of"]
 
@@ -51,17 +52,14 @@ def calls(
     trace: Trace, name: str, wanted: tuple[str, ...], *, may_fail: bool = False, map_type: int | None = None
 ) -> Iterator[tuple[int, int, int, list[bytes]]]:
     """Row, exchange, filter and some of the fields of each call of one hostcall for an exchange, of header maps those of one type."""
-    code = next((code for code, call in enumerate(trace.schema.hostcalls) if call.name == name), None)
-    if code is None:
-        return
-    known = trace.schema.hostcalls[code].fields
-    for first, rows, blob in trace.blocks():
-        kept = (rows["kind"] == Kind.HOSTCALL) & (rows["code"] == code) & (rows["exchange"] != NONE)
+    known = next((call.fields for call in trace.schema.hostcalls if call.name == name), ())
+    for first, rows, blob, at in hostcalls(trace, (name,)):
+        kept = rows["exchange"][at] != NONE
         if not may_fail:
-            kept &= rows["result"] == 0
+            kept &= rows["result"][at] == 0
         if map_type is not None:
-            kept &= rows["a"] == map_type
-        at = np.flatnonzero(kept)
+            kept &= rows["a"][at] == map_type
+        at = at[kept]
         if len(at):
             yield from fields_of(first, rows, blob, at, [known.index(each) for each in wanted], len(known))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any, TypeAlias
 
-from ..trace.records import FINISHED, NONE, Kind
+from ..trace.records import FINISHED, NONE, Kind, split_fields
 from ..trace.trace import Trace
 from . import words
-from .calls import arguments, spelt
+from .calls import named_arguments, spelt
 
 __all__ = ["Slice", "Slices"]
 
@@ -42,10 +42,11 @@ class Slices:
         kind, filter_, code, flags, exchange, _, _, time, start, size, result, a, b, c, d, ns, other, vm = numbers
         process, head, category = self._heads.get((kind, filter_, code, vm)) or self._head(kind, filter_, code, vm)
         # most say what another said before
-        key = (kind, code, flags, result, a, b, c, d, bytes(blob[start : start + size]) if size <= _LONGEST_KEPT else seq)
+        said = b"" if not size else bytes(blob[start : start + size]) if size <= _LONGEST_KEPT else seq
+        key = (kind, code, flags, result, a, b, c, d, said)
         told = self._told.get(key)
         if told is None:
-            told = self._given(seq) + self._result(kind, code, result, flags)
+            told = self._given(kind, code, (a, b, c, d), blob[start : start + size]) + self._result(kind, code, result, flags)
             if len(self._told) >= _MOST_KEPT:
                 self._told.clear()
             if size <= _LONGEST_KEPT:
@@ -67,11 +68,10 @@ class Slices:
         schema = self._trace.schema
         return schema.callbacks[code].name if kind == Kind.CALLBACK else schema.hostcalls[code].name
 
-    def _given(self, seq: int) -> str:
+    def _given(self, kind: int, code: int, numbers: tuple[int, ...], data: memoryview) -> str:
         """The arguments of a call as members of an object, each with a comma behind it."""
-        row = self._trace.row(seq)
-        name = self._trace.name(row)
-        given = arguments(self._trace, row)
+        name = self._name(kind, code)
+        given = named_arguments(self._trace.schema, kind, code, numbers, split_fields(data))
         texts = [json.dumps(words.shorten(spelt(each, value, name), LONGEST)) for each, value in given.items()]
         return "".join([f'"{_RENAMED.get(each, each)}":{text},' for each, text in zip(given, texts, strict=True)])
 

@@ -22,10 +22,11 @@ def hostcalls(trace: Trace, names: Collection[str]) -> Iterator[tuple[int, Recor
             yield first, records, blob, at
 
 
-def events(trace: Trace, code: int) -> Iterator[tuple[int, Records, memoryview, Ints]]:
-    """The same with the places of the events of a code."""
+def events(trace: Trace, *codes: int) -> Iterator[tuple[int, Records, memoryview, Ints]]:
+    """The same with the places of the events of these codes."""
+    wanted = lookup(codes)
     for first, records, blob in trace.blocks():
-        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == code))
+        at = np.flatnonzero((records["kind"] == Kind.EVENT) & wanted[records["code"]])
         if len(at):
             yield first, records, blob, at
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..capture.packing import unpack_pairs
-from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, Kind
+from ..trace.records import NO_FILTER, NONE, CalloutEnd, Event, FailureKind, Kind
 from ..trace.trace import Row, Trace
 from . import words
 from .calls import MUTATION_PARTS, connection_ends
@@ -26,6 +26,9 @@ from .decision import Judges, allowed_decision, answered_decision, verdict_calls
 from .facts import Facts, Outcome
 from .failed_calls import all_failed_calls
 from .findings import Finding, findings_text
+from .prints import distinct
+from .rowfields import field_spans
+from .selections import events
 from .vms import all_vms, thread_name
 
 __all__ = ["Section", "Summary", "summarise", "summary_text"]
@@ -198,21 +201,7 @@ _SIGNS = {"proxy_add_header_map_value": "+", "proxy_replace_header_map_value": "
 
 def _changes(trace: Trace, facts: Facts) -> Section:
     """Changes grouped by filter, part, call and header name."""
-    names = [call.name for call in trace.schema.hostcalls]
-    groups: Counter[tuple[int, str, int, bytes]] = Counter()
-    for first, records, blob in trace.blocks():
-        at = facts.changed[np.searchsorted(facts.changed, first) : np.searchsorted(facts.changed, first + len(records))] - first
-        octets = bytes(blob)
-        for place, code, kind, start in zip(*(records[name][at].tolist() for name in ("filter", "code", "a", "blob")), strict=True):
-            sign, name = _SIGNS.get(names[code], ""), b""
-            if sign:
-                end = start + 4 + int.from_bytes(octets[start : start + 4], "little")
-                name = octets[start + 4 : end]
-                if sign == "~":
-                    # replacing what is not there adds it: the list of values before lies behind name and value
-                    before = end + 4 + int.from_bytes(octets[end : end + 4], "little")
-                    sign = "~" if any(octets[before : before + 4]) else "+"
-            groups[place, sign or names[code], kind, name] += 1
+    groups = _change_groups(trace, facts)
     rows = []
     for (place, sign, kind, name), n in groups.most_common(GROUPS):
         if sign == "proxy_set_buffer_bytes":
@@ -223,6 +212,32 @@ def _changes(trace: Trace, facts: Facts) -> Section:
             part, what = MUTATION_PARTS[kind], f"{sign} {words.visible(words.text(name))}"
         rows.append((_filter(trace, place), part, what, words.count(n)))
     return Section("Changes", ("filter", "part", "change", "times"), tuple(rows), frozenset(("times",)), _rest(groups))
+
+
+def _change_groups(trace: Trace, facts: Facts) -> Counter[tuple[int, str, int, bytes]]:
+    """How many changes there are by filter, sign (or the call, where it has none), map or buffer and name, in the order of the first."""
+    counts: Counter[tuple[int, str, int, bytes]] = Counter()
+    begins: dict[tuple[int, str, int, bytes], int] = {}
+    for first, records, blob, which in trace.select(facts.changed):
+        at, octets = facts.changed[which] - first, np.frombuffer(blob, np.uint8)
+        for code in np.unique(records["code"][at]).tolist():
+            call, rows = trace.schema.hostcalls[code], at[records["code"][at] == code]
+            sign, texts, name, was = _SIGNS.get(call.name, ""), [b""], np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
+            if sign:
+                spans = field_spans(octets, records, rows, len(call.fields))
+                texts, name = distinct(octets, *spans[0])
+                was = spans[call.fields.index("before")][1] > 0
+            # maps and buffers of a message are four each
+            where = records["filter"][rows].astype(np.int64) << 3 | records["a"][rows].astype(np.int64) << 1 | was
+            kinds, begin, times = np.unique(where * len(texts) + name, return_index=True, return_counts=True)
+            for number, row, n in zip(kinds.tolist(), (rows[begin] + first).tolist(), times.tolist(), strict=True):
+                packed, text = divmod(number, len(texts))
+                # replacing what is not there adds it
+                told = "+" if sign == "~" and not packed & 1 else sign or call.name
+                key = (packed >> 3, told, packed >> 1 & 3, texts[text])
+                begins[key] = min(begins.get(key, row), row)
+                counts[key] += n
+    return Counter({key: counts[key] for key in sorted(counts, key=lambda key: begins[key])})
 
 
 def _filter(trace: Trace, place: int) -> str:
@@ -280,23 +295,23 @@ def _times(trace: Trace) -> Section:
 
 
 def _failures(trace: Trace) -> Section:
-    """Failures grouped by filter, callback, kind and message."""
+    """Failures grouped by filter, callback, kind and message; what only follows from an earlier one comes last."""
     groups: Counter[tuple[int, str, str, str]] = Counter()
     first_of: dict[tuple[int, str, str, str], Row] = {}
-    for first, records in trace.segments():
-        chosen = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.FAILURE))
-        for seq in (chosen + first).tolist():
+    for first, _, _, at in events(trace, Event.FAILURE):
+        for seq in (at + first).tolist():
             row = trace.row(seq)
             message, callback = (*(words.text(each) for each in row.fields), "", "")[:2]
             key = (row.filter, words.visible(words.short_name(callback)), words.failure(row.a), message)
             groups[key] += 1
             first_of.setdefault(key, row)
     rows = []
-    for key, n in groups.most_common(GROUPS):
+    follows = words.failure(FailureKind.EARLIER)
+    for key, n in sorted(groups.items(), key=lambda group: (group[0][2] == follows, -group[1]))[:GROUPS]:
         place, callback, kind, message = key
         where = first_of[key].exchange
-        at = f"#{where}" if where != NONE else "start"
-        rows.append((_filter(trace, place), callback, kind, words.count(n), at, words.visible(message), words.policy(first_of[key].b)))
+        begin = f"#{where}" if where != NONE else "start"
+        rows.append((_filter(trace, place), callback, kind, words.count(n), begin, words.visible(message), words.policy(first_of[key].b)))
     columns = ("filter", "callback", "kind", "times", "first at", "message", "policy")
     return Section("Failures", columns, tuple(rows), frozenset(("times",)), _rest(groups), ("policy", "first at"))
 
@@ -325,8 +340,7 @@ def _vms(trace: Trace) -> Section:
 def _callouts(trace: Trace) -> Section:
     """Calls to other services by filter, cluster, and what they came to."""
     groups: dict[tuple[int, bytes, int], list[int]] = {}
-    for _, records, blob in trace.blocks():
-        at = np.flatnonzero((records["kind"] == Kind.EVENT) & (records["code"] == Event.CALLOUT))
+    for _, records, blob, at in events(trace, Event.CALLOUT):
         for place, end, micros, start in zip(*(records[name][at].tolist() for name in ("filter", "c", "d", "blob")), strict=True):
             size = int.from_bytes(blob[start : start + 4], "little")
             groups.setdefault((place, bytes(blob[start + 4 : start + 4 + size]), end), []).append(micros)

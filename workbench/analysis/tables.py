@@ -7,17 +7,18 @@ data, whoever shows it escapes it. Times called `time` are virtual (UTC), those 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ..trace.numbers import LogLevel
-from ..trace.records import NO_FILTER, NONE, RECORD, Event, Kind
+from ..trace.records import NO_FILTER, NONE, RECORD, Event, Kind, split_fields
 from ..trace.trace import Records, Row, Trace
 from . import words
 from .callouts import CALLS, callouts, ends_of
-from .calls import arguments, callback_codes, callback_row, spelt
+from .calls import callback_codes, callback_row, named_arguments, spelt
 from .changes import mutation
 from .decision import all_decisions
 from .facts import Facts, Outcome
@@ -42,6 +43,8 @@ ARGUMENTS = 512
 _MOST_KEPT, _LONGEST_KEPT = 1 << 16, 512
 """How many calls are remembered by what they say, and of how many bytes at most."""
 _PORTION = 1 << 16
+_NUMBERS = Struct("<5I")
+"""Of a hostcall: its code and a to d."""
 
 
 def exchanges_table(trace: Trace, facts: Facts) -> pd.DataFrame:
@@ -184,7 +187,8 @@ def _keys(records: Records, blob: memoryview, at: Ints) -> list[bytes]:
         numbers[:, column] = records[name][at]
     heads = numbers.tobytes()
     tails = slices(np.frombuffer(blob, np.uint8), records["blob"][at].astype(np.int64), records["blob_len"][at].astype(np.int64))
-    return [heads[20 * place : 20 * place + 20] + tail for place, tail in enumerate(tails)]
+    size = _NUMBERS.size
+    return [heads[size * place : size * (place + 1)] + tail for place, tail in enumerate(tails)]
 
 
 def decisions_table(trace: Trace, facts: Facts, limits: Limits | None = None) -> pd.DataFrame:
@@ -305,11 +309,12 @@ def _told(trace: Trace) -> tuple[Ints, Ints, list[str]]:
     names = [call.name for call in trace.schema.hostcalls]
     for first, records, blob, at in hostcalls(trace, names):
         found = []
-        for place, key in zip(at.tolist(), _keys(records, blob, at), strict=True):
+        for key in _keys(records, blob, at):
             number = known.get(key)
             if number is None:
-                row = trace.row(first + place)
-                parts = (f"{name}={spelt(name, value, names[row.code])}" for name, value in arguments(trace, row).items())
+                code, *given = _NUMBERS.unpack_from(key)
+                told = named_arguments(trace.schema, Kind.HOSTCALL, code, given, split_fields(key[_NUMBERS.size :]))
+                parts = [f"{name}={spelt(name, value, names[code])}" for name, value in told.items()]
                 number = texts.setdefault(words.shorten(", ".join(parts), ARGUMENTS), len(texts))
                 if len(known) >= _MOST_KEPT:
                     known.clear()
@@ -317,8 +322,8 @@ def _told(trace: Trace) -> tuple[Ints, Ints, list[str]]:
                     known[key] = number
             found.append(number)
         numbers.append(np.array(found, np.int64))
-        code = callback_codes(trace, first, records, at)
-        within.append(np.where(code == 255, -1, code))
+        callback = callback_codes(trace, first, records, at)
+        within.append(np.where(callback == 255, -1, callback))
     return np.concatenate(within), np.concatenate(numbers), list(texts)
 
 

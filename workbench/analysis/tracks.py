@@ -12,10 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..trace.numbers import MetricType
-from ..trace.records import MAIN, TRIAL, Event, FailureKind, Kind
+from ..trace.records import MAIN, NONE, TRIAL, Event, FailureKind, Kind
 from ..trace.trace import Trace
 from . import words
 from .calls import spelt
+from .frames import category, clock, seen
+from .prints import slices
+from .rowfields import Ints, field_spans
+from .selections import events
 from .state import Data, State
 from .vms import thread_name
 
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Track", "TrackKind", "Tracks", "gather_tracks", "state_table"]
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _DECIMAL = re.compile(rb"-?[0-9]{1,15}(\.[0-9]{1,9})?")
@@ -89,8 +92,23 @@ class Tracks:
         """
         if track.data is not None and not track.read:
             track.read = True
-            track.values, track.form = _numbers([self.trace.row(row).fields[1] for row in track.rows.tolist()])
+            track.values, track.form = _numbers(self.written(track.rows))
         return track.values
+
+    def written(self, rows: Ints) -> list[bytes]:
+        """The values that these rows wrote, or tried to write, to shared data."""
+        found = [b""] * len(rows)
+        for first, records, blob, which in self.trace.select(rows):
+            octets = np.frombuffer(blob, np.uint8)
+            for at, value in zip(which.tolist(), slices(octets, *field_spans(octets, records, rows[which] - first, 2)[1]), strict=True):
+                found[at] = value
+        return found
+
+    def texts(self, track: Track, rows: Ints) -> list[str]:
+        """What events of a track put there, escaped for display."""
+        if track.kind == TrackKind.DATA:
+            return [spelt("value", value) for value in self.written(rows)]
+        return [self.text(track, row) for row in rows.tolist()] if track.kind == TrackKind.QUEUE else [""] * len(rows)
 
     def text(self, track: Track, row: int) -> str:
         """What an event put there, escaped for display."""
@@ -191,9 +209,8 @@ def _memory(trace: Trace) -> Iterator[Track]:
     sizes: dict[tuple[int, int], list[tuple[int, int]]] = {}
     failed: dict[tuple[int, int], list[int]] = {}
     waiting: dict[int, list[tuple[int, int]]] = {}
-    codes = [Event.VM, Event.MEMORY, Event.FAILURE]
-    for first, records in trace.segments():
-        for seq in (np.flatnonzero((records["kind"] == Kind.EVENT) & np.isin(records["code"], codes)) + first).tolist():
+    for first, _, _, at in events(trace, Event.VM, Event.MEMORY, Event.FAILURE):
+        for seq in (at + first).tolist():
             row = trace.row(seq)
             if row.code == Event.VM:
                 home = homes.setdefault(row.vm, (row.c, row.filter))
@@ -227,36 +244,33 @@ def state_table(tracks: Tracks) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns: dict[str, list[object]] = {name: [] for name in ("row", "kind", "name", "vm_id", "number", "value", "refused")}
+    happened, numbers, texts, refused = [np.empty(0, np.int64)], [np.empty(0)], list[str](), [np.empty(0, bool)]
+    counts = []
     for track in tracks.tracks:
         values = tracks.values(track)
-        for place, row in enumerate(track.rows.tolist()):
-            number = float(values[place]) if values is not None else float("nan")
-            _add(columns, row, track, number, tracks.text(track, row), False)
-        for row in track.refused.tolist():
-            _add(columns, row, track, float("nan"), tracks.text(track, row), True)
-    rows = np.array(columns.pop("row"), np.int64)
-    order = np.argsort(rows, kind="stable")
-    exchange = tracks.trace.column("exchange")[rows].astype(np.int64)
+        for rows, without in ((track.rows, False), (track.refused, True)):
+            happened.append(rows)
+            texts += tracks.texts(track, rows)
+            numbers.append(np.full(len(rows), np.nan) if without or values is None else values)
+            refused.append(np.full(len(rows), without))
+        counts.append(len(track.rows) + len(track.refused))
+    row, of = np.concatenate(happened), np.repeat(np.arange(len(counts)), counts)
+    exchange = tracks.trace.column("exchange")[row].astype(np.int64)
     filters = [*tracks.trace.filters, ""]
-    place = np.minimum(tracks.trace.column("filter")[rows], len(filters) - 1)
+    kinds = list(TrackKind)
+    kind = np.array([kinds.index(track.kind) for track in tracks.tracks], np.int64)[of]
     table = pd.DataFrame(
         {
-            "time": pd.DatetimeIndex(tracks.trace.column("time")[rows].astype("datetime64[ns]")).tz_localize("UTC"),
-            "kind": pd.Categorical(columns["kind"], [kind.value for kind in TrackKind]),
-            "name": pd.Categorical(columns["name"]),
-            "vm_id": pd.Categorical(columns["vm_id"]),
-            "exchange": np.where(exchange == 0xFFFFFFFF, -1, exchange),
-            "filter": pd.Categorical([filters[one] for one in place.tolist()]),
-            "number": np.array(columns["number"], np.float64),
-            "value": columns["value"],
-            "refused": np.array(columns["refused"], bool),
+            "time": clock(tracks.trace.column("time")[row]),
+            "kind": category(kind, [each.value for each in kinds]),
+            "name": seen(of, [track.name for track in tracks.tracks]),
+            "vm_id": seen(of, [track.vm_id for track in tracks.tracks]),
+            "exchange": np.where(exchange == NONE, -1, exchange),
+            "filter": seen(np.minimum(tracks.trace.column("filter")[row], len(filters) - 1).astype(np.int64), filters),
+            "number": np.concatenate(numbers),
+            "value": texts,
+            "refused": np.concatenate(refused),
         },
-        index=pd.Index(rows, name="row", dtype=np.int64),
+        index=pd.Index(row, name="row", dtype=np.int64),
     )
-    return table.iloc[order]
-
-
-def _add(columns: dict[str, list[object]], row: int, track: Track, number: float, value: str, refused: bool) -> None:
-    for name, one in zip(columns, (row, track.kind.value, track.name, track.vm_id, number, value, refused), strict=True):
-        columns[name].append(one)
+    return table.iloc[np.argsort(row, kind="stable")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 from ..trace.records import MAIN, NONE, TRIAL, Event, FailureKind, Kind
 from ..trace.trace import Trace
 from . import words
+from .selections import events
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def all_vms(trace: Trace) -> list[Vm]:
     found: dict[int, Vm] = {}
     memory: dict[int, int] = {}
     failed: dict[int, list[tuple[str, str]]] = {}
-    for seq in _events(trace):
+    for seq in (seq for first, _, _, at in events(trace, Event.VM, Event.MEMORY, Event.FAILURE) for seq in (at + first).tolist()):
         row = trace.row(seq)
         if row.code == Event.VM:
             reason = _REASONS[row.b] if row.b < len(_REASONS) else str(row.b)
@@ -76,12 +76,6 @@ def all_vms(trace: Trace) -> list[Vm]:
         # a VM has its memory, and may fail, before a filter is started in it
         vm.memory, vm.failures = memory.get(number, 0), failed.get(number, [])
     return list(found.values())
-
-
-def _events(trace: Trace) -> Iterator[int]:
-    codes = [Event.VM, Event.MEMORY, Event.FAILURE]
-    for first, records in trace.segments():
-        yield from (np.flatnonzero((records["kind"] == Kind.EVENT) & np.isin(records["code"], codes)) + first).tolist()
 
 
 def vms_table(trace: Trace) -> pd.DataFrame:

@@ -91,11 +91,12 @@ class Row(NamedTuple):
     vm: int
     fields: tuple[bytes, ...]
 
-
-def _row(seq: int, numbers: tuple[int, ...], data: memoryview) -> Row:
-    kind, filter_, code, flags, exchange, context, parent, time, blob, size, result, a, b, c, d, ns, other, vm = numbers
-    fields = tuple(split_fields(data[blob : blob + size])) if size else ()
-    return Row(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
+    @classmethod
+    def of(cls, seq: int, numbers: tuple[int, ...], blob: memoryview) -> Row:
+        """Row `seq` from its record as a tuple and its segment's blob."""
+        kind, filter_, code, flags, exchange, context, parent, time, begin, size, result, a, b, c, d, ns, other, vm = numbers
+        fields = tuple(split_fields(blob[begin : begin + size])) if size else ()
+        return cls(seq, kind, filter_, code, flags, exchange, context, parent, time, result, a, b, c, d, ns, other, vm, fields)
 
 
 @dataclass
@@ -134,7 +135,7 @@ class Trace:
     def _spill(self, records: Bytes, blob: Bytes) -> _Segment:
         try:
             if self._file is None:
-                self._file = _Unnamed(tempfile.TemporaryFile(prefix="workbench-trace-"))  # noqa: SIM115 (lives as long as the trace)
+                self._file = _Unnamed(tempfile.TemporaryFile(prefix="workbench-trace-"))  # noqa: SIM115 (lives as long as the traces)
             file = self._file.io
             at = file.seek(0, 2)
             file.write(records)
@@ -199,7 +200,7 @@ class Trace:
     def row(self, seq: int) -> Row:
         """Row number `seq`."""
         segment, at = self._locate(seq)
-        return _row(seq, segment.records[at].item(), segment.blob)
+        return Row.of(seq, segment.records[at].item(), segment.blob)
 
     @cached_property
     def _begins(self) -> list[int]:
@@ -251,7 +252,7 @@ class Trace:
             begun = max(begin - segment.first, 0)
             here = np.flatnonzero(segment.records["exchange"][begun : end - segment.first] == exchange) + begun
             numbers = segment.records[here].tolist()
-            found += [_row(seq, row, segment.blob) for seq, row in zip((here + segment.first).tolist(), numbers, strict=True)]
+            found += [Row.of(seq, row, segment.blob) for seq, row in zip((here + segment.first).tolist(), numbers, strict=True)]
         return found
 
     def name(self, row: Row) -> str:

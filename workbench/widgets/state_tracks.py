@@ -16,7 +16,8 @@ from .replay_view import ReplayView
 from .view import Answer, script, style
 
 if TYPE_CHECKING:
-    from workbench.analysis.tracks import Floats, Ints, Track, Tracks
+    from workbench.analysis.rowfields import Ints
+    from workbench.analysis.tracks import Floats, Track, Tracks
 
 __all__ = ["StateAnswers", "StateTracks"]
 

@@ -298,5 +298,5 @@ fn enter(which: Callback, target: Target, args: [u32; 4], shown: Shown) {
     if let Some(status) = c.callouts.statuses.get_mut(&(vm, root)) {
         status.message.clear();
     }
-    crate::hostcalls::control::run_actions();
+    crate::hostcalls::control::run_actions(vm);
 }

@@ -8,9 +8,10 @@ use crate::local;
 use crate::message;
 use crate::refusal::UPGRADE_FAILED;
 use crate::state::{core, Core, Ctx, EARLIER, OPEN, RELOAD};
-use crate::stream::{Bytes, Stream, Work, REQUEST, RESPONSE};
+use crate::stream::{Bytes, Stream, REQUEST, RESPONSE};
 use crate::trace::{Event, Has, Row, Trace, NONE};
 use crate::upgrade;
+use crate::work::{Kept, Work};
 use crate::worker::{self, Presence};
 
 /// Pieces of a body that wait in a stream at once; the others stay where they are, so that small pieces cost no memory.
@@ -189,14 +190,14 @@ pub fn deliver_body(slot: u32, dir: usize, mut from: u32, first: bool) {
         let trailers = s.has_trailers[dir];
         let with_end = last && !trailers && s.versions[dir] >= 20;
         if upto > from || with_end {
-            s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::Captured(from, upto), eos: with_end });
+            s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::Captured(from, upto), eos: with_end, kept: Kept::No });
         }
         if last {
             s.last_byte = c.now;
             if trailers {
                 s.work.push_back(Work::Trailers { dir, pos: 0 });
             } else if !with_end {
-                s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::default(), eos: true });
+                s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::default(), eos: true, kept: Kept::No });
             }
             c.ready.push_back(slot);
             return;

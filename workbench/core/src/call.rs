@@ -340,7 +340,7 @@ pub fn start_filter(filter: u32, vm: u32) -> u32 {
     let f = &mut core().filters[filter as usize];
     f.config_open = false;
     f.presence = Presence::Here;
-    crate::hostcalls::control::run_actions();
+    crate::hostcalls::control::run_actions(vm);
     if policy == RESTART && reason != 0 {
         move_streams(filter, old);
     }
@@ -354,7 +354,7 @@ fn move_streams(filter: u32, old: u32) {
     for slot in 0..c.streams.len() as u32 {
         let s = &core().streams[slot as usize];
         if s.live && !s.ending && failing != Some(slot) && s.filters[filter as usize].vm == old {
-            crate::chain::give_back(slot, filter);
+            crate::resume::give_back(slot, filter);
         }
     }
 }

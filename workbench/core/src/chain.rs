@@ -5,12 +5,14 @@ use crate::call::{callback, Callback};
 use crate::connection;
 use crate::departure;
 use crate::failure;
-use crate::hostcalls::control::note;
+use crate::hostcalls::control::{note, run_actions};
 use crate::idle;
 use crate::local;
+use crate::resume;
 use crate::state::{core, EARLIER, RESTART};
-use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Together, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::stream::{self, Pause, Pending, Phase, Together, HEADERS, REQUEST, RESPONSE, TRAILERS};
 use crate::trace::{Event, Row, NONE};
+use crate::work::{Kept, Work};
 
 /// Does one piece of a stream's work. May never return.
 pub fn perform(slot: u32, work: Work) {
@@ -22,16 +24,17 @@ pub fn perform(slot: u32, work: Work) {
         Work::Write { pos } => connection::write(slot, pos),
         Work::UpstreamClose { filter } => connection::upstream_close(slot, filter),
         Work::Settle { dir } => connection::settle(slot, dir),
+        Work::Judge { vm, pending, result, answers } => act(slot, vm, pending, result, answers),
         Work::Headers { dir, pos, eos } if pos == count => departure::leave_headers(slot, dir, eos),
-        Work::Data { dir, pos, bytes, eos } if pos == count => departure::leave_data(slot, dir, bytes, eos),
+        Work::Data { dir, pos, bytes, eos, .. } if pos == count => departure::leave_data(slot, dir, bytes, eos),
         Work::Trailers { dir, pos } if pos == count => departure::leave_trailers(slot, dir),
         Work::Headers { dir, pos, .. } | Work::Data { dir, pos, .. } | Work::Trailers { dir, pos } => offer(slot, dir, pos, work),
     }
 }
 
 /// The filter at a place of a direction, and the other way round: responses go through the chain backwards.
-fn turned(dir: usize, place: u32) -> u32 {
-    if dir == REQUEST { place } else { core().filters.len() as u32 - 1 - place }
+pub fn turned(dir: usize, place: u32) -> u32 {
+    if dir == REQUEST { place } else { (core().filters.len() as u32 - 1).wrapping_sub(place) }
 }
 
 pub enum Gate {
@@ -93,7 +96,9 @@ fn failed_gate(slot: u32, dir: usize, filter: u32) -> Gate {
 fn offer(slot: u32, dir: usize, pos: u32, work: Work) {
     let filter = turned(dir, pos);
     let s = &mut core().streams[slot as usize];
-    if s.filters[filter as usize].half[dir].pause == Pause::All {
+    s.whole[dir] |= pos == 0 && work.ends();
+    // headers that come a second time are shown to one that waits, too
+    if s.filters[filter as usize].half[dir].pause == Pause::All && !matches!(work, Work::Headers { .. }) {
         return hold(slot, dir, filter, work);
     }
     match gate(slot, dir, filter) {
@@ -108,12 +113,18 @@ fn offer(slot: u32, dir: usize, pos: u32, work: Work) {
     let c = core();
     let s = &mut c.streams[slot as usize];
     let half = &mut s.filters[filter as usize].half[dir];
+    // nothing of a body is for one that has been shown the end
+    if half.ended && matches!(work, Work::Data { .. }) {
+        return;
+    }
+    let mut last_buffer = None;
     let (phase, callbacks, args, end) = match work {
         Work::Headers { eos, .. } => {
             half.headers_open = true;
             (Phase::Headers, [Callback::RequestHeaders, Callback::ResponseHeaders], [s.maps[HEADERS[dir]].len() as u32, u32::from(eos)], eos)
         }
-        Work::Data { bytes, eos, .. } => {
+        Work::Data { bytes, eos, kept, .. } => {
+            half.chunk_kept = kept;
             let size = if half.buffering {
                 half.held.append(bytes, &s.record);
                 half.held.len()
@@ -123,6 +134,7 @@ fn offer(slot: u32, dir: usize, pos: u32, work: Work) {
                 size
             };
             half.held_eos = eos;
+            last_buffer = Some(dir as u32);
             half.may_add_trailers = eos && !s.has_trailers[dir];
             (Phase::Body, [Callback::RequestBody, Callback::ResponseBody], [size as u32, u32::from(eos)], eos)
         }
@@ -131,10 +143,16 @@ fn offer(slot: u32, dir: usize, pos: u32, work: Work) {
             (Phase::Trailers, [Callback::RequestTrailers, Callback::ResponseTrailers], [s.maps[TRAILERS[dir]].len() as u32, 0], true)
         }
     };
+    half.ended |= end;
+    s.filters[filter as usize].last_buffer = last_buffer.or(s.filters[filter as usize].last_buffer);
     let vm = s.filters[filter as usize].vm;
     let pending = Pending { filter, phase, dir, pos, eos: end };
-    let result = if c.has(vm, callbacks[dir]) { callback(callbacks[dir], stream::target(c, slot, filter, pending), args) } else { 0 };
-    settle(slot, pending, Some(result));
+    if c.has(vm, callbacks[dir]) {
+        let result = callback(callbacks[dir], stream::target(c, slot, filter, pending), args);
+        settle(slot, pending, Some(result));
+    } else {
+        judge(slot, pending, 0, 0);
+    }
 }
 
 /// Keeps what comes to a filter that paused in the headers.
@@ -145,6 +163,7 @@ fn hold(slot: u32, dir: usize, filter: u32, work: Work) {
         Work::Data { bytes, eos, .. } => {
             half.held.append(bytes, &s.record);
             half.held_eos |= eos;
+            s.buffered[dir] = true;
             if half.limited {
                 over_limit(slot, dir, filter);
             }
@@ -162,11 +181,11 @@ fn pass(slot: u32, dir: usize, filter: u32, pos: u32, work: Work) {
         s.advance(Work::Headers { dir, pos: next, eos: false });
     }
     if half.held.len() > 0 {
-        s.advance(Work::Data { dir, pos: next, bytes: half.held, eos: false });
+        s.advance(Work::Data { dir, pos: next, bytes: half.held, eos: false, kept: Kept::Yes });
     }
     s.advance(match work {
         Work::Headers { eos, .. } => Work::Headers { dir, pos: next, eos },
-        Work::Data { bytes, eos, .. } => Work::Data { dir, pos: next, bytes, eos },
+        Work::Data { bytes, eos, kept, .. } => Work::Data { dir, pos: next, bytes, eos, kept },
         _ => Work::Trailers { dir, pos: next },
     });
 }
@@ -175,21 +194,42 @@ fn pass(slot: u32, dir: usize, filter: u32, pos: u32, work: Work) {
 /// (continue, close, local response), then what its result means for the chain.
 pub fn settle(slot: u32, p: Pending, result: Option<u32>) {
     let c = core();
+    let vm = c.streams[slot as usize].filters[p.filter as usize].vm;
     if result.is_none() && !c.filters[p.filter as usize].fail_open {
         // a stream that is ending has been answered; its context is made only to be told so
         if !matches!(p.phase, Phase::End | Phase::UpstreamClose) && !c.streams[slot as usize].ending {
             local::fail(slot, p.filter);
         }
-        return crate::hostcalls::control::run_actions();
+        run_actions(vm);
+        return;
     }
-    let (answers, queued) = (c.streams[slot as usize].answers, c.streams[slot as usize].work.len());
-    crate::hostcalls::control::run_actions();
-    let s = &core().streams[slot as usize];
+    act(slot, vm, p, result.unwrap_or(0), c.streams[slot as usize].answers);
+}
+
+/// Does what a callback's filter queued meanwhile. What that sets going comes before the callback's result, as in Envoy.
+fn act(slot: u32, vm: u32, p: Pending, result: u32, answers: u32) {
+    let queued = core().streams[slot as usize].work.len();
+    let going = run_actions(vm);
+    let c = core();
+    let deferred = c.deferred;
+    let s = &mut c.streams[slot as usize];
+    s.aborted |= s.answers != answers && p.dir == REQUEST && p.phase.is_message();
     // the stream was answered here, or is over: the chain does not see this result any more
-    if !s.live || s.ending || s.answers != answers {
+    if !s.live || s.ending || s.answers != answers && !deferred {
         return connection::after_close(slot, p);
     }
-    let result = result.unwrap_or(0);
+    if let Some(going) = going {
+        let before = [going, (p.dir, p.pos + 1)];
+        let last = s.work.iter().rposition(|work| work.place().is_some_and(|(dir, pos)| before.iter().any(|from| from.0 == dir && pos >= from.1)));
+        return s.work.insert(last.map_or(0, |at| at + 1), Work::Judge { vm, pending: p, result, answers });
+    }
+    if s.answers == answers {
+        judge(slot, p, result, queued);
+    }
+}
+
+/// What a callback's result means; `queued` tells how much work a connection had before.
+fn judge(slot: u32, p: Pending, result: u32, queued: usize) {
     match p.phase {
         Phase::Headers => after_headers(slot, p, result),
         Phase::Body => after_data(slot, p, result),
@@ -207,10 +247,16 @@ fn after_headers(slot: u32, p: Pending, result: u32) {
     // Envoy has no case for ContinueAndEndStream (2) here
     if matches!(result, 0 | 2) {
         half.headers_open = false;
+        half.headers_gone = true;
+        half.headers_held = false;
+        if half.pause == Pause::All {
+            // it waits for another call of it
+            return;
+        }
         return s.advance(Work::Headers { dir: p.dir, pos: p.pos + 1, eos: p.eos });
     }
     half.pause = if result == 1 && stop_iteration { Pause::HeadersOnly } else { Pause::All };
-    half.headers_held = true;
+    half.headers_held = !half.headers_gone;
     half.headers_end = p.eos;
     // StopAllIterationAndBuffer (3) has a limit, the others slow the peer down
     half.limited = result == 3;
@@ -227,10 +273,12 @@ fn after_data(slot: u32, p: Pending, result: u32) {
             bytes.append(chunk, &s.record);
         }
         half.buffering = false;
-        half.pause = Pause::No;
+        let waited = std::mem::take(&mut half.pause) != Pause::No;
+        let kept = if waited || half.chunk_kept != Kept::No { Kept::Yes } else { Kept::No };
         half.together = Together::No;
         half.may_add_trailers = false;
         let headers = std::mem::take(&mut half.headers_held);
+        half.headers_gone |= headers;
         let end = std::mem::take(&mut half.held_eos);
         if p.eos && !end {
             // a continue in this very callback has let all of it go
@@ -238,10 +286,14 @@ fn after_data(slot: u32, p: Pending, result: u32) {
         }
         let trailers = end && s.trailers_added[p.dir];
         let (dir, pos) = (p.dir, p.pos + 1);
+        if trailers && resume::has_ended(s, dir, pos) {
+            // it has the trailers: a continue in this very callback
+            return;
+        }
         if headers {
             s.advance(Work::Headers { dir, pos, eos: false });
         }
-        s.advance(Work::Data { dir, pos, bytes, eos: end && !trailers });
+        s.advance(Work::Data { dir, pos, bytes, eos: end && !trailers, kept });
         if trailers {
             s.advance(Work::Trailers { dir, pos });
         }
@@ -254,6 +306,7 @@ fn after_data(slot: u32, p: Pending, result: u32) {
     }
     half.held = bytes;
     half.buffering = result == 1;
+    s.buffered[p.dir] |= kept || s.whole[p.dir] && !s.has_trailers[p.dir];
     if half.pause == Pause::No {
         half.pause = Pause::Body;
         paused(slot, p, 1, result);
@@ -276,9 +329,10 @@ fn after_trailers(slot: u32, p: Pending, result: u32) {
         return s.advance(Work::Trailers { dir: p.dir, pos: p.pos });
     }
     half.trailers_open = false;
-    half.pause = Pause::No;
+    let waited = std::mem::take(&mut half.pause) != Pause::No;
     half.buffering = false;
     let (bytes, headers) = (std::mem::take(&mut half.held), std::mem::take(&mut half.headers_held));
+    half.headers_gone |= headers;
     let (dir, pos) = (p.dir, p.pos + 1);
     if headers {
         s.advance(Work::Headers { dir, pos, eos: false });
@@ -286,8 +340,8 @@ fn after_trailers(slot: u32, p: Pending, result: u32) {
     if together == Together::Again {
         let text = "held the body again that had come with the trailers, and let the trailers go: the body is lost, a fault in Envoy";
         note(slot, p.filter, NONE, text);
-    } else if bytes.len() > 0 {
-        s.advance(Work::Data { dir, pos, bytes, eos: false });
+    } else if bytes.len() > 0 || waited && s.buffered[dir] {
+        s.advance(Work::Data { dir, pos, bytes, eos: false, kept: Kept::Yes });
     }
     core().streams[slot as usize].advance(Work::Trailers { dir, pos });
 }
@@ -311,100 +365,5 @@ fn over_limit(slot: u32, dir: usize, filter: u32) {
             (500, b"Internal Server Error", b"response_payload_too_large")
         };
         local::answer_for_proxy(slot, code, body, details);
-    }
-}
-
-/// A filter lets a direction go on. False where it was not paused.
-pub fn resume(slot: u32, filter: u32, dir: usize) -> bool {
-    let pos = turned(dir, filter);
-    let c = core();
-    let s = &mut c.streams[slot as usize];
-    // an answered request goes nowhere any more
-    if dir == REQUEST && s.stopped {
-        return true;
-    }
-    let half = &mut s.filters[filter as usize].half[dir];
-    let before = std::mem::take(&mut half.pause);
-    if before == Pause::No {
-        return false;
-    }
-    if dir == REQUEST {
-        half.headers_open = false;
-        half.trailers_open = false;
-    }
-    let borrowed = before == Pause::All && take_from_earlier(s, filter, dir);
-    let held = s.filters[filter as usize].half[dir].held.len() as u32;
-    // after a headers pause the body still comes to this filter; after a later one it goes to the next
-    release(s, filter, dir, before, if before == Pause::All { pos } else { pos + 1 }, pos + 1);
-    let row = Row { filter: filter as u8, exchange: s.exchange, args: [dir as u32, held, 0, 0], ..Row::event(Event::Resume, c.now) };
-    c.trace.push(row, |_| {});
-    c.ready.push_back(slot);
-    if borrowed {
-        note(slot, filter, NONE, "let go of a body that a filter before it still holds: filters share one buffer in Envoy");
-    }
-    true
-}
-
-/// Envoy has one buffer for all filters of a direction: who goes on after a pause in the headers takes along what those before it hold.
-fn take_from_earlier(s: &mut Stream, filter: u32, dir: usize) -> bool {
-    let (mut taken, mut end, mut trailers) = (Bytes::default(), false, false);
-    for pos in (0..turned(dir, filter)).rev() {
-        let half = &mut s.filters[turned(dir, pos) as usize].half[dir];
-        if matches!(half.pause, Pause::Body | Pause::Trailers) && (half.held.len() > 0 || half.pause == Pause::Trailers) {
-            taken.append(std::mem::take(&mut half.held), &s.record);
-            end |= std::mem::take(&mut half.held_eos);
-            trailers |= half.pause == Pause::Trailers;
-            // it still waits, but what it waited with has gone
-            half.pause = Pause::Body;
-        }
-    }
-    let half = &mut s.filters[filter as usize].half[dir];
-    let any = taken.len() > 0 || trailers;
-    half.held.append(taken, &s.record);
-    half.held_eos |= end;
-    half.trailers_waiting |= trailers;
-    any
-}
-
-/// What a filter held back goes to the places given: body and trailers, and headers.
-fn release(s: &mut Stream, filter: u32, dir: usize, before: Pause, to: u32, headers_to: u32) {
-    let half = &mut s.filters[filter as usize].half[dir];
-    half.buffering = false;
-    let bytes = std::mem::take(&mut half.held);
-    // within a body callback the end may belong to the chunk that is still to be judged
-    let chunk_follows = half.chunk.as_ref().is_some_and(|chunk| chunk.len() > 0);
-    let end = !chunk_follows && std::mem::take(&mut half.held_eos);
-    let headers = std::mem::take(&mut half.headers_held);
-    let headers_end = std::mem::take(&mut half.headers_end);
-    let trailers = std::mem::take(&mut half.trailers_waiting) || before == Pause::Trailers || end && s.trailers_added[dir];
-    if before == Pause::All && bytes.len() > 0 && trailers {
-        half.together = Together::Came;
-    }
-    if headers {
-        s.advance(Work::Headers { dir, pos: headers_to, eos: headers_end });
-    }
-    if bytes.len() > 0 || end && !trailers {
-        s.advance(Work::Data { dir, pos: to, bytes, eos: end && !trailers });
-    }
-    if trailers {
-        s.advance(Work::Trailers { dir, pos: to });
-    }
-}
-
-/// What a filter held back when its VM failed comes to it again, now that it lives in a fresh one.
-pub fn give_back(slot: u32, filter: u32) {
-    let c = core();
-    if c.streams[slot as usize].tcp.is_some() {
-        return connection::give_back(slot, filter);
-    }
-    for dir in [REQUEST, RESPONSE] {
-        let pos = turned(dir, filter);
-        let s = &mut c.streams[slot as usize];
-        let before = s.filters[filter as usize].half[dir].pause;
-        if before != Pause::No && !(dir == REQUEST && s.stopped) {
-            release(s, filter, dir, before, pos, pos);
-            c.ready.push_back(slot);
-        }
-        s.filters[filter as usize].half[dir] = Default::default();
     }
 }

@@ -12,9 +12,10 @@ use crate::memory;
 use crate::packed::Reader;
 use crate::pieces::Pieces;
 use crate::state::core;
-use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream, Work};
+use crate::stream::{self, Bytes, Pause, Pending, Phase, Stream};
 use crate::trace::{Event, Row, NO_FILTER};
 use crate::upgrade;
+use crate::work::Work;
 
 pub const DOWNSTREAM: usize = 0;
 pub const UPSTREAM: usize = 1;

@@ -2,10 +2,12 @@
 
 use crate::call::{callback, Callback};
 use crate::events::Event as Planned;
+use crate::hostcalls::control::note;
 use crate::local;
 use crate::state::core;
-use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, Work, HEADERS, REQUEST, RESPONSE, TRAILERS};
-use crate::trace::{Event, Has, Row};
+use crate::stream::{create, target, Bytes, Pause, Pending, Phase, Stream, HEADERS, REQUEST, RESPONSE, TRAILERS};
+use crate::trace::{Event, Has, Row, NONE, NO_FILTER};
+use crate::work::Work;
 
 impl Stream {
     pub fn put(&mut self, dir: usize, bytes: Bytes) {
@@ -33,6 +35,10 @@ impl Stream {
 pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
     let c = core();
     let s = &mut c.streams[slot as usize];
+    if dir == REQUEST && s.stopped {
+        // answered meanwhile: it does not get as far as the upstream
+        return;
+    }
     if dir == REQUEST {
         let map = &s.maps[0];
         let routed = map.get(b":path").is_some_and(|path| path.first() == Some(&b'/')) && map.get(b"x-forwarded-proto").is_some_and(|v| !v.is_empty());
@@ -58,18 +64,26 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
             let (at, life) = (c.now + s.times[2].saturating_sub(s.times[0]), s.life);
             c.events.plan(at, Planned::Response { slot, life });
         }
-    } else if !s.maps[2].get(b":status").is_some_and(|v| !v.is_empty() && v.iter().all(u8::is_ascii_digit)) {
+    } else if status(s).is_none() {
         let details = b"filter_removed_required_response_headers{missing_required_header:_:status}";
         return local::answer_for_proxy(slot, 502, b"missing required header: :status", details);
     }
     if dir == RESPONSE {
-        s.code = status(s);
+        s.code = status(s).unwrap_or(0);
+        // without a length, and HTTP/1 has none for it
+        s.sink[RESPONSE].spoilt |= eos && s.code < 100 && s.maps[2].get(b"content-length").is_none();
         // Envoy takes them off here: the log does not see them either
         if !s.upgraded {
             s.maps[2].retain(|name| !crate::message::stays_behind(name));
         }
     }
-    s.sink[dir].headers = true;
+    let again = std::mem::replace(&mut s.sink[dir].headers, true);
+    if again {
+        let goes = if dir == REQUEST { "as a second request in Envoy" } else { "which no client can read" };
+        s.sink[dir].spoilt = dir == RESPONSE;
+        note(slot, NO_FILTER as u32, NONE, &format!("the headers go out a second time, {goes}"));
+    }
+    let s = &mut core().streams[slot as usize];
     if !eos && s.filters.iter().any(|f| f.half[dir].headers_open) {
         // what a filter writes from now on changes the map, no longer the message
         let mut frozen = Vec::new();
@@ -83,7 +97,13 @@ pub fn leave_headers(slot: u32, dir: usize, eos: bool) {
 }
 
 pub fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
-    core().streams[slot as usize].put(dir, bytes);
+    let s = &mut core().streams[slot as usize];
+    if s.sink[dir].ended || dir == REQUEST && s.stopped {
+        return;
+    }
+    if !s.sink[dir].spoilt {
+        s.put(dir, bytes);
+    }
     if dir == REQUEST && core().streams[slot as usize].upgraded {
         crate::upgrade::gone(slot);
     }
@@ -94,6 +114,9 @@ pub fn leave_data(slot: u32, dir: usize, bytes: Bytes, eos: bool) {
 
 pub fn leave_trailers(slot: u32, dir: usize) {
     let s = &mut core().streams[slot as usize];
+    if dir == REQUEST && s.stopped {
+        return;
+    }
     s.has_trailers[dir] |= s.trailers_added[dir];
     complete(slot, dir);
 }
@@ -105,7 +128,16 @@ fn complete(slot: u32, dir: usize) {
     if dir == REQUEST && s.unsendable.is_some() {
         return;
     }
-    s.sink[dir].ended = true;
+    if dir == RESPONSE && s.work.iter().any(|work| work.ends_again()) {
+        note(slot, NO_FILTER as u32, NONE, "a filter continued the response at its end and passes it on once more: Envoy crashes");
+    }
+    let s = &mut core().streams[slot as usize];
+    if s.sink[dir].spoilt || dir == RESPONSE && is_informational(s) {
+        return cut(slot);
+    }
+    if std::mem::replace(&mut s.sink[dir].ended, true) {
+        return;
+    }
     write_out(slot, dir, false);
     let c = core();
     let s = &mut c.streams[slot as usize];
@@ -121,8 +153,17 @@ fn complete(slot: u32, dir: usize) {
     c.events.plan(c.now + latency, Planned::Response { slot, life });
 }
 
-fn status(s: &Stream) -> u32 {
-    s.maps[2].get(b":status").and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.parse().ok()).unwrap_or(0)
+/// The response's status where Envoy can read it: blanks around it and a plus do not matter. One beyond 31 bits is 0.
+fn status(s: &Stream) -> Option<u32> {
+    let value = std::str::from_utf8(s.maps[2].get(b":status")?).ok()?;
+    let digits = value.trim_ascii();
+    let digits = digits.strip_prefix('+').unwrap_or(digits);
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok())?.map(|status| i32::try_from(status).unwrap_or(0) as u32)
+}
+
+/// A response whose status says that the real one follows: it never does, but for the switch of protocols.
+fn is_informational(s: &Stream) -> bool {
+    matches!(s.code, 100 | 102..=199) && s.sink[RESPONSE].headers
 }
 
 /// Records what the upstream or the client got.
@@ -143,7 +184,7 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
     let event = if dir == REQUEST { Event::UpstreamRequest } else { Event::DownstreamResponse };
     let row = Row {
         exchange: s.exchange,
-        result: if dir == REQUEST { 0 } else { status(s) as i32 },
+        result: if dir == REQUEST { 0 } else { status(s).unwrap_or(0) as i32 },
         args: [size, 0, u32::from(as_captured), u32::from(reset)],
         ..Row::event(event, c.now)
     };
@@ -167,7 +208,9 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
 /// The connection to the client ends where it stands.
 pub fn cut(slot: u32) {
     let s = &core().streams[slot as usize];
-    if s.sink[RESPONSE].headers && !s.upgraded {
+    if is_informational(s) && !s.upgraded {
+        note(slot, NO_FILTER as u32, NONE, &format!("status {} says that the answer follows: the client gets none", s.code));
+    } else if s.sink[RESPONSE].headers && !s.upgraded {
         write_out(slot, RESPONSE, true);
     }
     end(slot);

@@ -21,6 +21,7 @@ mod message;
 mod packed;
 mod pieces;
 mod refusal;
+mod resume;
 mod root;
 mod shared;
 mod state;
@@ -28,6 +29,7 @@ mod stream;
 mod swap;
 mod trace;
 mod upgrade;
+mod work;
 mod worker;
 
 use events::Event;
@@ -272,7 +274,7 @@ fn pump() -> i32 {
             chain::settle(slot, pending, None);
             continue;
         }
-        hostcalls::control::run_actions();
+        hostcalls::control::run_left();
         if callouts::take_questions() {
             return NEEDS_ANSWER;
         }
@@ -372,7 +374,12 @@ fn abandon() -> bool {
     let c = core();
     let waiting: Vec<u32> = (0..c.streams.len() as u32).filter(|&slot| c.streams[slot as usize].live).collect();
     for &slot in &waiting {
-        departure::end(slot);
+        let s = &core().streams[slot as usize];
+        if s.tcp.is_some() || s.upgraded || s.ending || s.answers > 0 {
+            departure::end(slot);
+        } else {
+            local::timed_out(slot);
+        }
     }
     !waiting.is_empty()
 }

@@ -4,8 +4,9 @@
 use crate::departure;
 use crate::headers::{self, Side};
 use crate::state::core;
-use crate::stream::{Bytes, Route, Work, REQUEST, RESPONSE};
+use crate::stream::{Bytes, Route, REQUEST, RESPONSE};
 use crate::trace::{Event, Row, NONE, NO_FILTER};
+use crate::work::{Kept, Work};
 
 /// `ResponseSource` of the trace.
 pub const FILTER: u32 = 0;
@@ -73,15 +74,16 @@ pub fn grpc_from_http(code: u32) -> u32 {
     }
 }
 
+const IDLE: &[u8] = b"stream_idle_timeout";
+
 /// A filter held the stream back for longer than Envoy's idle timeout: it says so to the client, or where it has begun to answer breaks off.
 pub fn timed_out(slot: u32) {
-    const DETAILS: &[u8] = b"stream_idle_timeout";
     let s = &mut core().streams[slot as usize];
     if !s.sink[RESPONSE].headers {
-        return answer_for_proxy(slot, 504, b"stream timeout", DETAILS);
+        return answer_for_proxy(slot, 504, b"stream timeout", IDLE);
     }
     s.flags |= TIMED_OUT;
-    s.details = DETAILS.to_vec();
+    s.details = IDLE.to_vec();
     departure::cut(slot);
 }
 
@@ -90,7 +92,7 @@ const TIMED_OUT: u32 = 1 << 16;
 /// The flags, and what is known of the route, for an answer of the proxy's with these details.
 fn met(details: &[u8], route: Route) -> (u32, Route) {
     match details {
-        b"stream_idle_timeout" => (TIMED_OUT, route),
+        IDLE => (TIMED_OUT, route),
         b"route_not_found" => (1 << 8, Route::HostOnly),
         b"missing_host_header" | b"absolute_path_rejected" | b"path_normalization_failed" => (0, Route::HostOnly),
         b"upstream_reset_before_response_started{connection_termination}" => (1 << 6, route),
@@ -131,6 +133,7 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.answers += 1;
     s.answered_by = parent;
     s.stopped = true;
+    s.aborted |= source != FILTER && reply.details != IDLE;
     if source == PROXY {
         (s.flags, s.route) = met(&reply.details, s.route);
     }
@@ -138,6 +141,8 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.details = reply.details;
     s.work.clear();
     s.has_trailers[RESPONSE] = false;
+    s.whole[RESPONSE] = false;
+    s.buffered[RESPONSE] = false;
     s.trailers_added[RESPONSE] = false;
     s.maps[3].clear(Side::Trailers);
     let count = core().filters.len() as u32;
@@ -149,7 +154,7 @@ fn answer(slot: u32, filter: u32, mut reply: Reply, source: u32, parent: u32) {
     s.sink[RESPONSE] = crate::stream::Sink { own: Some(Vec::new()), ..Default::default() };
     s.work.push_back(Work::Headers { dir: RESPONSE, pos, eos: bodiless });
     if !bodiless {
-        s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true });
+        s.work.push_back(Work::Data { dir: RESPONSE, pos, bytes: Bytes::Own(reply.body), eos: true, kept: Kept::No });
     }
     for filter in &mut s.filters {
         filter.half[REQUEST].chunk = None;

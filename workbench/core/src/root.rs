@@ -81,7 +81,7 @@ pub fn tick(filter: u32, generation: u32) {
     let c = core();
     if c.has(vm, Callback::Tick) {
         callback(Callback::Tick, target(filter), [0, 0]);
-        crate::hostcalls::control::run_actions();
+        crate::hostcalls::control::run_actions(vm);
     }
 }
 
@@ -118,7 +118,7 @@ pub fn queue_ready(filter: u32, root: u32, token: u32) {
         c.in_notice = true;
         callback(Callback::QueueReady, Target { vm, ctx_id: root, ..target(filter) }, [token, 0]);
         core().in_notice = false;
-        crate::hostcalls::control::run_actions();
+        crate::hostcalls::control::run_actions(vm);
     }
 }
 
@@ -132,7 +132,7 @@ pub fn finish(filter: u32) {
     }
     let ready = !c.has(vm, Callback::Done) || callback(Callback::Done, target(filter), [0, 0]) != 0;
     core().filters[filter as usize].awaits_done = !ready;
-    crate::hostcalls::control::run_actions();
+    crate::hostcalls::control::run_actions(vm);
     if ready {
         delete(filter);
     }

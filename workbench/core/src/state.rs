@@ -93,6 +93,8 @@ pub struct Filter {
     /// Its on_done has been called; it answered that it is not ready yet.
     pub finished: bool,
     pub awaits_done: bool,
+    /// The buffer that its root context looked at last.
+    pub last_buffer: Option<u32>,
     /// Properties declared read-only in its root context.
     pub read_only: Vec<Vec<u8>>,
 }
@@ -135,7 +137,10 @@ pub struct Core {
     pub events: Events,
     pub callouts: crate::callouts::Callouts,
     pub frames: Vec<Frame>,
-    pub actions: VecDeque<Action>,
+    /// By the VM that asked: Envoy has a list for each.
+    pub actions: VecDeque<(u32, Action)>,
+    /// Some of them wait until what the ones before set going has come to rest.
+    pub deferred: bool,
     /// A stream's callback that ended in a trap and whose consequences are still to be drawn.
     pub trapped: Option<(u32, crate::stream::Pending)>,
     pub active: Option<Active>,

@@ -8,6 +8,7 @@ use crate::pieces::Pieces;
 use crate::state::{core, Core, Ctx};
 use crate::trace::{Event, Has, Place, Row, NONE};
 use crate::upgrade;
+use crate::work::{Kept, Work};
 use std::collections::{BTreeMap, VecDeque};
 
 pub const REQUEST: usize = 0;
@@ -27,6 +28,13 @@ pub enum Phase {
     Data,
     UpstreamClose,
     End,
+}
+
+impl Phase {
+    /// A callback with a part of a message, which passes the filters meanwhile.
+    pub fn is_message(self) -> bool {
+        matches!(self, Phase::Headers | Phase::Body | Phase::Trailers)
+    }
 }
 
 /// A callback of a stream: enough to draw its consequences, also after a trap.
@@ -88,30 +96,6 @@ impl Bytes {
     }
 }
 
-/// What is to be done next on a stream. `pos` counts filters in the direction's order.
-pub enum Work {
-    Headers { dir: usize, pos: u32, eos: bool },
-    Data { dir: usize, pos: u32, bytes: Bytes, eos: bool },
-    Trailers { dir: usize, pos: u32 },
-    End { step: u8, filter: u32 },
-    /// A connection's filter is to see what there is to read, `data` once it knows of the connection.
-    Read { pos: u32, data: bool },
-    Write { pos: u32 },
-    UpstreamClose { filter: u32 },
-    /// A pass over a connection's filters is done, `dir` where bytes came in for it.
-    Settle { dir: Option<usize> },
-}
-
-impl Work {
-    /// Direction and place in it; None for the end of a stream, which is no part of a message.
-    pub fn place(&self) -> Option<(usize, u32)> {
-        match *self {
-            Work::Headers { dir, pos, .. } | Work::Data { dir, pos, .. } | Work::Trailers { dir, pos } => Some((dir, pos)),
-            _ => None,
-        }
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Default)]
 pub enum Pause {
     #[default]
@@ -141,6 +125,10 @@ pub struct Half {
     pub pause: Pause,
     /// Its headers have not gone on yet.
     pub headers_held: bool,
+    /// They have gone on, perhaps before their callback's result was known.
+    pub headers_gone: bool,
+    /// It has been shown the end of the message.
+    pub ended: bool,
     /// They are the whole message.
     pub headers_end: bool,
     /// What is held back after headers counts against the buffer limit.
@@ -154,6 +142,7 @@ pub struct Half {
     pub buffering: bool,
     /// The chunk of the running body callback, as far as it is not part of `held`.
     pub chunk: Option<Bytes>,
+    pub chunk_kept: Kept,
     /// Its header map and trailers can be reached.
     pub headers_open: bool,
     pub trailers_open: bool,
@@ -174,6 +163,8 @@ pub struct FilterStream {
     /// The stream goes on in a fresh VM, in a context that has not seen its beginning.
     pub renewed: bool,
     pub failure_told: bool,
+    /// The buffer that it looked at last, or that its callback is about.
+    pub last_buffer: Option<u32>,
     pub failure_answered: bool,
     pub half: [Half; 2],
     /// A connection's filter has been told of it, and can reach the bytes of a direction.
@@ -191,6 +182,8 @@ pub struct Sink {
     /// Captured bytes that went out as they were; once something differs, all is in `own`.
     pub passed: u32,
     pub own: Option<Vec<u8>>,
+    /// The headers went out twice: what follows them means nothing to a client.
+    pub spoilt: bool,
 }
 
 #[derive(Default)]
@@ -215,7 +208,11 @@ pub struct Stream {
     pub bodies: [(u32, u32); 2],
     pub maps: [HeaderMap; 4],
     pub has_trailers: [bool; 2],
+    /// The whole message has come in, though perhaps not far.
+    pub whole: [bool; 2],
     pub trailers_added: [bool; 2],
+    /// Something was held back: Envoy's buffer stays when it is empty again.
+    pub buffered: [bool; 2],
     pub filters: Vec<FilterStream>,
     pub work: VecDeque<Work>,
     pub sink: [Sink; 2],
@@ -234,6 +231,8 @@ pub struct Stream {
     /// The callback that made the local response.
     pub answered_by: u32,
     pub stopped: bool,
+    /// In a call of its own on the way to the upstream, where Envoy goes no farther with it.
+    pub aborted: bool,
     pub ending: bool,
     /// Listed among the paused streams, and paused last at this time.
     pub watched: bool,
@@ -373,10 +372,13 @@ impl Stream {
         self.life = self.life.wrapping_add(1);
         self.live = true;
         self.trailers_added = [false; 2];
+        self.whole = [false; 2];
+        self.buffered = [false; 2];
         self.filters.resize_with(filters, FilterStream::default);
         self.received = [0; 2];
         self.answered_by = NONE;
         (self.response_planned, self.response_loaded, self.local, self.answers) = (false, false, false, 0);
+        self.aborted = false;
         (self.stopped, self.ending, self.watched, self.code) = (false, false, false, 0);
         (self.flags, self.route, self.left) = (0, Route::Whole, 0);
         (self.upgraded, self.stalled) = (false, [false; 2]);

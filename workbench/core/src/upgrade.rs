@@ -5,7 +5,8 @@
 use crate::departure;
 use crate::events::Event as Planned;
 use crate::state::core;
-use crate::stream::{Bytes, Pause, Stream, Work, REQUEST, RESPONSE};
+use crate::stream::{Bytes, Pause, Stream, REQUEST, RESPONSE};
+use crate::work::{Kept, Work};
 
 /// `Settings::websocket`: no upgrade is allowed, that of captured WebSockets, any to WebSocket.
 pub const CAPTURED: u32 = 1;
@@ -15,7 +16,7 @@ pub const ANY: u32 = 2;
 pub fn open(slot: u32, dir: usize) {
     let c = core();
     let s = &mut c.streams[slot as usize];
-    s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::default(), eos: false });
+    s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::default(), eos: false, kept: Kept::No });
     if dir == RESPONSE {
         s.upgraded = true;
         plan(slot, REQUEST);
@@ -65,7 +66,7 @@ pub fn arrive(slot: u32, dir: usize) {
         return over(slot);
     }
     s.received[dir] += u64::from(piece.to - piece.from);
-    s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::Captured(piece.from, piece.to), eos: false });
+    s.work.push_back(Work::Data { dir, pos: 0, bytes: Bytes::Captured(piece.from, piece.to), eos: false, kept: Kept::No });
     if piece.is_end() {
         s.work.push_back(Work::Settle { dir: None });
     } else {

@@ -11,7 +11,8 @@ const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const GRPC_RECEIVE_BUFFER: u32 = 5;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
-const LAST: u32 = 8;
+/// What a context looked at last: Envoy reads through a pointer that it keeps.
+const CALL_DATA: u32 = 8;
 
 /// A body that a filter can reach now: the chunk of its callback, or what is held back for it.
 fn body(h: &Host, buffer: u32) -> Option<(u32, u32, usize)> {
@@ -58,6 +59,36 @@ fn edit(body: &mut Vec<u8>, start: usize, size: usize, data: Vec<u8>) -> Answer 
     Ok(())
 }
 
+/// Where the context that is current keeps which buffer it looked at last.
+fn last(h: &Host) -> Option<&'static mut Option<u32>> {
+    let c = core();
+    match h.stream() {
+        Some((slot, filter)) => Some(&mut c.streams[slot as usize].filters[filter as usize].last_buffer),
+        None => h.filter().map(|filter| &mut c.filters[filter as usize].last_buffer),
+    }
+}
+
+/// The buffer that a number means.
+fn chosen(h: &Host, buffer: u32) -> Option<u32> {
+    if buffer == CALL_DATA { last(h).and_then(|last| *last) } else { Some(buffer) }
+}
+
+/// A buffer looked at. Through the last one a configuration can be read at any time; of what is over nothing is left.
+fn look(h: &Host, buffer: u32) -> Result<&'static [u8], u32> {
+    if buffer != CALL_DATA {
+        let found = contents(h, buffer)?;
+        if let Some(last) = last(h) {
+            *last = Some(buffer);
+        }
+        return Ok(found);
+    }
+    match (chosen(h, buffer), h.filter()) {
+        (Some(PLUGIN_CONFIGURATION), Some(filter)) => Ok(&core().filters[filter as usize].config),
+        (Some(buffer), _) => Ok(contents(h, buffer).unwrap_or(&[])),
+        (None, _) => Ok(&[]),
+    }
+}
+
 /// What a buffer holds now. NotFound only for the two that Envoy may not have; a body out of reach reads as empty.
 fn contents(h: &Host, buffer: u32) -> Result<&'static [u8], u32> {
     match buffer {
@@ -76,10 +107,10 @@ fn contents(h: &Host, buffer: u32) -> Result<&'static [u8], u32> {
 #[no_mangle]
 pub extern "C" fn proxy_get_buffer_bytes(vm: u32, buffer: u32, start: u32, max: u32, bytes_out: u32, size_out: u32) -> u32 {
     hostcall(vm, Call::GetBufferBytes, [buffer, start, max, 0], |h| {
-        if buffer > LAST {
+        if buffer > CALL_DATA {
             return Err(BAD_ARGUMENT);
         }
-        let all = contents(h, buffer)?;
+        let all = look(h, buffer)?;
         let from = (start as usize).min(all.len());
         let upto = from.saturating_add(max as usize).min(all.len());
         let part = &all[from..upto];
@@ -91,10 +122,10 @@ pub extern "C" fn proxy_get_buffer_bytes(vm: u32, buffer: u32, start: u32, max: 
 #[no_mangle]
 pub extern "C" fn proxy_get_buffer_status(vm: u32, buffer: u32, length_out: u32, flags_out: u32) -> u32 {
     hostcall(vm, Call::GetBufferStatus, [buffer, 0, 0, 0], |h| {
-        if buffer > LAST {
+        if buffer > CALL_DATA {
             return Err(BAD_ARGUMENT);
         }
-        let size = contents(h, buffer)?.len() as u32;
+        let size = look(h, buffer)?.len() as u32;
         h.arg(1, size);
         h.store(length_out, size)?;
         h.store(flags_out, 0)
@@ -113,11 +144,12 @@ pub extern "C" fn proxy_get_configuration(vm: u32, value_out: u32, size_out: u32
 #[no_mangle]
 pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size: u32, data: u32, data_n: u32) -> u32 {
     hostcall(vm, Call::SetBufferBytes, [buffer, start, size, 0], |h| {
-        if buffer > LAST {
+        if buffer > CALL_DATA {
             return Err(BAD_ARGUMENT);
         }
-        contents(h, buffer)?;
+        look(h, buffer)?;
         let data = h.input(data, data_n)?;
+        let Some(buffer) = chosen(h, buffer) else { return Err(BAD_ARGUMENT) };
         if buffer == GRPC_RECEIVE_BUFFER {
             return set_message(h, start as usize, size as usize, data);
         }

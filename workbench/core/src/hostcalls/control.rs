@@ -1,12 +1,15 @@
 //! Logging, time, stream control and local responses. What changes a stream is queued and done when the call into the VM ends.
 
 use super::*;
-use crate::chain;
 use crate::connection;
 use crate::departure;
 use crate::headers::parse_pairs;
 use crate::local::{self, Reply};
+use crate::resume;
 use crate::stream::{REQUEST, RESPONSE};
+
+/// Times that a filter is heard that asks to go on, in one call.
+const MOST_ACTIONS: usize = 1000;
 
 /// What a filter asked for and gets when its callback has returned.
 pub enum Action {
@@ -18,47 +21,64 @@ pub enum Action {
     DeleteRoot { filter: u32 },
 }
 
-/// Does what was queued, in order.
-pub fn run_actions() {
-    while let Some(action) = core().actions.pop_front() {
-        match action {
-            Action::Continue { slot, life, filter, dir, row } => {
-                if alive(slot, life) && !chain::resume(slot, filter, dir) {
-                    let which = if dir == REQUEST { "request" } else { "response" };
-                    note(slot, filter, row, &format!("asked to continue the {which}, which was not paused: nothing to do here, a fault in Envoy"));
-                }
-            }
-            Action::Close { slot, life, filter } => {
-                if alive(slot, life) && core().streams[slot as usize].tcp.is_some() {
-                    connection::close_by(slot, filter);
-                } else if alive(slot, life) {
-                    let details = &mut core().streams[slot as usize].details;
-                    if details.is_empty() {
-                        details.extend_from_slice(b"wasm_close_stream");
-                    }
-                    departure::cut(slot);
-                }
-            }
-            Action::Read { slot, life, filter } => {
-                if alive(slot, life) {
-                    connection::continue_reading(slot, filter);
-                }
-            }
-            Action::Answer { slot, life, filter, reply, row } => {
-                if alive(slot, life) {
-                    local::answer_for_filter(slot, filter, *reply, row);
-                }
-            }
-            Action::DeleteRoot { filter } => crate::root::delete(filter),
+/// Does what a VM queued, in order, up to what sets a stream going: that comes first, and with it what the VM's callbacks queue meanwhile.
+/// The direction and place from which that stream goes on; None where nothing does.
+pub fn run_actions(vm: u32) -> Option<(usize, u32)> {
+    while let Some(at) = core().actions.iter().position(|(of, _)| *of == vm) {
+        let Some((_, action)) = core().actions.remove(at) else { break };
+        let going = run(action);
+        if going.is_some() {
+            core().deferred = core().actions.iter().any(|(of, _)| *of == vm);
+            return going;
         }
     }
+    None
+}
+
+/// Does what is left once everything has come to rest.
+pub fn run_left() {
+    let c = core();
+    if c.deferred && !c.ready.is_empty() {
+        return;
+    }
+    c.deferred = false;
+    while let Some(&(vm, _)) = core().actions.front() {
+        if run_actions(vm).is_some() {
+            return;
+        }
+    }
+}
+
+fn run(action: Action) -> Option<(usize, u32)> {
+    match action {
+        Action::Continue { slot, life, filter, dir, row } if alive(slot, life) => return resume::resume(slot, filter, dir, row),
+        Action::Answer { slot, life, filter, reply, row } if alive(slot, life) => {
+            local::answer_for_filter(slot, filter, *reply, row);
+            return alive(slot, life).then_some((RESPONSE, 0));
+        }
+        Action::Close { slot, life, filter } if alive(slot, life) => {
+            if core().streams[slot as usize].tcp.is_some() {
+                connection::close_by(slot, filter);
+            } else {
+                let details = &mut core().streams[slot as usize].details;
+                if details.is_empty() {
+                    details.extend_from_slice(b"wasm_close_stream");
+                }
+                departure::cut(slot);
+            }
+        }
+        Action::Read { slot, life, filter } if alive(slot, life) => connection::continue_reading(slot, filter),
+        Action::DeleteRoot { filter } => crate::root::delete(filter),
+        _ => {}
+    }
+    None
 }
 
 /// Forgets the answers queued for a stream, and records that they had no effect.
 pub fn drop_answers(slot: u32) {
     for action in std::mem::take(&mut core().actions) {
         match action {
-            Action::Answer { slot: of, filter, reply, row, .. } if of == slot => local::record_ignored(slot, filter, &reply, local::FILTER, row),
+            (_, Action::Answer { slot: of, filter, reply, row, .. }) if of == slot => local::record_ignored(slot, filter, &reply, local::FILTER, row),
             other => core().actions.push_back(other),
         }
     }
@@ -127,9 +147,12 @@ fn queue_continue(h: &Host, dir: usize) {
     half.headers_open = false;
     half.trailers_open = false;
     let life = s.life;
-    let same = |action: &Action| matches!(action, Action::Continue { slot: s, filter: f, dir: d, .. } if (*s, *f, *d) == (slot, filter, dir));
-    if !c.actions.iter().any(same) {
-        c.actions.push_back(Action::Continue { slot, life, filter, dir, row: h.row() });
+    let passing = c.active.and_then(|active| active.stream).is_some_and(|(of, p)| of == slot && p.dir == REQUEST && p.phase.is_message());
+    if dir == RESPONSE && passing && !s.response_loaded {
+        return note(slot, filter, h.row(), resume::NO_RESPONSE);
+    }
+    if c.actions.len() < MOST_ACTIONS {
+        c.actions.push_back((h.vm, Action::Continue { slot, life, filter, dir, row: h.row() }));
     }
 }
 
@@ -144,7 +167,7 @@ pub extern "C" fn proxy_continue_stream(vm: u32, stream_type: u32) -> u32 {
             // each call counts: the filters behind are called again
             if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| is_connection(slot)) {
                 let life = core().streams[slot as usize].life;
-                core().actions.push_back(Action::Read { slot, life, filter });
+                core().actions.push_back((vm, Action::Read { slot, life, filter }));
             }
             Ok(())
         }
@@ -185,8 +208,8 @@ pub extern "C" fn proxy_close_stream(vm: u32, stream_type: u32) -> u32 {
         if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| is_connection(slot) == (stream_type > 1)) {
             let life = core().streams[slot as usize].life;
             let actions = &mut core().actions;
-            if !actions.iter().any(|action| matches!(action, Action::Close { slot: of, .. } if *of == slot)) {
-                actions.push_back(Action::Close { slot, life, filter });
+            if !actions.iter().any(|(_, action)| matches!(action, Action::Close { slot: of, .. } if *of == slot)) {
+                actions.push_back((vm, Action::Close { slot, life, filter }));
             }
         }
         Ok(())
@@ -206,16 +229,17 @@ pub extern "C" fn proxy_send_local_response(vm: u32, code: u32, details: u32, de
         });
         if let Some((slot, filter)) = h.stream().filter(|&(slot, _)| !is_connection(slot)) {
             let life = core().streams[slot as usize].life;
-            let queued = core().actions.iter().any(|action| matches!(action, Action::Answer { slot: of, .. } if *of == slot));
+            let queued = core().actions.iter().any(|(_, action)| matches!(action, Action::Answer { slot: of, .. } if *of == slot));
             let pairs = pairs.into_iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
-            let reply = Box::new(Reply { code, details, body, pairs, grpc_status: grpc });
+            // a status has 16 bits in Envoy
+            let reply = Box::new(Reply { code: code & 0xffff, details, body, pairs, grpc_status: grpc });
             if queued {
                 // only the first of a call into the filter counts
                 if core().trace.has_room() {
                     local::record_ignored(slot, filter, &reply, local::FILTER, h.parent());
                 }
             } else {
-                core().actions.push_back(Action::Answer { slot, life, filter, reply, row: h.parent() });
+                core().actions.push_back((vm, Action::Answer { slot, life, filter, reply, row: h.parent() }));
             }
         }
         Ok(())
@@ -246,7 +270,7 @@ pub extern "C" fn proxy_done(vm: u32) -> u32 {
         if !std::mem::replace(&mut core().filters[filter as usize].awaits_done, false) {
             return Err(NOT_FOUND);
         }
-        core().actions.push_back(Action::DeleteRoot { filter });
+        core().actions.push_back((vm, Action::DeleteRoot { filter }));
         Ok(())
     })
 }

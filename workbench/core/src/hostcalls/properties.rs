@@ -161,8 +161,12 @@ pub fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
     }
     let Some((slot, filter)) = h.stream() else {
         // a root context has no stream, and of the rest only the node
-        let node = matches!(segments[..], [b"xds", b"node"] | [b"xds", b"node", b"id" | b"cluster"]);
-        return if node { Ok(Vec::new()) } else { Err(NOT_FOUND) };
+        return match segments[..] {
+            [b"xds", b"node"] | [b"xds", b"node", b"id" | b"cluster"] => Ok(Vec::new()),
+            [b"xds", b"node", b"metadata"] => Ok(map_value(None)),
+            [b"xds"] => Err(SERIALIZATION_FAILURE),
+            _ => Err(NOT_FOUND),
+        };
     };
     let s = &c.streams[slot as usize];
     let found = match segments[..] {
@@ -173,8 +177,11 @@ pub fn property(h: &Host, path: &[u8]) -> Result<Vec<u8>, u32> {
         [b"metadata"] => Some(Vec::new()),
         [b"metadata", b"filter_metadata"] => Some(map_value(None)),
         [b"connection_id"] | [b"connection", b"id"] => int(u64::from(s.connection)),
-        [b"xds", name] => mesh(s, name),
+        // a whole object, there once the upstream has answered
+        [b"xds", b"upstream_host_metadata"] if s.tcp.is_none() && s.response_loaded && !s.local => return Err(SERIALIZATION_FAILURE),
+        [b"xds", name] => s.list(4).find(|(key, _)| *key == path).map(|(_, value)| value.to_vec()).or_else(|| mesh(s, name)),
         [b"xds", b"node", b"id" | b"cluster"] => Some(Vec::new()),
+        [b"xds", b"node", b"metadata"] => Some(map_value(None)),
         [b"upstream", b"num_endpoints"] if s.tcp.as_ref().is_none_or(|tcp| tcp.connected) => int(1),
         [b"upstream", b"transport_failure_reason"] if s.tcp.is_some() => Some(Vec::new()),
         [b"upstream", b"request_attempt_count"] => int(u64::from(s.sink[REQUEST].headers)),
