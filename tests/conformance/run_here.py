@@ -19,7 +19,8 @@ from workbench.chain import Filter
 from workbench.errors import FilterLoadError
 from workbench.host.abi import Abi
 from workbench.host.driver import Settings, replay
-from workbench.trace.records import FINISHED, MAIN, TRIAL, Event, Kind
+from workbench.trace.numbers import BufferType
+from workbench.trace.records import FINISHED, LAST, MAIN, TRIAL, Event, Kind
 from workbench.trace.trace import Row, Trace
 
 __all__ = ["chain_of", "run_here"]
@@ -86,6 +87,8 @@ def _line(case: Case, trace: Trace, row: Row) -> Iterable[str]:
         return
     schema = trace.schema.hostcalls[row.code]
     by_name = dict(zip(schema.args, numbers, strict=False))
+    if row.flags & LAST:
+        by_name["buffer_type"] = BufferType.CallData  # what the filter said
     message = row.fields[-1] if name in ("proxy_log", "fd_write") and row.fields else None
     shown = row.fields[0].decode() if name == "wasi" else name
     yield hostcall_line(shown, [by_name[what] for what, _ in HOSTCALL_ARGS.get(shown, ())], row.result, returned, message)

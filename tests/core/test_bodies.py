@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.conftest import GET, POST, Play, request, response
 from tests.core.wat import OUT, Nth, Ret, call
-from workbench.trace.records import Event
+from workbench.trace.records import LAST, Event
 
 CHUNKED = request("POST", "/p", "transfer-encoding: chunked", body=b"abcdef")
 ALL = 0xFFFFFFFF
@@ -183,3 +183,11 @@ def test_call_data_that_is_over(play: Play) -> None:
     played = play([script], [POST])
     assert played.results("proxy_get_buffer_bytes") == [0, 0]
     assert [row.d for row in played.of("proxy_get_buffer_bytes")] == [6, 0]
+
+
+def test_the_trace_says_which_body_was_meant_by_what_was_looked_at_last(play: Play) -> None:
+    """So that a write through CallData counts as a change of that body wherever the trace is read."""
+    played = play([{f"{way}_body": [call("set_body", 8, 0, 99, way)] for way in ("request", "response")}], [POST])
+    told = [(row.a, row.flags & LAST, row.result, row.fields[0]) for row in played.of("proxy_set_buffer_bytes")]
+    assert set(told) == {(0, LAST, 0, b"request"), (1, LAST, 0, b"response")}
+    assert {row.a for row in played.events(Event.BODY)} == {0, 1}

@@ -12,7 +12,8 @@ HOSTCALL  a filter called the host. `code` is its place in `Schema.hostcalls`, `
 EVENT     anything else that happened to an exchange or a VM, see `Event`.
 
 `flags` bit 0 (`FINISHED`) is missing on a call that never returned: a trap unwound it. Bit 1 (`INSTEAD`) is set on a hostcall that a
-user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got.
+user's function answered (`host.intercept`): the host did nothing, and the row says what the filter asked and got. Bit 2
+(`LAST`) is set on a proxy_set_buffer_bytes that changed the body it had looked at last (CallData); its `a` says which that is.
 `parent` is the row number of the callback that a row belongs to. `time` is virtual, nanoseconds since the Unix epoch.
 """
 
@@ -25,8 +26,8 @@ from enum import IntEnum
 import numpy as np
 
 __all__ = [
-    "FINISHED", "INSTEAD", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect", "Event",
-    "FailureKind", "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
+    "FINISHED", "INSTEAD", "LAST", "MAIN", "NONE", "NO_FILTER", "RECORD", "TRIAL", "Callback", "CalloutEnd", "CalloutKind", "Effect",
+    "Event", "FailureKind", "Hostcall", "Kind", "Policy", "ResponseSource", "Schema", "split_fields", "split_values",
 ]  # fmt: skip
 
 NONE = 0xFFFFFFFF
@@ -38,6 +39,7 @@ MAIN = 255
 TRIAL = 254
 """In place of a worker: a VM in which a configuration is tried on the main thread, and which is thrown away."""
 INSTEAD = 2
+LAST = 4
 
 RECORD = np.dtype(
     [

@@ -9,6 +9,8 @@ pub const EVENT: u8 = 3;
 const FINISHED: u8 = 1;
 /// A flag of a hostcall's row: a user's function answered it, the host did nothing.
 pub const INSTEAD: u8 = 2;
+/// A flag of a hostcall's row: it asked for the buffer that it looked at last, and `a` says which that is.
+pub const LAST: u8 = 4;
 
 /// `code` of an event row, as `records.Event`.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::stream::{Pause, Touched};
+use crate::trace::LAST;
 
 const HTTP_REQUEST_BODY: u32 = 0;
 const HTTP_RESPONSE_BODY: u32 = 1;
@@ -149,7 +150,7 @@ pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size:
         }
         look(h, buffer)?;
         let data = h.input(data, data_n)?;
-        let Some(buffer) = chosen(h, buffer) else { return Err(BAD_ARGUMENT) };
+        let (asked, Some(buffer)) = (buffer, chosen(h, buffer)) else { return Err(BAD_ARGUMENT) };
         if buffer == GRPC_RECEIVE_BUFFER {
             return set_message(h, start as usize, size as usize, data);
         }
@@ -161,6 +162,10 @@ pub extern "C" fn proxy_set_buffer_bytes(vm: u32, buffer: u32, start: u32, size:
         // it is kept here, twice in the trace (after this callback, and as the upstream or the client gets it), and may move
         if !memory::has_room(4 * (len + data.len())) {
             return Err(fault(h.vm, MEMORY, format!("changed a body of {} MiB, which is more than the host can hold", len >> 20)));
+        }
+        if asked == CALL_DATA {
+            h.arg(0, buffer);
+            h.flag(LAST);
         }
         h.arg(3, len as u32);
         h.field(&data);

@@ -347,6 +347,12 @@ impl Host {
         }
     }
 
+    pub fn flag(&mut self, flag: u8) {
+        if let Some(row) = core().trace.at(self.row) {
+            row.flags |= flag;
+        }
+    }
+
     pub fn row(&self) -> u32 {
         self.row
     }
