@@ -12,8 +12,11 @@ export const running: JupyterFrontEndPlugin<void> = {
   id: `${NAME}:running`,
   description: "Shows the Filter Workbench's views in the list of running kernels",
   autoStart: true,
-  requires: [ISurroundings, IRunningSessionManagers],
-  activate: (app: JupyterFrontEnd, around: Surroundings, managers: IRunningSessionManagers) => {
+  requires: [ISurroundings],
+  // Notebook 7 has no such list
+  optional: [IRunningSessionManagers],
+  activate: (app: JupyterFrontEnd, around: Surroundings, managers: IRunningSessionManagers | null) => {
+    if (!managers) return;
     const { sessions } = around.services;
     const shownAs = (kernel: string): Shown | null => {
       const session = [...sessions.running()].find((each) => each.type === SESSION && each.kernel?.id === kernel);
