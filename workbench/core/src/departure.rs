@@ -173,11 +173,10 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
     let captured = s.bodies[dir].1 - s.bodies[dir].0;
     let sink = &s.sink[dir];
     let as_captured = sink.own.is_none() && sink.passed == captured && !(dir == RESPONSE && s.local);
-    let empty: &[u8] = b"";
     let start = s.bodies[dir].0;
     let body: &[u8] = match &sink.own {
         Some(own) => own,
-        None if as_captured => empty,
+        None if as_captured => b"",
         None => &s.record[start as usize..(start + sink.passed) as usize],
     };
     let size = if as_captured { captured } else { body.len() as u32 };
@@ -194,14 +193,14 @@ pub fn write_out(slot: u32, dir: usize, reset: bool) {
         Some((frozen, place)) => (*place, &|out| out.extend_from_slice(frozen)),
         None => (headers.place, &|out| headers.write(out)),
     };
-    if !with_trailers && (as_captured || body.is_empty()) {
+    if !with_trailers && body.is_empty() {
         c.trace.push_headers(row, Has::Body, known, write_headers);
         return;
     }
     c.trace.push(row, |f| {
         f.with(write_headers);
         f.with(|out| if with_trailers { trailers.write(out) } else { out.extend_from_slice(&[0; 4]) });
-        f.bytes(if as_captured { empty } else { body });
+        f.bytes(body);
     });
 }
 
