@@ -4,7 +4,7 @@ import type { TranslationBundle } from "@jupyterlab/translation";
 import { UUID } from "@lumino/coreutils";
 import type { IDisposable } from "@lumino/disposable";
 import { type ISignal, Signal } from "@lumino/signaling";
-import { SESSION } from "./ids";
+import { SESSION, nameOf } from "./ids";
 
 /** Which kernel: `own` tells whether it was started for the view, `id` names a running one, `spec` a kind to start. */
 export interface KernelChoice {
@@ -54,7 +54,7 @@ export class KernelLink implements IDisposable {
     const session = await services.sessions.startNew(
       {
         path: ownPath(path, UUID.uuid4().slice(0, 8)),
-        name: path.split("/").pop() ?? path,
+        name: nameOf(path),
         type: SESSION,
         kernel: { name: spec },
       },
