@@ -89,3 +89,18 @@ def sample_filter() -> Callable[[str], Path]:
         return REPO / "sample_filters" / name / f"{name}.wasm"
 
     return built
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command line that must end with status 2 and one line on standard error, which it gives."""
+    from workbench.cli import main
+
+    def run(*words: object) -> str:
+        assert main([str(word) for word in words]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("workbench: ") and err.endswith("\n") and err.count("\n") == 1
+        return err
+
+    return run

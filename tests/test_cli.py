@@ -26,20 +26,6 @@ TOKEN_BUCKET = str(REPO / "sample_filters" / "token_bucket" / "token_bucket.wasm
 Refused = Callable[..., str]
 
 
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Runs a command line that must end with status 2 and one line on standard error, which it gives."""
-
-    def run(*words: str) -> str:
-        assert main(list(words)) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert err.startswith("workbench: ") and err.endswith("\n") and err.count("\n") == 1
-        return err
-
-    return run
-
-
 def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 

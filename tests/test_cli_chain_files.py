@@ -21,19 +21,6 @@ TWO = wasm("two", plugin("two", TOKEN_BUCKET))
 LUA = {"name": "lua", "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.http.lua.v3.Lua"}}
 
 
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs a command line that must end with status 2 and one line on standard error, which it gives."""
-
-    def run(*words: object) -> str:
-        assert main([str(word) for word in words]) == 2
-        out, err = capsys.readouterr()
-        assert out == "" and err.startswith("workbench: ") and err.count("\n") == 1
-        return err
-
-    return run
-
-
 def outcomes(tmp_path: Path, *words: object) -> list[dict[str, Any]]:
     """What a replay of these words writes, without real times."""
     out = tmp_path / "out.jsonl"

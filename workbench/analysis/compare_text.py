@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from . import words
@@ -19,12 +20,9 @@ def compare_text(comparison: Comparison) -> str:
     """The count of each part that differs, and a line for some exchanges, those with another outcome first: before, after, and in what."""
     lines = [repr(comparison).removeprefix("<Comparison of ").removesuffix(">")]
     differences = comparison.differences
-    parts: dict[str, int] = {}
-    for one in differences:
-        for part in one.parts:
-            parts[part] = parts.get(part, 0) + 1
+    parts = Counter(part for one in differences for part in one.parts)
     if parts:
-        lines.append("  " + "   ".join(f"{part} {words.count(n)}" for part, n in sorted(parts.items(), key=lambda each: -each[1])))
+        lines.append("  " + "   ".join(f"{part} {words.count(n)}" for part, n in parts.most_common()))
     weighty = sorted(differences, key=lambda one: not {"outcome", "status"}.intersection(one.parts))
     shown = [(f"#{one.exchange}", *map(_side, one.outcome, one.status), _parts(one)) for one in weighty[:_MOST]]
     widths = [max((len(row[at]) for row in shown), default=0) for at in range(3)]

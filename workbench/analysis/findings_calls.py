@@ -159,7 +159,7 @@ class _Failures:
     def findings(self) -> Iterator[Finding]:
         for place, kind in self.hits:
             row = self.trace.row(self.hits.example[place, kind])
-            message, callback = (*(words.visible(words.shorten(words.text(each), 160)) for each in row.fields), "", "")[:2]
+            message, callback = (*(words.excerpt(each, 160) for each in row.fields), "", "")[:2]
             at = words.short_name(callback) or "its start"
             policy = words.policy(row.b)
             code, title, remedy = {
@@ -335,7 +335,7 @@ class _Properties:
             if not there or callback in self.found[place, path]:
                 continue
             exchanges = self.missing.exchanges(key)
-            name = words.visible(words.shorten(words.text(path.rstrip(b"\0").replace(b"\0", b".")), 80))
+            name = words.excerpt(path.rstrip(b"\0").replace(b"\0", b"."), 80)
             others = ", ".join(_callback(self.trace.schema, each) for each in sorted(there))
             yield made(
                 self.trace, place, "property-not-there", "note",
@@ -429,7 +429,7 @@ class _Callouts:
     def findings(self) -> Iterator[Finding]:
         for place, end in self.hits:
             row = self.trace.row(self.hits.example[place, end])
-            cluster = words.visible(words.shorten(words.text(row.fields[0]), 60)) if row.fields else ""
+            cluster = words.excerpt(row.fields[0], 60) if row.fields else ""
             yield made(
                 self.trace, place, "callout-failed", "note", f"its call to cluster {cluster} {self._ENDS[CalloutEnd(end)]}",
                 "Envoy tells the filter with a 504 or 503 of its own, or a gRPC status: it must expect that.",

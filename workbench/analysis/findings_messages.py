@@ -187,7 +187,7 @@ class _Values:
     def findings(self) -> Iterator[Finding]:
         for place, kind in self.hits:
             row = self.trace.row(self.hits.example[place, kind])
-            name, value = (words.visible(words.shorten(words.text(each), 60)) for each in row.fields[:2])
+            name, value = (words.excerpt(each, 60) for each in row.fields[:2])
             to_upstream = kind < 2
             effect = "Clients refuse or misread such a response."
             if to_upstream:

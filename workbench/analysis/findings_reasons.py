@@ -30,7 +30,7 @@ def refused_call(trace: Trace, row: Row) -> tuple[str, str, str]:
     """Of a callout that the host refused with BadArgument: the cluster, why, and what to do."""
     given = arguments(trace, row)
     packed, cluster = given.get("headers", b""), given.get("upstream", b"")
-    name = words.visible(words.shorten(words.text(cluster), 60)) if isinstance(cluster, bytes) else ""
+    name = words.excerpt(cluster, 60) if isinstance(cluster, bytes) else ""
     pairs = (abi_pairs(packed) if isinstance(packed, bytes) else None) or ()
     given_names = {key.lower() for key, value in pairs if value}
     missing = [each.decode() for each in _NEEDED if each not in given_names]
@@ -50,7 +50,7 @@ def answered_call(trace: Trace, pause: Row) -> str:
         if told and row.c in (CalloutEnd.ANSWERED, CalloutEnd.TIMEOUT, CalloutEnd.FAILED):
             http = row.b == CalloutKind.HTTP
             status = f" with {row.result if http else words.grpc_status(row.result)}" if row.result >= 0 else ""
-            name = words.visible(words.shorten(words.text(row.fields[0]), 60)) if row.fields else ""
+            name = words.excerpt(row.fields[0], 60) if row.fields else ""
             how = "was answered" if row.c == CalloutEnd.ANSWERED else "failed"
             return f"Its call to {name} {how}{status}, and nothing resumed the exchange then."
     return ""

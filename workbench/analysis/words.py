@@ -14,7 +14,7 @@ from ..trace.records import Effect, FailureKind, Policy
 
 __all__ = [
     "BUFFERS", "GRPC_STATUSES", "LOG_LEVELS", "MAPS", "METRICS", "STATUSES", "STREAMS", "count", "duration", "effect",
-    "enumerated", "failure", "grpc_status", "policy", "result", "short_name", "shorten", "signed", "size", "text", "visible",
+    "enumerated", "excerpt", "failure", "grpc_status", "policy", "result", "short_name", "shorten", "signed", "size", "text", "visible",
 ]  # fmt: skip
 
 STATUSES = tuple(each.name for each in Status)
@@ -125,6 +125,11 @@ _remembered = lru_cache(maxsize=8192)(_decoded)
 def shorten(value: str, width: int) -> str:
     """At most `width` characters, an ellipsis at the end of what was cut."""
     return value if len(value) <= width else value[: max(width - 1, 0)] + "…"
+
+
+def excerpt(data: bytes, width: int) -> str:
+    """The beginning of captured bytes for a sentence: at most `width` characters, before what acts in them is escaped."""
+    return visible(shorten(text(data), width))
 
 
 def _figures(value: float) -> str:

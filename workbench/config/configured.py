@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .page import on_a_page
+
 if TYPE_CHECKING:
     from ..chain import Chain, Kind
     from ..filter import Filter
@@ -49,12 +51,7 @@ class Configured:
             lines.append(f"  {number}  {each.name}  {os.fspath(each.path)}  {', '.join(told)}")
         return "\n".join([*lines, *(["Not replayed or told"] if self.notes else ()), *(f"  {note}" for note in self.notes)])
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """What a notebook shows."""
-        for number, line in enumerate(self.text().splitlines()):
-            if number:
-                printer.break_()
-            printer.text(line)
+    _repr_pretty_ = on_a_page
 
     def __repr__(self) -> str:
         return f"<Configured {self.place}: {len(self.filters)} filters, {len(self.notes)} notes>"

@@ -26,6 +26,7 @@ from .documents import fault, mapping, read_documents, string
 from .gateway_api import GROUP, Gateway, Named, Route, read_gateway, read_route
 from .limitador_limits import limits_of, limits_yaml
 from .overview import overview
+from .page import on_a_page
 from .ratelimit_policy import Policy, read_policy
 from .topology import Bound, Objects, bind
 
@@ -120,12 +121,7 @@ class Kuadrant:
         """Which limit is for which requests, on a page."""
         return overview(self.gateway, self._bounds)
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """What a notebook shows."""
-        for number, line in enumerate(self.text().splitlines()):
-            if number:
-                printer.break_()
-            printer.text(line)
+    _repr_pretty_ = on_a_page
 
     def __repr__(self) -> str:
         return f"<Kuadrant {self.gateway.key}: {len(self.policies)} policies, {len(self.routes)} routes, {len(self.limits())} limits>"

@@ -20,7 +20,7 @@ from typing import Any
 import wasmtime
 from wasmtime import _bindings as raw
 
-from .compiled import compiled, engine
+from .compiled import assembled, compiled, engine
 
 __all__ = ["clock_function"]
 
@@ -95,7 +95,7 @@ def _raw(store: wasmtime.Store, fuel: bool, address: int, reading: str) -> wasmt
     callback, no_finalizer = ctypes.cast(address, define.argtypes[2]), ctypes.cast(0, define.argtypes[4])
     written = ctypes.c_void_p(ctypes.addressof(page.data_ptr(store).contents))
     define(store._context(), type_.ptr(), callback, written, no_finalizer, ctypes.byref(function))
-    module = compiled(bytes(wasmtime.wat2wasm(_RAW_WAT % reading)), fuel)
+    module = compiled(assembled(_RAW_WAT % reading), fuel)
     return _now(store, wasmtime.Instance(store, module, [wasmtime.Func._from_raw(function), page]))
 
 
@@ -103,7 +103,7 @@ def _wasi(store: wasmtime.Store, fuel: bool) -> wasmtime.Func:
     store.set_wasi(wasmtime.WasiConfig())
     linker = wasmtime.Linker(engine(fuel))
     linker.define_wasi()
-    return _now(store, linker.instantiate(store, compiled(bytes(wasmtime.wat2wasm(_WASI_WAT)), fuel)))
+    return _now(store, linker.instantiate(store, compiled(assembled(_WASI_WAT), fuel)))
 
 
 def _now(store: wasmtime.Store, instance: wasmtime.Instance) -> wasmtime.Func:

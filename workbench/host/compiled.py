@@ -19,7 +19,7 @@ from pathlib import Path
 
 import wasmtime
 
-__all__ = ["cache_directory", "compiled", "engine"]
+__all__ = ["assembled", "cache_directory", "compiled", "engine"]
 
 _MOST_BYTES = 1 << 30
 _MOST_IN_PROCESS = 64
@@ -58,6 +58,12 @@ def cache_directory() -> Path:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "filter-workbench"
+
+
+@cache
+def assembled(text: str) -> bytes:
+    """The module that a WAT text of ours is, assembled once a process."""
+    return bytes(wasmtime.wat2wasm(text))
 
 
 def compiled(wasm: bytes, fuel: bool = False) -> wasmtime.Module:

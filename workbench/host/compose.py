@@ -26,7 +26,7 @@ from .abi import BRIDGE, HostFunction, HostInterface
 from .binary import WasmBinary, shown
 from .capabilities import allowed_callbacks, denied, operands
 from .clock import clock_function
-from .compiled import compiled, engine
+from .compiled import assembled, compiled, engine
 from .fuel import fuel_counter
 from .module import FilterModule
 from .wat import BRIDGE_WAT, WITHOUT_RESULT, core_exports, denied_wat, gate_wat, hooks_wat, imports_wat
@@ -93,7 +93,7 @@ class Composition:
         self._code: dict[tuple[str, int], wasmtime.Module] = {}
         self._left_behind = 0
         self._room, self._used = np.empty(0, np.uint8), 0
-        gate = self._instance(_assembled(gate_wat(self.interface.guest, most_vms, fuel)), self._counter())
+        gate = self._instance(assembled(gate_wat(self.interface.guest, most_vms, fuel)), self._counter())
         self._gate_table: wasmtime.Table = gate["table"]
         self._watch_page: wasmtime.Memory = gate["watch"]
         self.watch = Watch(_address(self._watch_page, self.store))
@@ -104,8 +104,8 @@ class Composition:
         self._stack: wasmtime.Global = self._core["__stack_pointer"]
         self._stack_base = self._stack.value(self.store)
         self.schema = Schema.parse(self.read(self.call("schema_ptr"), self.call("schema_len")).decode())
-        self._imports_wasm = _assembled(imports_wat(self.interface, fuel))
-        self._bridge_wasm = _assembled(BRIDGE_WAT)
+        self._imports_wasm = assembled(imports_wat(self.interface, fuel))
+        self._bridge_wasm = assembled(BRIDGE_WAT)
 
     def _instance(self, wasm: bytes, given: Mapping[tuple[str, str], Any]) -> _Exports:
         module = compiled(wasm, self._fuel is not None)
@@ -276,11 +276,6 @@ class Composition:
         ):
             return
         self._left_behind += size
-
-
-@cache
-def _assembled(text: str) -> bytes:
-    return bytes(wasmtime.wat2wasm(text))
 
 
 @cache
